@@ -1,0 +1,98 @@
+//! The one `main` of the bench binaries: arguments, checks, Criterion, reports, verdict.
+
+mod args;
+mod floor;
+mod home;
+mod interrupt;
+mod measure;
+mod outcome;
+mod sampling;
+mod session;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use ingester_perf::baseline::check_saved;
+use ingester_perf::case::{SUITE, Spec};
+use ingester_perf::{Error, report};
+
+use args::{Args, Mode};
+use outcome::Stop;
+use session::Session;
+
+/// Runs the cases of `group` as the command line asks.
+pub fn main(group: &str) -> ExitCode {
+    outcome::exit(Args::from_command_line().and_then(|args| run(group, &args)))
+}
+
+/// Whether everything that was measured held.
+fn run(group: &str, args: &Args) -> Result<bool, Stop> {
+    args.filter.check_suite()?;
+    if group == "floor" {
+        return floor::run(args);
+    }
+    let cases: Vec<Spec> =
+        SUITE.into_iter().filter(|spec| spec.group == group && args.filter.selects(&spec.id())).collect();
+    if cases.is_empty() {
+        return Ok(true);
+    }
+    if args.mode == Mode::List {
+        return list(&cases);
+    }
+    check_baselines(&cases, args)?;
+    if args.mode == Mode::Analyse {
+        measure::analyse(&cases);
+        return Ok(true);
+    }
+    let session = Session::open(&cases, args)?;
+    let run = measure::run(&cases, args, &session)?;
+    if args.mode == Mode::Test {
+        return test_verdict(&run.reports);
+    }
+    if args.mode != Mode::Measure {
+        return run.stopped.map_or(Ok(true), Err);
+    }
+    let held = conclude(&run.reports, args, &session)?;
+    run.stopped.map_or(Ok(held), Err)
+}
+
+fn list(cases: &[Spec]) -> Result<bool, Stop> {
+    cases.iter().for_each(|spec| println!("{}: benchmark", spec.id()));
+    Ok(true)
+}
+
+/// Criterion would notice only after measuring, by a panic or not at all.
+fn check_baselines(cases: &[Spec], args: &Args) -> Result<(), Stop> {
+    let home = home::criterion_home();
+    for needed in args.needed_baselines() {
+        for id in cases.iter().map(Spec::id) {
+            if !check_saved(&home, &id, needed.name)? && needed.must_exist {
+                return Err(Error::NoBaseline { name: needed.name.to_owned(), id }.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// In test mode each case ran once, and every operation must have succeeded.
+fn test_verdict(reports: &[report::PerformanceReport]) -> Result<bool, Stop> {
+    report::print_failures(&mut io::stdout().lock(), reports)?;
+    Ok(reports.iter().all(|report| report.failed_requests == 0 && report.successful_requests > 0))
+}
+
+/// Writes the reports and prints the tables.
+fn conclude(reports: &[report::PerformanceReport], args: &Args, session: &Session) -> Result<bool, Stop> {
+    for report in reports {
+        report::save_performance_report(report, &session.settings.report_dir)?;
+        if let Some(name) = args.saves_baseline() {
+            report::save_performance_report(report, &session.settings.report_dir.join(name))?;
+        }
+    }
+    let out = &mut io::stdout().lock();
+    report::print_figures(out, reports)?;
+    writeln!(out)?;
+    report::print_targets(out, reports)?;
+    report::print_failures(out, reports)?;
+    writeln!(out, "\nReports: {}\n", session.settings.report_dir.display())?;
+    Ok(reports.iter().all(report::PerformanceReport::held))
+}

@@ -1,0 +1,40 @@
+//! How a bench ends: its exit code, and the one line that says why.
+
+use std::io;
+use std::process::ExitCode;
+
+use ingester_perf::Error;
+
+/// Why a bench stopped before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// It could not measure.
+    #[error(transparent)]
+    Error(#[from] Error),
+    /// The command line is wrong; one line.
+    #[error("{0}")]
+    Usage(String),
+    /// The tables could not be printed.
+    #[error("cannot print: {0}")]
+    Output(#[from] io::Error),
+    /// A signal came; what was measured until then has been reported.
+    #[error("interrupted")]
+    Signal(u8),
+    /// Nothing that a case did succeeded: measured, and missed.
+    #[error("{0}")]
+    Barren(Error),
+}
+
+/// The exit code of the design: 0 held, 1 missed, 2 could not measure, 128 + the signal.
+pub fn exit(result: Result<bool, Stop>) -> ExitCode {
+    let code = match &result {
+        Ok(held) => u8::from(!held),
+        Err(Stop::Barren(_)) => 1,
+        Err(Stop::Signal(signal)) => 128 + signal,
+        Err(_) => 2,
+    };
+    if let Err(stop) = result {
+        eprintln!("error: {stop}");
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,61 @@
+//! How many samples, and how long: chosen here, unless the command line says otherwise.
+
+use std::time::Duration;
+
+use super::args::Args;
+
+/// The machine's speed stays the same for seconds and then changes; samples have to be spread over many such spells.
+const LOCAL: Sampling =
+    Sampling { samples: 100, warm_up: Duration::from_secs(1), measurement: Duration::from_secs(20) };
+/// A real ingester takes tens of milliseconds an upload: fewer samples, and what is stored there costs.
+const REMOTE: Sampling =
+    Sampling { samples: 20, warm_up: Duration::from_secs(1), measurement: Duration::from_secs(10) };
+/// The fewest that Criterion takes.
+const FEWEST_SAMPLES: usize = 10;
+/// Above this, an iteration is slow and gets the fewest samples.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Changes below this share count as noise. From `docs/noise.md`: measured, not chosen.
+pub const NOISE_THRESHOLD: f64 = 0.15;
+
+/// Criterion's three settings of that name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    pub samples: usize,
+    pub warm_up: Duration,
+    pub measurement: Duration,
+}
+
+impl Sampling {
+    /// For the stub.
+    pub fn local(args: &Args) -> Self {
+        LOCAL.overridden(args)
+    }
+
+    /// For a real ingester whose iterations take about `iteration`; within `allowed` iterations if possible.
+    pub fn remote(args: &Args, iteration: Duration, allowed: u64) -> Self {
+        let samples = if iteration > SLOW { FEWEST_SAMPLES } else { REMOTE.samples };
+        // Half of what is allowed: the estimate is one upload's, and Criterion rounds up.
+        let affordable = iteration.saturating_mul(u32::try_from(allowed / 2).unwrap_or(u32::MAX));
+        let measurement = REMOTE.measurement.min(affordable).max(Duration::from_millis(1));
+        let warm_up = REMOTE.warm_up.min(measurement / 4);
+        Self { samples, warm_up, measurement }.overridden(args)
+    }
+
+    /// About how many iterations Criterion will run: its warm-up doubles until its time is over, then every sample
+    /// has the same number, at least one.
+    pub fn iterations(&self, iteration: Duration) -> u64 {
+        let fit = |time: Duration| time.as_secs_f64() / iteration.as_secs_f64().max(1e-9);
+        let warm_up = (2.0 * fit(self.warm_up)).ceil().max(1.0);
+        let sample = (fit(self.measurement) / self.samples as f64).ceil().max(1.0);
+        (warm_up + sample * self.samples as f64) as u64
+    }
+
+    fn overridden(self, args: &Args) -> Self {
+        Self {
+            samples: args.samples.unwrap_or(self.samples),
+            warm_up: args.warm_up.unwrap_or(self.warm_up),
+            measurement: args.measurement.unwrap_or(self.measurement),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `jwt/validate`: the stub's own token check, without the stub. Measures this machine, whatever the ingester.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use super::worker;
+use crate::auth::{KeyPair, Minter, Token, Verifier};
+use crate::error::Error;
+use crate::recording::{Class, Failure, Finished, Recorder};
+
+/// Longer than any run.
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) struct Work {
+    verifier: Verifier,
+    token: Token,
+}
+
+impl Work {
+    pub fn new() -> Result<Self, Error> {
+        let key = KeyPair::generate()?;
+        let verifier = Verifier::new(key.public().clone());
+        Ok(Self { verifier, token: Minter::new(key).mint(LIFETIME)? })
+    }
+}
+
+impl worker::Work for Work {
+    /// One look at the clock an iteration: the end of a check is the beginning of the next.
+    fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
+        let started = Instant::now();
+        let mut last = started;
+        for _ in 0..iters {
+            let checked = self.verifier.verify(black_box(self.token.as_str())).map(black_box);
+            let now = Instant::now();
+            let outcome = checked.map(drop).map_err(|why| Failure::new(Class::Other, why.to_string()));
+            recorder.record(Finished { latency: now - last, outcome });
+            last = now;
+        }
+        recorder.pass(last - started);
+        Ok(last - started)
+    }
+}

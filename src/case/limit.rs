@@ -1,0 +1,151 @@
+//! What the machine allows at best: the same work as a case without the layers that a service is made of.
+
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{self, Context};
+
+use super::spec::{Kind, Spec};
+use super::worker::{Case, Work};
+use crate::auth::{KeyError, KeyPair, Minter, PublicKey};
+use crate::environment::{Placement, pin};
+use crate::error::Error;
+use crate::payload::{Form, generate_test_file};
+use crate::recording::{Finished, Recorder};
+use crate::units::Bytes;
+
+/// Bytes of the receiver's answer: about what an HTTP answer's head has.
+const ANSWER: usize = 200;
+/// The receiver reads as much at once as stays in the second-level cache.
+const READ: usize = 256 << 10;
+/// A lost peer must not become a hang.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Spec {
+    /// The limit of this case on the same cores.
+    ///
+    /// An upload's limit is the same bytes over raw loopback TCP through blocking sockets, hashed by the receiver,
+    /// one signature verified, a 200-byte answer. A token check's is its signature, verified with a parsed key. A
+    /// load's is that of one of its uploads.
+    pub fn limit(&self, placement: &Placement) -> Result<Case, Error> {
+        let id = format!("limit of {}", self.id());
+        match self.kind {
+            Kind::Upload { size } | Kind::Load { size, .. } => {
+                Case::start(&id, placement.client, RawUpload::new(size, placement.stub)?)
+            }
+            Kind::Jwt => Case::start(&id, placement.client, Signature::new()?),
+        }
+    }
+}
+
+/// Reading the clock and recording a latency, as every operation does.
+pub fn recording(placement: &Placement) -> Result<Case, Error> {
+    Case::start("recording", placement.client, Recording)
+}
+
+struct Recording;
+
+impl Work for Recording {
+    fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
+        let started = Instant::now();
+        let mut last = started;
+        for _ in 0..iters {
+            let now = Instant::now();
+            recorder.record(black_box(Finished { latency: now - last, outcome: Ok(()) }));
+            last = now;
+        }
+        Ok(last - started)
+    }
+}
+
+/// A token's signature, ready to be verified.
+struct Signature {
+    key: PublicKey,
+    message: String,
+    signature: Vec<u8>,
+}
+
+impl Signature {
+    fn new() -> Result<Self, KeyError> {
+        let key = KeyPair::generate()?;
+        let token = Minter::new(key.clone()).mint(TIMEOUT)?;
+        let (message, signature) = token.parts().expect("a minted token has its parts");
+        Ok(Self { key: key.public().clone(), message: message.to_owned(), signature })
+    }
+
+    fn verify(&self) {
+        assert!(self.key.signed(black_box(self.message.as_bytes()), &self.signature), "it was just signed");
+    }
+}
+
+impl Work for Signature {
+    fn time(&mut self, iters: u64, _: &mut Recorder) -> Result<Duration, Error> {
+        let started = Instant::now();
+        (0..iters).for_each(|_| self.verify());
+        Ok(started.elapsed())
+    }
+}
+
+struct RawUpload {
+    stream: TcpStream,
+    body: bytes::Bytes,
+}
+
+impl RawUpload {
+    fn new(size: Bytes, receiver: Option<usize>) -> Result<Self, Error> {
+        let body = Form::default().encode(&generate_test_file(size)).bytes;
+        let signature = Signature::new()?;
+        let stream = start_receiver(body.len(), receiver, signature).map_err(Error::Loopback)?;
+        Ok(Self { stream, body })
+    }
+
+    fn exchange(&mut self) -> io::Result<()> {
+        self.stream.write_all(&self.body)?;
+        self.stream.read_exact(&mut [0; ANSWER])
+    }
+}
+
+impl Work for RawUpload {
+    fn time(&mut self, iters: u64, _: &mut Recorder) -> Result<Duration, Error> {
+        let started = Instant::now();
+        (0..iters).try_for_each(|_| self.exchange()).map_err(Error::Loopback)?;
+        Ok(started.elapsed())
+    }
+}
+
+/// A thread that takes bodies of `len` bytes on `core` until the returned stream is closed.
+fn start_receiver(len: usize, core: Option<usize>, signature: Signature) -> io::Result<TcpStream> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    let (receiver, _) = listener.accept()?;
+    for end in [&stream, &receiver] {
+        end.set_nodelay(true)?;
+        end.set_read_timeout(Some(TIMEOUT))?;
+    }
+    std::thread::Builder::new().name("receiver".to_owned()).spawn(move || {
+        pin(core);
+        let mut buffer = vec![0; READ];
+        // It ends when the sender goes.
+        while receive(&receiver, len, &mut buffer, &signature).is_ok() {}
+    })?;
+    Ok(stream)
+}
+
+fn receive(mut stream: &TcpStream, len: usize, buffer: &mut [u8], signature: &Signature) -> io::Result<()> {
+    let mut hash = Context::new(&digest::SHA256);
+    let mut left = len;
+    while left > 0 {
+        let n = stream.read(&mut buffer[..left.min(READ)])?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        hash.update(&buffer[..n]);
+        left -= n;
+    }
+    signature.verify();
+    let mut answer = [0; ANSWER];
+    answer[..32].copy_from_slice(hash.finish().as_ref());
+    stream.write_all(&answer)
+}

@@ -1,0 +1,16 @@
+//! The cases: what can be timed, by id, each as a loop that Criterion, the floor and the tests drive alike.
+
+mod alternate;
+mod jwt;
+mod limit;
+mod load;
+mod probe;
+mod spec;
+mod upload;
+mod worker;
+
+pub use alternate::{Comparison, compare};
+pub use limit::recording;
+pub use probe::probe;
+pub use spec::{Kind, SUITE, Spec, Throughput};
+pub use worker::Case;

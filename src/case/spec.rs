@@ -1,0 +1,125 @@
+//! The suite as data: every case by id, with what it does.
+
+use std::sync::Arc;
+
+use super::worker::Case;
+use super::{jwt, load, upload};
+use crate::error::Error;
+use crate::ingester::{Ingester, Settings};
+use crate::load::Closed;
+use crate::units::Bytes;
+
+/// A case that can be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spec {
+    /// First half of the id: which bench binary it belongs to.
+    pub group: &'static str,
+    /// Second half of the id.
+    pub name: &'static str,
+    /// What reports and targets call it.
+    pub operation: &'static str,
+    /// What it does.
+    pub kind: Kind,
+}
+
+/// What one iteration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One signed multipart upload, its answer read to the end.
+    Upload {
+        /// Size of the file.
+        size: Bytes,
+    },
+    /// One RS256 token checked: signature, claims, times.
+    Jwt,
+    /// One pass: `users` at a time, `requests` uploads in all.
+    Load {
+        /// Users and uploads in one pass.
+        plan: Closed,
+        /// Size of each file.
+        size: Bytes,
+    },
+}
+
+/// What Criterion prints beside the time of an iteration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Throughput {
+    /// Bytes of file in one iteration.
+    Bytes(u64),
+    /// Operations in one iteration.
+    Operations(u64),
+}
+
+/// Every case, in the order in which they are measured.
+pub const SUITE: [Spec; 6] = [
+    Spec {
+        group: "upload",
+        name: "10KB",
+        operation: "upload_small_file",
+        kind: Kind::Upload { size: Bytes::kb(10) },
+    },
+    Spec {
+        group: "upload",
+        name: "1MB",
+        operation: "upload_medium_file",
+        kind: Kind::Upload { size: Bytes::mb(1) },
+    },
+    Spec {
+        group: "upload",
+        name: "10MB",
+        operation: "upload_large_file",
+        kind: Kind::Upload { size: Bytes::mb(10) },
+    },
+    Spec { group: "jwt", name: "validate", operation: "jwt_validation", kind: Kind::Jwt },
+    Spec {
+        group: "load",
+        name: "10_users",
+        operation: "concurrent_upload_10",
+        kind: Kind::Load { plan: Closed { users: 10, requests: 100 }, size: Bytes::kb(100) },
+    },
+    Spec {
+        group: "load",
+        name: "50_users",
+        operation: "concurrent_upload_50",
+        kind: Kind::Load { plan: Closed { users: 50, requests: 500 }, size: Bytes::kb(50) },
+    },
+];
+
+impl Spec {
+    /// `group/name`, as Criterion has it.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.group, self.name)
+    }
+
+    /// What one iteration handles.
+    pub fn throughput(&self) -> Throughput {
+        match self.kind {
+            Kind::Upload { size } => Throughput::Bytes(size.0),
+            Kind::Jwt => Throughput::Operations(1),
+            Kind::Load { plan, .. } => Throughput::Operations(plan.requests),
+        }
+    }
+
+    /// Files that one iteration sends, and the size of each; none where nothing is sent.
+    pub fn uploads(&self) -> Option<(u64, Bytes)> {
+        match self.kind {
+            Kind::Upload { size } => Some((1, size)),
+            Kind::Jwt => None,
+            Kind::Load { plan, size } => Some((plan.requests, size)),
+        }
+    }
+
+    /// Starts the case's thread on the client's core.
+    pub fn start(&self, ingester: &Arc<Ingester>, settings: &Settings) -> Result<Case, Error> {
+        let core = settings.placement.client;
+        match self.kind {
+            Kind::Upload { size } => {
+                Case::start(&self.id(), core, upload::Work::new(ingester, settings, size)?)
+            }
+            Kind::Jwt => Case::start(&self.id(), core, jwt::Work::new()?),
+            Kind::Load { plan, size } => {
+                Case::start(&self.id(), core, load::Work::new(ingester, settings, plan, size)?)
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A case: a timed loop on a thread of its own.
+//!
+//! Criterion's thread must not be pinned (the helpers it starts would inherit that), so the loop runs elsewhere and
+//! is asked for its slices through a channel. What that costs stays outside the measured time.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::environment::pin;
+use crate::error::Error;
+use crate::recording::{Recorder, Recording};
+
+/// The loop of a case. Runs `iters` iterations, records each operation and says how long the iterations took.
+pub(super) trait Work: Send {
+    fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error>;
+}
+
+/// So many operations in a row without a success end a case: the time of failures is not the time of uploads.
+const BARREN: u64 = 5;
+
+/// What the thread is asked for.
+struct Order {
+    iters: u64,
+    /// Share of the slice's own time to spin afterwards.
+    slowdown: f64,
+}
+
+/// Something that can be timed. Dropping it ends its thread.
+#[derive(Debug)]
+pub struct Case {
+    id: String,
+    slowdown: f64,
+    orders: Option<mpsc::Sender<Order>>,
+    slices: mpsc::Receiver<Result<Duration, Error>>,
+    recorder: Arc<Mutex<Recorder>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Case {
+    /// Starts the thread on `core`.
+    pub(super) fn start(id: &str, core: Option<usize>, mut work: impl Work + 'static) -> Result<Self, Error> {
+        let (orders, asked) = mpsc::channel::<Order>();
+        let (results, slices) = mpsc::channel();
+        let recorder = Arc::new(Mutex::new(Recorder::default()));
+        let shared = Arc::clone(&recorder);
+        let mut guard = Guard { id: id.to_owned(), barren: 0 };
+        let thread = std::thread::Builder::new()
+            .name(format!("client {id}"))
+            .spawn(move || {
+                pin(core);
+                for Order { iters, slowdown } in asked {
+                    let mut recorder = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    let slice = guard.watch(&mut recorder, |recorder| work.time(iters, recorder));
+                    drop(recorder);
+                    if results.send(slice.map(|took| took + spin(took.mul_f64(slowdown)))).is_err() {
+                        break;
+                    }
+                }
+            })
+            .map_err(Error::Thread)?;
+        let (id, orders, thread) = (id.to_owned(), Some(orders), Some(thread));
+        Ok(Self { id, slowdown: 0.0, orders, slices, recorder, thread })
+    }
+
+    /// Makes every slice longer by a share of its own time, spent spinning: a known regression, for trying out what
+    /// notices one.
+    pub fn slowed_by(mut self, share: f64) -> Self {
+        self.slowdown = share;
+        self
+    }
+
+    /// The id, as Criterion has it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Runs `iters` iterations and returns the wall time that they took, failures included. An error where they
+    /// cannot be run, or where several operations in a row brought no success.
+    pub fn time(&mut self, iters: u64) -> Result<Duration, Error> {
+        let ended = || Error::ThreadEnded(self.id.clone());
+        let order = Order { iters, slowdown: self.slowdown };
+        self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or_else(ended)?;
+        self.slices.recv().map_err(|_| ended())?
+    }
+
+    /// An error if anything that was recorded failed.
+    pub fn assert_success(&self) -> Result<(), Error> {
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let (total, ok) = recorder.counts();
+        match recorder.last_failure() {
+            None => Ok(()),
+            Some(failure) => Err(Error::Failed {
+                case: self.id.clone(),
+                failures: total - ok,
+                total,
+                failure: failure.to_owned(),
+            }),
+        }
+    }
+
+    /// What was recorded since the start or the last call.
+    pub fn take_recording(&mut self) -> Recording {
+        std::mem::take(&mut *self.recorder.lock().unwrap_or_else(PoisonError::into_inner)).finish()
+    }
+}
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed, and `time` has reported it.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Counts operations that brought no success.
+struct Guard {
+    id: String,
+    barren: u64,
+}
+
+impl Guard {
+    fn watch(
+        &mut self,
+        recorder: &mut Recorder,
+        slice: impl FnOnce(&mut Recorder) -> Result<Duration, Error>,
+    ) -> Result<Duration, Error> {
+        let (total, ok) = recorder.counts();
+        let took = slice(recorder)?;
+        let (new_total, new_ok) = recorder.counts();
+        self.barren = if new_ok > ok { 0 } else { self.barren + new_total - total };
+        match recorder.last_failure() {
+            Some(failure) if self.barren >= BARREN => Err(Error::NothingSucceeds {
+                case: self.id.clone(),
+                operations: self.barren,
+                failure: failure.to_owned(),
+            }),
+            _ => Ok(took),
+        }
+    }
+}
+
+/// Keeps the core busy for `time` and returns how long that took.
+fn spin(time: Duration) -> Duration {
+    let started = Instant::now();
+    while !time.is_zero() && started.elapsed() < time {
+        std::hint::spin_loop();
+    }
+    if time.is_zero() { time } else { started.elapsed() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::{Class, Failure, Finished};
+
+    /// Asks the fake for one failure.
+    const FAIL: u64 = 99;
+
+    struct Fake;
+
+    fn five_ns() -> Finished {
+        Finished { latency: Duration::from_nanos(5), outcome: Ok(()) }
+    }
+
+    impl Work for Fake {
+        fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
+            assert!(iters < 100, "told to panic");
+            if iters == FAIL {
+                let outcome = Err(Failure::new(Class::Reset, "gone"));
+                recorder.record(Finished { latency: Duration::ZERO, outcome });
+                return Ok(Duration::ZERO);
+            }
+            (0..iters).for_each(|_| recorder.record(five_ns()));
+            Ok(Duration::from_nanos(5 * iters))
+        }
+    }
+
+    #[test]
+    fn slices_are_timed_and_recorded() {
+        let mut case = Case::start("fake", None, Fake).expect("starts");
+        assert_eq!(case.time(3).expect("runs"), Duration::from_nanos(15));
+        assert_eq!(case.time(0).expect("runs"), Duration::ZERO);
+        assert_eq!(case.take_recording().total(), 3);
+        assert_eq!(case.take_recording().total(), 0);
+    }
+
+    #[test]
+    fn a_panic_is_an_error_not_a_hang() {
+        let mut case = Case::start("fake", None, Fake).expect("starts");
+        assert!(matches!(case.time(100), Err(Error::ThreadEnded(_))));
+        assert!(matches!(case.time(1), Err(Error::ThreadEnded(_))));
+    }
+
+    #[test]
+    fn failures_in_a_row_end_it_but_a_success_between_them_does_not() {
+        let mut case = Case::start("fake", None, Fake).expect("starts");
+        for iters in [FAIL, FAIL, FAIL, FAIL, 1, FAIL, FAIL, FAIL, FAIL] {
+            assert!(case.time(iters).is_ok());
+        }
+        let error = case.time(FAIL).expect_err("is the fifth in a row");
+        assert_eq!(
+            error.to_string(),
+            "fake: stopped after 5 operations without one success; the last one said: gone"
+        );
+        assert_eq!((case.take_recording().failures(), case.id()), (9, "fake"));
+    }
+
+    #[test]
+    fn a_slowdown_is_a_share_of_the_slice() {
+        struct Nap;
+        impl Work for Nap {
+            fn time(&mut self, _: u64, _: &mut Recorder) -> Result<Duration, Error> {
+                Ok(Duration::from_millis(10))
+            }
+        }
+        let mut case = Case::start("nap", None, Nap).expect("starts").slowed_by(0.5);
+        assert!(case.time(1).expect("runs") >= Duration::from_millis(15));
+    }
+}

@@ -1,0 +1,67 @@
+//! `ingester-perf serve`: the stub as a process of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ingester_perf::Error;
+use ingester_perf::auth::{KeyPair, Minter};
+use ingester_perf::stub::{Stub, StubOptions};
+use ingester_perf::units::Bytes;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// How long the printed token is valid.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+const EXAMPLES: &str = "\
+Examples:
+  ingester-perf serve --print-token > token
+  INGESTER_URL=http://127.0.0.1:8020 INGESTER_TOKEN_FILE=token cargo bench --bench upload
+
+  ingester-perf serve --listen 127.0.0.1:0 --private-key key.pem
+
+It hashes and counts what is uploaded and keeps none of it. Ctrl-C or SIGTERM ends it with exit code 0; exit code 2
+means that it could not start.";
+
+/// The command's arguments.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8020", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Print a token for uploads on standard output, valid for a day
+    #[arg(long)]
+    print_token: bool,
+    /// RSA private key (PEM file) whose tokens are valid; a new one is made in memory otherwise
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<(), Error> {
+        // Watched from the start, so that a signal during start-up is not lost.
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Thread)?;
+        let key = self.key()?;
+        let stub =
+            Stub::start(StubOptions { listen: self.listen, ..StubOptions::new(key.public().clone()) })?;
+        eprintln!("Listening on http://{}; Ctrl-C stops it", stub.address());
+        if self.print_token {
+            println!("{}", Minter::new(key).mint(TOKEN_LIFETIME)?.as_str());
+        } else if self.private_key.is_none() {
+            eprintln!("No one has a token for it: add --print-token, or --private-key with a key of yours");
+        }
+        signals.forever().next();
+        let stored = stub.stored();
+        drop(stub);
+        eprintln!("Took in {} files, {}", stored.files, Bytes(stored.bytes));
+        Ok(())
+    }
+
+    fn key(&self) -> Result<KeyPair, Error> {
+        let Some(path) = &self.private_key else { return Ok(KeyPair::generate()?) };
+        let pem = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
+        KeyPair::from_pem(&pem).map_err(|e| Error::malformed(path, e))
+    }
+}

@@ -1,0 +1,137 @@
+//! One kept HTTP/1.1 connection.
+//!
+//! The task that awaits an answer also drives the connection: a task of its own would cost two wake-ups a request.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use bytes::Bytes as Buffer;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::endpoint::Endpoint;
+use crate::recording::{Class, Failure};
+
+/// Longest answer that is read. The service's have about 500 bytes.
+const MAX_ANSWER: usize = 256 << 10;
+
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+/// A connection that can carry one request after another.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Buffer>>,
+    /// Gone once it has ended: it must not be polled again.
+    driver: Option<Driver>,
+}
+
+impl Connection {
+    /// Connects, with TLS where the endpoint wants it.
+    pub async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
+        let failed = |e: io::Error| Failure::new(Class::Connect, format!("cannot connect: {e}"));
+        let stream = TcpStream::connect(&*endpoint.addresses).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        match &endpoint.tls {
+            None => Self::over(stream).await,
+            Some(tls) => {
+                let name = tls.name.clone();
+                Self::over(tls.connector.connect(name, stream).await.map_err(failed)?).await
+            }
+        }
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Failure> {
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| failure(&e))?;
+        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+    }
+
+    /// Whether another request can be sent: the peer may have closed meanwhile.
+    pub fn is_open(&mut self) -> bool {
+        if self.driver.as_mut().is_some_and(|driver| driver.now_or_never().is_some()) {
+            self.driver = None;
+        }
+        self.driver.is_some() && self.sender.is_ready()
+    }
+
+    /// Sends a request and reads its answer to the end.
+    pub async fn exchange(
+        &mut self,
+        request: Request<Full<Buffer>>,
+    ) -> Result<(StatusCode, Buffer), Failure> {
+        let sender = &mut self.sender;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+            Ok((status, body.map_err(|e| body_failure(&*e))?.to_bytes()))
+        };
+        drive(&mut self.driver, answer).await
+    }
+}
+
+/// Awaits `answer` while keeping the connection going.
+async fn drive<T>(
+    driver: &mut Option<Driver>,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut answer = pin!(answer);
+    poll_fn(|cx| {
+        // Hand over what there is to send, move bytes, then look whether an answer came of it.
+        if let Poll::Ready(done) = answer.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        let ended = driver.as_mut().map_or(Poll::Pending, |driver| driver.as_mut().poll(cx));
+        if ended.is_ready() {
+            *driver = None;
+        }
+        match (answer.as_mut().poll(cx), ended) {
+            (Poll::Pending, Poll::Ready(Err(e))) => Poll::Ready(Err(failure(&e))),
+            (Poll::Pending, Poll::Ready(Ok(()))) => Poll::Ready(Err(closed())),
+            // The request was cut off; the driver knows why, the request only that.
+            (Poll::Ready(Err(Failure { class: Class::Reset, .. })), Poll::Ready(Err(e))) => {
+                Poll::Ready(Err(failure(&e)))
+            }
+            (done, _) => done,
+        }
+    })
+    .await
+}
+
+fn closed() -> Failure {
+    Failure::new(Class::Reset, "the connection was closed before the answer was complete")
+}
+
+/// Sorts what hyper reports: an unreadable answer, or a connection that broke.
+fn failure(error: &hyper::Error) -> Failure {
+    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+        return Failure::new(Class::Protocol, format!("the answer is not HTTP: {error}"));
+    }
+    match cause(error) {
+        Some(e) => Failure::new(Class::Reset, format!("the connection broke: {e}")),
+        None => closed(),
+    }
+}
+
+fn body_failure(error: &(dyn std::error::Error + 'static)) -> Failure {
+    if error.is::<LengthLimitError>() {
+        return Failure::new(Class::Protocol, format!("the answer is longer than {MAX_ANSWER} bytes"));
+    }
+    match error.downcast_ref::<hyper::Error>() {
+        // A chunked answer with garbage for a chunk size reports plain invalid input.
+        Some(e) if cause(e).is_some_and(|io| io.kind() == io::ErrorKind::InvalidInput) => {
+            Failure::new(Class::Protocol, "the answer's chunks are malformed")
+        }
+        Some(e) => failure(e),
+        None => closed(),
+    }
+}
+
+fn cause(error: &hyper::Error) -> Option<&io::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}

@@ -1,0 +1,121 @@
+//! Where uploads go: the address, resolved once, and how to speak to it.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+use url::Url;
+
+use crate::error::Error;
+
+/// The addresses behind a URL, its authority and path, and TLS for `https`. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub(super) addresses: Arc<[SocketAddr]>,
+    pub(super) authority: String,
+    pub(super) path: String,
+    pub(super) tls: Option<Tls>,
+}
+
+/// Why nothing can be sent to a URL.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The URL has no host.
+    #[error("the URL names no host")]
+    NoHost,
+    /// The name leads nowhere.
+    #[error("cannot resolve {host}: {reason}")]
+    Unresolved {
+        /// The name asked for.
+        host: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// The system's certificates or the host's name do not serve for TLS.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+}
+
+impl From<EndpointError> for Error {
+    fn from(error: EndpointError) -> Self {
+        Self::Unusable(error.into())
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub connector: TlsConnector,
+    pub name: ServerName<'static>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tls({:?})", self.name)
+    }
+}
+
+impl Endpoint {
+    /// Resolves the host of an `http` or `https` URL; blocks while it does.
+    pub fn resolve(url: &Url) -> Result<Self, EndpointError> {
+        let host = url.host_str().ok_or(EndpointError::NoHost)?;
+        let port = url.port_or_known_default().unwrap_or(80);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let unresolved = |reason: String| EndpointError::Unresolved { host: bare.to_owned(), reason };
+        let addresses: Arc<[SocketAddr]> =
+            (bare, port).to_socket_addrs().map_err(|e| unresolved(e.to_string()))?.collect();
+        if addresses.is_empty() {
+            return Err(unresolved("it has no address".to_owned()));
+        }
+        let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let tls = (url.scheme() == "https").then(|| tls(bare)).transpose()?;
+        Ok(Self { addresses, authority, path: url.path().to_owned(), tls })
+    }
+}
+
+/// TLS that trusts what the system trusts.
+fn tls(host: &str) -> Result<Tls, EndpointError> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+    let failed = |e: &dyn std::fmt::Display| EndpointError::Tls(e.to_string());
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .map_err(|e| failed(&e))?
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&e))?;
+    Ok(Tls { connector: Arc::new(config).into(), name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(url: &str) -> Result<Endpoint, EndpointError> {
+        Endpoint::resolve(&url.parse().expect("is a URL"))
+    }
+
+    #[test]
+    fn a_url_becomes_an_address_an_authority_and_a_path() {
+        let plain = resolve("http://127.0.0.1:8020/api/upload").expect("resolves");
+        assert_eq!(*plain.addresses, ["127.0.0.1:8020".parse().expect("is an address")]);
+        assert_eq!((plain.authority.as_str(), plain.path.as_str()), ("127.0.0.1:8020", "/api/upload"));
+        assert!(plain.tls.is_none());
+    }
+
+    #[test]
+    fn ipv6_default_ports_and_tls_work() {
+        let secure = resolve("https://[::1]/").expect("resolves");
+        assert_eq!(*secure.addresses, ["[::1]:443".parse().expect("is an address")]);
+        assert_eq!(secure.authority, "[::1]");
+        assert!(secure.tls.is_some());
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_named() {
+        let error = resolve("http://no-such-host.invalid/").expect_err("does not resolve");
+        assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Why something could not be measured. Each says what is wrong, where, and what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A missed target or an untrustworthy run is a verdict; this is for what never became a measurement.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A flag or environment variable has a value that cannot be used. Secrets are not quoted.
+    #[error("{name}: {problem}")]
+    Setting {
+        /// The variable or flag.
+        name: &'static str,
+        /// What is wrong and what to write instead.
+        problem: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// `read`, `write`, ...
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file was read but makes no sense.
+    #[error("{}: {problem}", path.display())]
+    Malformed {
+        /// Which one.
+        path: PathBuf,
+        /// Where in it and why.
+        problem: String,
+    },
+    /// Nothing can be sent to the ingester.
+    #[error("cannot reach the ingester at {url}: {reason}; is it running, and is INGESTER_URL right?")]
+    Unreachable {
+        /// Its URL, without credentials.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The ingester turned the token away.
+    #[error(
+        "the ingester at {url} refused the token ({reason}); it may have expired or be signed by another key: \
+         check INGESTER_TOKEN_FILE, INGESTER_TOKEN or INGESTER_PRIVATE_KEY"
+    )]
+    TokenRefused {
+        /// Its URL, without credentials.
+        url: String,
+        /// Its answer.
+        reason: String,
+    },
+    /// Criterion has nothing saved under this name.
+    #[error("baseline \"{name}\" has no {id}; save one first: cargo bench -- --save-baseline {name}")]
+    NoBaseline {
+        /// The baseline.
+        name: String,
+        /// The case that it lacks.
+        id: String,
+    },
+    /// The run would send more than was allowed.
+    #[error("{0}")]
+    TooMuch(String),
+    /// A case stopped because nothing it did succeeded.
+    #[error(
+        "{case}: stopped after {operations} operations without one success; the last one said: {failure}"
+    )]
+    NothingSucceeds {
+        /// Its id.
+        case: String,
+        /// How many were tried in a row.
+        operations: u64,
+        /// What went wrong.
+        failure: String,
+    },
+    /// A thread of ours ended when it should not have. The panic was printed by that thread.
+    #[error("{0}: its thread ended unexpectedly; this is a bug, please report it")]
+    ThreadEnded(String),
+    /// The operating system refused a thread or an event loop.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The raw exchange that uploads are set against broke.
+    #[error("the raw loopback connection broke: {0}")]
+    Loopback(io::Error),
+    /// A case that must succeed did not.
+    #[error("{case}: {failures} of {total} operations failed, the last one said: {failure}")]
+    Failed {
+        /// Its id.
+        case: String,
+        /// How many failed.
+        failures: u64,
+        /// Of how many.
+        total: u64,
+        /// What went wrong.
+        failure: String,
+    },
+    /// A part that is needed said no; the text is its own.
+    #[error(transparent)]
+    Unusable(Box<dyn std::error::Error + Send + Sync>),
+    /// The token cannot be sent.
+    #[error("{0}")]
+    Token(String),
+}
+
+impl Error {
+    /// For a file operation that failed.
+    pub fn file(path: &Path, action: &'static str, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), action, source }
+    }
+
+    /// For a file with wrong content.
+    pub fn malformed(path: &Path, problem: impl ToString) -> Self {
+        Self::Malformed { path: path.to_owned(), problem: problem.to_string() }
+    }
+}

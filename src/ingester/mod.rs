@@ -1,0 +1,120 @@
+//! What is measured: the stub in this process, or a running ingester by URL with its source of tokens.
+
+mod settings;
+mod tokens;
+
+use std::time::Duration;
+
+use url::Url;
+
+pub use settings::{Credentials, Settings};
+
+use crate::auth::{KeyError, KeyPair, Minter, Token};
+use crate::error::Error;
+use crate::stub::{Stub, StubOptions};
+use tokens::Tokens;
+
+/// Longest wait for an answer about the service's health.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An ingester that uploads can be sent to. Dropping it stops the stub, if there is one.
+#[derive(Debug)]
+pub struct Ingester {
+    base: Url,
+    tokens: Tokens,
+    stub: Option<Stub>,
+}
+
+impl Ingester {
+    /// The ingester that the settings name, or the stub on the placement's core.
+    pub fn start(settings: &Settings) -> Result<Self, Error> {
+        match &settings.remote {
+            Some((url, credentials)) => {
+                let tokens = Tokens::new(credentials.clone());
+                Ok(Self { base: url.clone(), tokens, stub: None })
+            }
+            None => Self::stub(settings.placement.stub),
+        }
+    }
+
+    fn stub(core: Option<usize>) -> Result<Self, Error> {
+        let key = KeyPair::generate()?;
+        let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public().clone()) })?;
+        let base = Url::parse(&format!("http://{}", stub.address())).expect("an address makes a URL");
+        let tokens = Tokens::new(Credentials::PrivateKey(Minter::new(key)));
+        Ok(Self { base, tokens, stub: Some(stub) })
+    }
+
+    /// The stub, where that is what is measured.
+    pub fn as_stub(&self) -> Option<&Stub> {
+        self.stub.as_ref()
+    }
+
+    /// What reports call it: `stub`, or the URL, which holds no credentials.
+    pub fn name(&self) -> String {
+        if self.stub.is_some() {
+            "stub".to_owned()
+        } else {
+            self.base.as_str().trim_end_matches('/').to_owned()
+        }
+    }
+
+    /// Where files are uploaded.
+    pub fn upload_url(&self) -> Url {
+        self.route("api/v1/files/upload")
+    }
+
+    /// A token that is valid now.
+    pub fn token(&self) -> Result<Token, KeyError> {
+        self.tokens.current()
+    }
+
+    /// Whether the service can be reached. What it answers about its health does not matter: not every one has that
+    /// route, and an upload tells more.
+    pub async fn reach(&self) -> Result<(), Error> {
+        let unreachable = |e: reqwest::Error| Error::Unreachable { url: self.name(), reason: root_cause(&e) };
+        let client = reqwest::Client::builder()
+            .timeout(HEALTH_TIMEOUT)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(unreachable)?;
+        match client.get(self.route("health/live")).send().await {
+            Err(e) if e.is_connect() => Err(unreachable(e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn route(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+}
+
+/// The innermost reason; the outer ones repeat the URL.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_may_have_a_path() {
+        let at = |url: &str| Ingester {
+            base: url.parse().expect("is a URL"),
+            tokens: Tokens::new(Credentials::Token(Token::new("t"))),
+            stub: None,
+        };
+        assert_eq!(at("http://h:8020").upload_url().as_str(), "http://h:8020/api/v1/files/upload");
+        assert_eq!(at("http://h/in/").upload_url().as_str(), "http://h/in/api/v1/files/upload");
+        assert_eq!(at("http://h/").name(), "http://h");
+    }
+}

@@ -1,0 +1,225 @@
+//! The environment variables, read in this one place.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::auth::{KeyPair, Minter, Token};
+use crate::environment::Placement;
+use crate::error::Error;
+use crate::units::Bytes;
+
+/// The service's own limit for one upload unless told otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes sent to a real ingester in one run unless told otherwise.
+const DEFAULT_MAX_BYTES: Bytes = Bytes::gb(2);
+/// Where reports go, seen from the folder that cargo starts benches in.
+const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
+
+/// How a run is set up, apart from what is measured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// A running ingester's base URL and what to show it; absent: the stub.
+    pub remote: Option<(Url, Credentials)>,
+    /// Time limit of one upload.
+    pub timeout: Duration,
+    /// Most bytes sent to a real ingester in one run.
+    pub max_bytes: Bytes,
+    /// Which core runs what.
+    pub placement: Placement,
+    /// Where reports are written.
+    pub report_dir: PathBuf,
+}
+
+/// What proves to a real ingester that uploads are allowed.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A bearer token as it is.
+    Token(Token),
+    /// A private key; tokens are minted with it.
+    PrivateKey(Minter),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            remote: None,
+            timeout: DEFAULT_TIMEOUT,
+            max_bytes: DEFAULT_MAX_BYTES,
+            placement: Placement::split(),
+            report_dir: DEFAULT_REPORT_DIR.into(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the variables of this process.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::read(|name| std::env::var_os(name).map(|value| value.into_string().map_err(|_| ())))
+    }
+
+    fn read(lookup: impl Fn(&'static str) -> Option<Result<String, ()>>) -> Result<Self, Error> {
+        let variables = Variables { lookup };
+        let default = Self::default();
+        Ok(Self {
+            remote: variables.remote()?,
+            timeout: match variables.get("INGESTER_TIMEOUT")? {
+                Some(text) => timeout(&text)?,
+                None => default.timeout,
+            },
+            max_bytes: variables.parsed("INGESTER_MAX_BYTES")?.unwrap_or(default.max_bytes),
+            placement: variables.parsed("INGESTER_PLACEMENT")?.unwrap_or(default.placement),
+            report_dir: variables.get("INGESTER_REPORT_DIR")?.map_or(default.report_dir, PathBuf::from),
+        })
+    }
+}
+
+struct Variables<F> {
+    lookup: F,
+}
+
+impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
+    /// The variable's text; an empty one counts as absent.
+    fn get(&self, name: &'static str) -> Result<Option<String>, Error> {
+        match (self.lookup)(name) {
+            None => Ok(None),
+            Some(Ok(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+            Some(Err(())) => Err(setting(name, "is not UTF-8")),
+        }
+    }
+
+    fn parsed<T: FromStr<Err: ToString>>(&self, name: &'static str) -> Result<Option<T>, Error> {
+        let parse = |text: String| text.parse().map_err(|e: T::Err| setting(name, e));
+        self.get(name)?.map(parse).transpose()
+    }
+
+    fn remote(&self) -> Result<Option<(Url, Credentials)>, Error> {
+        let url = self.get("INGESTER_URL")?.map(|text| base_url(&text)).transpose()?;
+        let credentials = self.credentials()?;
+        match (url, credentials.as_slice()) {
+            (None, _) => Ok(None),
+            (Some(url), [(name, text)]) => Ok(Some((url, read_credentials(name, text)?))),
+            (Some(_), []) => Err(setting(
+                "INGESTER_URL",
+                "is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN or INGESTER_PRIVATE_KEY",
+            )),
+            (Some(_), [(first, _), (second, _), ..]) => {
+                Err(setting(first, format!("is set together with {second}; keep one of them")))
+            }
+        }
+    }
+
+    fn credentials(&self) -> Result<Vec<(&'static str, String)>, Error> {
+        let mut found = Vec::new();
+        for name in ["INGESTER_TOKEN_FILE", "INGESTER_TOKEN", "INGESTER_PRIVATE_KEY"] {
+            found.extend(self.get(name)?.map(|text| (name, text)));
+        }
+        Ok(found)
+    }
+}
+
+fn read_credentials(name: &'static str, text: &str) -> Result<Credentials, Error> {
+    let read = |path: &str| std::fs::read_to_string(path).map_err(|e| Error::file(path.as_ref(), "read", e));
+    match name {
+        "INGESTER_TOKEN" => Ok(Credentials::Token(token(name, text)?)),
+        "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(token(name, &read(text)?)?)),
+        _ => {
+            let pem = if text.starts_with("-----BEGIN") { text.to_owned() } else { read(text)? };
+            let key = KeyPair::from_pem(&pem).map_err(|e| setting(name, e))?;
+            Ok(Credentials::PrivateKey(Minter::new(key)))
+        }
+    }
+}
+
+/// A token on one line. What stands there is never quoted.
+fn token(name: &'static str, text: &str) -> Result<Token, Error> {
+    let text = text.trim();
+    if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {
+        return Err(setting(name, "does not hold one token (printable characters, no spaces)"));
+    }
+    Ok(Token::new(text))
+}
+
+fn base_url(text: &str) -> Result<Url, Error> {
+    let wrong = |problem| setting("INGESTER_URL", problem);
+    let url =
+        Url::parse(text.trim()).map_err(|e| wrong(format!("is not a URL ({e}), like http://host:8020")))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong("must begin with http:// or https:// and name a host".to_owned()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("must not hold a user or password; uploads carry a bearer token".to_owned()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("must be a base URL, without ? or #".to_owned()));
+    }
+    Ok(url)
+}
+
+fn timeout(text: &str) -> Result<Duration, Error> {
+    let duration = humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero());
+    let problem =
+        || setting("INGESTER_TIMEOUT", format!("\"{text}\" is not a time limit; write 30s or 500ms"));
+    duration.ok_or_else(problem)
+}
+
+fn setting(name: &'static str, problem: impl ToString) -> Error {
+    Error::Setting { name, problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let lookup =
+            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| Ok((*value).to_owned()));
+        Settings::read(lookup).map_err(|e| e.to_string())
+    }
+
+    const URL: (&str, &str) = ("INGESTER_URL", "http://127.0.0.1:8020");
+
+    #[test]
+    fn without_variables_the_stub_is_measured() {
+        let settings = read(&[]).expect("needs none");
+        assert!(settings.remote.is_none());
+        assert_eq!((settings.timeout, settings.max_bytes), (Duration::from_secs(30), Bytes::gb(2)));
+        assert!(read(&[("INGESTER_URL", " ")]).expect("empty is absent").remote.is_none());
+    }
+
+    #[test]
+    fn a_url_wants_exactly_one_token_source() {
+        assert!(read(&[URL]).expect_err("lacks a token").contains("without a token"));
+        let both = read(&[URL, ("INGESTER_TOKEN", "a"), ("INGESTER_TOKEN_FILE", "b")]).expect_err("has two");
+        assert!(both.contains("INGESTER_TOKEN_FILE: is set together with INGESTER_TOKEN"), "{both}");
+        assert!(read(&[URL, ("INGESTER_TOKEN", "a.b.c")]).expect("has one").remote.is_some());
+    }
+
+    #[test]
+    fn wrong_values_name_their_variable_and_keep_secrets() {
+        for (name, value, says) in [
+            ("INGESTER_URL", "host:8020", "http://"),
+            ("INGESTER_URL", "ftp://host", "http://"),
+            ("INGESTER_URL", "http://u:secret@host", "user or password"),
+            ("INGESTER_URL", "http://host/?a=secret", "without ?"),
+            ("INGESTER_TIMEOUT", "soon", "30s"),
+            ("INGESTER_TIMEOUT", "0s", "30s"),
+            ("INGESTER_MAX_BYTES", "much", "10KB"),
+            ("INGESTER_PLACEMENT", "left", "split"),
+        ] {
+            let error = read(&[(name, value), ("INGESTER_TOKEN", "a")]).expect_err(value);
+            assert!(error.starts_with(name) && error.contains(says), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        let error = read(&[URL, ("INGESTER_TOKEN", "two words")]).expect_err("is no token");
+        assert!(error.contains("INGESTER_TOKEN") && !error.contains("words"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_token_file_is_named() {
+        let error = read(&[URL, ("INGESTER_TOKEN_FILE", "no/such/file")]).expect_err("is missing");
+        assert!(error.contains("no/such/file: cannot read"), "{error}");
+    }
+}

@@ -1,0 +1,7 @@
+//! Many operations at once: who does which (`schedule`), and doing it (`engine`).
+
+mod engine;
+mod schedule;
+
+pub use engine::{load_test_scenario, run_pass};
+pub use schedule::Closed;

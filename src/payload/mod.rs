@@ -1,0 +1,8 @@
+//! What is uploaded: seeded test files, and the multipart bodies that carry them.
+
+mod file;
+mod form;
+
+pub(crate) use file::hex;
+pub use file::{Content, DEFAULT_SEED, TestFile, generate_test_file};
+pub use form::{Form, MultipartBody};

@@ -1,0 +1,9 @@
+//! What happened: the outcome of one operation, and the cheap record of many.
+
+mod outcome;
+mod recorder;
+mod samples;
+
+pub use outcome::{Class, Failure, Finished, Outcome};
+pub use recorder::{Failed, Recorder, Recording};
+pub use samples::Samples;

@@ -1,0 +1,106 @@
+//! How one operation ended, and how long it took.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// One operation that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// From its beginning until its outcome was known.
+    pub latency: Duration,
+    /// Ok, or the failure.
+    pub outcome: Outcome,
+}
+
+/// Ok, or why not.
+pub type Outcome = Result<(), Failure>;
+
+/// The classes of failure. Every failed operation is counted in exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// No connection: refused, unreachable, unknown host, TLS handshake.
+    Connect,
+    /// No complete answer within the time limit.
+    Timeout,
+    /// The peer closed or reset the connection before the answer was complete.
+    Reset,
+    /// The service refused: status 400 to 499.
+    #[serde(rename = "http_4xx")]
+    Http4xx,
+    /// The service failed: status 500 to 599.
+    #[serde(rename = "http_5xx")]
+    Http5xx,
+    /// The answer is not HTTP, or not this API's: no JSON, an unexpected status, too long.
+    Protocol,
+    /// A success whose size or checksum is not the file's.
+    Corrupt,
+    /// The operation itself failed; used by operations that are no uploads.
+    Other,
+}
+
+impl Class {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::Protocol => "protocol",
+            Self::Corrupt => "corrupt",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A failed operation: its class, the status if there was one, and a message for a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What it is counted as.
+    pub class: Class,
+    /// The HTTP status, for `http_4xx` and `http_5xx`.
+    pub status: Option<u16>,
+    /// What happened, in plain words.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure without a status.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, status: None, message: message.into() }
+    }
+
+    /// A failure that the service answered with a status.
+    pub fn status(status: u16, message: impl Into<String>) -> Self {
+        let class = match status {
+            400..=499 => Class::Http4xx,
+            500..=599 => Class::Http5xx,
+            _ => Class::Protocol,
+        };
+        Self { class, status: Some(status), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_decides_the_class() {
+        let class = |status| Failure::status(status, "").class;
+        assert_eq!(class(404), Class::Http4xx);
+        assert_eq!(class(503), Class::Http5xx);
+        assert_eq!(class(302), Class::Protocol);
+    }
+
+    #[test]
+    fn names_are_the_serialised_ones() {
+        for class in [Class::Connect, Class::Http4xx, Class::Http5xx, Class::Corrupt, Class::Other] {
+            assert_eq!(serde_json::to_value(class).expect("serialises"), class.name());
+        }
+    }
+}

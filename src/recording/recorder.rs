@@ -1,0 +1,127 @@
+//! The cheap, mutable record of a worker, and the final one that reports are made from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::outcome::{Class, Finished};
+use super::samples::Samples;
+
+/// Counts operations by outcome, each with its latency. One worker owns it; nothing is shared.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    ok: Samples,
+    failed: BTreeMap<Class, Failed>,
+    last_failure: Option<Class>,
+    elapsed: Duration,
+    passes: u64,
+}
+
+/// The failures of one class.
+#[derive(Debug, Clone, Default)]
+pub struct Failed {
+    /// How long they took to fail.
+    pub latency: Samples,
+    /// How many had which status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// The first one's message.
+    pub example: String,
+}
+
+impl Recorder {
+    /// Counts one operation.
+    pub fn record(&mut self, Finished { latency, outcome }: Finished) {
+        let Err(failure) = outcome else { return self.ok.record(latency) };
+        self.last_failure = Some(failure.class);
+        let failed = self.failed.entry(failure.class).or_default();
+        if failed.latency.count() == 0 {
+            failed.example = failure.message;
+        }
+        failed.latency.record(latency);
+        if let Some(status) = failure.status {
+            *failed.statuses.entry(status).or_default() += 1;
+        }
+    }
+
+    /// Adds a pass: wall time in which the operations recorded since the last one ran.
+    pub fn pass(&mut self, elapsed: Duration) {
+        self.elapsed += elapsed;
+        self.passes += 1;
+    }
+
+    /// Operations so far, and how many of them were ok.
+    pub fn counts(&self) -> (u64, u64) {
+        let failed: u64 = self.failed.values().map(|failed| failed.latency.count()).sum();
+        (self.ok.count() + failed, self.ok.count())
+    }
+
+    /// What a failure of the same class as the last one said.
+    pub fn last_failure(&self) -> Option<&str> {
+        self.last_failure.map(|class| self.failed[&class].example.as_str())
+    }
+
+    /// Ends the recording.
+    pub fn finish(self) -> Recording {
+        Recording { ok: self.ok, failed: self.failed, elapsed: self.elapsed, passes: self.passes }
+    }
+}
+
+/// What was recorded, final. `total = ok + the failures of every class`, by construction.
+#[derive(Debug, Clone, Default)]
+pub struct Recording {
+    /// Latencies of successes.
+    pub ok: Samples,
+    /// Failures by class.
+    pub failed: BTreeMap<Class, Failed>,
+    /// Wall time of the measured passes, summed.
+    pub elapsed: Duration,
+    /// How many passes were measured.
+    pub passes: u64,
+}
+
+impl Recording {
+    /// Every operation, however it ended.
+    pub fn total(&self) -> u64 {
+        self.ok.count() + self.failures()
+    }
+
+    /// Operations that failed.
+    pub fn failures(&self) -> u64 {
+        self.failed.values().map(|failed| failed.latency.count()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::Failure;
+    use super::*;
+
+    #[test]
+    fn every_operation_is_in_exactly_one_class() {
+        let ms = Duration::from_millis;
+        let mut recorder = Recorder::default();
+        let mut record = |latency, outcome| recorder.record(Finished { latency, outcome });
+        record(ms(1), Ok(()));
+        record(ms(2), Err(Failure::status(503, "busy")));
+        record(ms(3), Err(Failure::status(500, "broken")));
+        record(ms(4), Err(Failure::new(Class::Reset, "gone")));
+        recorder.pass(ms(10));
+        assert_eq!(recorder.counts(), (4, 1));
+
+        let recording = recorder.finish();
+        assert_eq!((recording.total(), recording.failures()), (4, 3));
+        let server = &recording.failed[&Class::Http5xx];
+        assert_eq!((server.latency.count(), server.example.as_str()), (2, "busy"));
+        assert_eq!(server.statuses, BTreeMap::from([(500, 1), (503, 1)]));
+        assert_eq!((recording.elapsed, recording.passes), (ms(10), 1));
+    }
+
+    #[test]
+    fn latency_of_failures_stays_apart() {
+        let mut recorder = Recorder::default();
+        let one_ms = Duration::from_millis(1);
+        let timeout = Err(Failure::new(Class::Timeout, ""));
+        recorder.record(Finished { latency: Duration::from_secs(30), outcome: timeout });
+        recorder.record(Finished { latency: one_ms, outcome: Ok(()) });
+        assert_eq!(recorder.finish().ok.range(), Some((one_ms, one_ms)));
+    }
+}

@@ -1,0 +1,74 @@
+//! Collecting figures by operation, for tests and tools of one's own: the earlier suite's `performance_collector`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::performance::PerformanceReport;
+use crate::recording::{Class, Failure, Finished, Recorder};
+
+/// Records operations by name and reports them.
+///
+/// ```
+/// use std::time::Duration;
+/// use ingester_perf::report::PerformanceCollector;
+///
+/// let mut collector = PerformanceCollector::default();
+/// collector.record("upload", Duration::from_millis(12), Ok(()));
+/// collector.record("upload", Duration::from_millis(30), Err("503 Service Unavailable"));
+///
+/// let reports = collector.finish();
+/// assert_eq!(reports[0].operation, "upload");
+/// assert_eq!((reports[0].total_requests, reports[0].failed_requests), (2, 1));
+/// assert_eq!(reports[0].avg_latency_ms, Some(12.0));
+/// ```
+#[derive(Debug, Default)]
+pub struct PerformanceCollector {
+    operations: BTreeMap<String, Recorder>,
+}
+
+impl PerformanceCollector {
+    /// Counts one operation. It adds its latency to the measured time that throughput is taken over.
+    pub fn record<E: ToString>(&mut self, operation: &str, latency: Duration, outcome: Result<(), E>) {
+        let outcome = outcome.map_err(|e| Failure::new(Class::Other, e.to_string()));
+        let recorder = self.operations.entry(operation.to_owned()).or_default();
+        recorder.record(Finished { latency, outcome });
+        recorder.pass(latency);
+    }
+
+    /// A report an operation, in the order of their names.
+    pub fn finish(self) -> Vec<PerformanceReport> {
+        let reports = self.operations.into_iter();
+        reports.map(|(name, recorder)| PerformanceReport::new(name, &recorder.finish())).collect()
+    }
+}
+
+/// Runs `work` and says how long it took: the earlier suite's `benchmark_timer`.
+///
+/// ```
+/// let (sum, took) = ingester_perf::report::benchmark_timer(|| (1..=10).sum::<u32>());
+/// assert_eq!(sum, 55);
+/// assert!(took.as_secs() < 60);
+/// ```
+pub fn benchmark_timer<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    let result = work();
+    (result, started.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_kept_apart() {
+        let mut collector = PerformanceCollector::default();
+        let second = Duration::from_secs(1);
+        collector.record("b", second, Ok::<(), &str>(()));
+        collector.record("a", second, Err("no"));
+        collector.record("b", second, Ok::<(), &str>(()));
+        let reports = collector.finish();
+        let summary: Vec<_> =
+            reports.iter().map(|r| (r.operation.as_str(), r.successful_requests, r.throughput_rps)).collect();
+        assert_eq!(summary, [("a", 0, Some(0.0)), ("b", 2, Some(1.0))]);
+    }
+}

@@ -1,0 +1,13 @@
+//! Reports: from a recording to JSON and to a table that people read.
+
+mod collector;
+mod performance;
+mod ratio;
+mod save;
+mod table;
+
+pub use collector::{PerformanceCollector, benchmark_timer};
+pub use performance::{FailureReport, Interval, Intervals, PerformanceReport, Plan};
+pub use ratio::{Ratio, print_ratios};
+pub use save::{save_performance_report, write_atomically};
+pub use table::{print_failures, print_figures, print_targets};

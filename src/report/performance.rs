@@ -1,0 +1,319 @@
+//! The report of one operation, as it is written: the thirteen keys of the earlier suite first, in its order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+use serde::Serialize;
+
+use crate::environment::Environment;
+use crate::recording::{Class, Failed, Recording, Samples};
+use crate::stats::quantile_ranks;
+use crate::targets::{Figures, Judgement, Metric, Targets};
+
+/// Version of the keys below; it rises when one of them changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+/// Confidence of every interval.
+const CONFIDENCE: f64 = 0.95;
+
+/// Figures of one operation. Latencies are of successes only, in ms, and `null` where nothing succeeded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PerformanceReport {
+    /// What was done.
+    pub operation: String,
+    /// How often, however it ended.
+    pub total_requests: u64,
+    /// How often it succeeded.
+    pub successful_requests: u64,
+    /// How often it failed.
+    pub failed_requests: u64,
+    /// Successes in percent of all; 0 where there were none.
+    pub success_rate_pct: f64,
+    /// Mean latency.
+    pub avg_latency_ms: Option<f64>,
+    /// 50th percentile, to three digits, like the other percentiles.
+    pub median_latency_ms: Option<f64>,
+    /// 95th percentile.
+    pub p95_latency_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_latency_ms: Option<f64>,
+    /// Shortest.
+    pub min_latency_ms: Option<f64>,
+    /// Longest.
+    pub max_latency_ms: Option<f64>,
+    /// Standard deviation (divisor n - 1).
+    pub std_dev_ms: Option<f64>,
+    /// Successes over the measured time; `null` where no time was measured.
+    pub throughput_rps: Option<f64>,
+    /// Version of this list of keys.
+    pub schema_version: u32,
+    /// Whether the run ended before its plan did.
+    pub partial: bool,
+    /// 95 % confidence intervals of the quantiles.
+    pub intervals: Intervals,
+    /// Failures by class.
+    pub failures: BTreeMap<Class, FailureReport>,
+    /// Every limit that was set, and whether it held.
+    pub targets: Vec<Judgement>,
+    /// Latencies of successes in ns: an HDR histogram (V2), base64.
+    pub histogram: Option<String>,
+    /// What was to be done.
+    pub plan: Option<Plan>,
+    /// Where it was done.
+    pub environment: Option<Environment>,
+}
+
+/// Intervals of the quantiles, from order statistics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Intervals {
+    /// Of `median_latency_ms`.
+    pub median_latency_ms: Interval,
+    /// Of `p95_latency_ms`.
+    pub p95_latency_ms: Interval,
+    /// Of `p99_latency_ms`.
+    pub p99_latency_ms: Interval,
+}
+
+/// A 95 % confidence interval; an end is `null` where the sample is too small to have one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Interval {
+    /// Lower end, ms.
+    pub lower: Option<f64>,
+    /// Upper end, ms.
+    pub upper: Option<f64>,
+}
+
+/// The failures of one class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FailureReport {
+    /// How many.
+    pub count: u64,
+    /// Mean time until they failed, ms.
+    pub avg_latency_ms: Option<f64>,
+    /// Longest such time, ms.
+    pub max_latency_ms: Option<f64>,
+    /// How many had which HTTP status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// The first one's message.
+    pub example: String,
+}
+
+/// What a run set out to do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Id of the case.
+    pub case: String,
+    /// `closed`: the next operation begins when the last has ended.
+    pub schedule: &'static str,
+    /// Operations under way at once.
+    pub users: u32,
+    /// Measured passes that are pooled here.
+    pub passes: u64,
+    /// Operations in one pass, where passes have a fixed length.
+    pub requests_per_pass: Option<u64>,
+    /// Size of each file.
+    pub file_size_bytes: Option<u64>,
+    /// Seed of the files.
+    pub seed: u64,
+}
+
+impl PerformanceReport {
+    /// The figures of a recording. Limits, plan and environment are added by the methods below.
+    pub fn new(operation: impl Into<String>, recording: &Recording) -> Self {
+        let ok = &recording.ok;
+        let (median, p95, p99) = (Quantile::of(ok, 0.5), Quantile::of(ok, 0.95), Quantile::of(ok, 0.99));
+        let seconds = recording.elapsed.as_secs_f64();
+        Self {
+            operation: operation.into(),
+            total_requests: recording.total(),
+            successful_requests: ok.count(),
+            failed_requests: recording.failures(),
+            success_rate_pct: 100.0 * ok.count() as f64 / recording.total().max(1) as f64,
+            avg_latency_ms: ok.mean_ns().map(ns_to_ms),
+            median_latency_ms: median.point,
+            p95_latency_ms: p95.point,
+            p99_latency_ms: p99.point,
+            min_latency_ms: ok.range().map(|(min, _)| ms(min)),
+            max_latency_ms: ok.range().map(|(_, max)| ms(max)),
+            std_dev_ms: ok.std_dev_ns().map(ns_to_ms),
+            throughput_rps: (seconds > 0.0).then(|| ok.count() as f64 / seconds),
+            schema_version: SCHEMA_VERSION,
+            partial: false,
+            intervals: Intervals {
+                median_latency_ms: median.interval,
+                p95_latency_ms: p95.interval,
+                p99_latency_ms: p99.interval,
+            },
+            failures: recording.failed.iter().map(|(&class, failed)| (class, failed.into())).collect(),
+            targets: Vec::new(),
+            histogram: encode(ok),
+            plan: None,
+            environment: None,
+        }
+    }
+
+    /// Adds what was to be done, and where it was done.
+    pub fn describe(mut self, plan: Plan, environment: Environment) -> Self {
+        self.plan = Some(plan);
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Holds the figures against the operation's limits.
+    pub fn judge(mut self, targets: &Targets) -> Self {
+        self.targets = targets.judge(&self.operation, &self);
+        self
+    }
+
+    /// Marks a run that ended before its plan did.
+    pub fn partial(mut self) -> Self {
+        self.partial = true;
+        self
+    }
+
+    /// Whether something succeeded and every limit held.
+    pub fn held(&self) -> bool {
+        self.successful_requests > 0 && self.targets.iter().all(|judged| judged.held)
+    }
+}
+
+impl Figures for PerformanceReport {
+    fn figure(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::AvgMs => self.avg_latency_ms,
+            Metric::MedianMs => self.median_latency_ms,
+            Metric::P95Ms => self.p95_latency_ms,
+            Metric::P99Ms => self.p99_latency_ms,
+            Metric::MaxMs => self.max_latency_ms,
+            Metric::ThroughputRps => self.throughput_rps,
+            Metric::SuccessRatePct => Some(self.success_rate_pct),
+        }
+    }
+}
+
+impl From<&Failed> for FailureReport {
+    fn from(failed: &Failed) -> Self {
+        Self {
+            count: failed.latency.count(),
+            avg_latency_ms: failed.latency.mean_ns().map(ns_to_ms),
+            max_latency_ms: failed.latency.range().map(|(_, max)| ms(max)),
+            statuses: failed.statuses.clone(),
+            example: failed.example.clone(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Quantile {
+    point: Option<f64>,
+    interval: Interval,
+}
+
+impl Quantile {
+    fn of(samples: &Samples, q: f64) -> Self {
+        let Some(ranks) = quantile_ranks(samples.count(), q, CONFIDENCE) else { return Self::default() };
+        let at = |rank| samples.at_rank(rank).map(ms);
+        let interval = Interval { lower: ranks.lower.and_then(at), upper: ranks.upper.and_then(at) };
+        Self { point: at(ranks.point), interval }
+    }
+}
+
+fn encode(samples: &Samples) -> Option<String> {
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(samples.histogram(), &mut bytes).ok().filter(|_| samples.count() > 0)?;
+    Some(STANDARD.encode(bytes))
+}
+
+fn ms(duration: Duration) -> f64 {
+    ns_to_ms(duration.as_nanos() as f64)
+}
+
+fn ns_to_ms(ns: f64) -> f64 {
+    ns / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::{Failure, Finished, Recorder};
+
+    const KNOWN_KEYS: [&str; 13] = [
+        "operation",
+        "total_requests",
+        "successful_requests",
+        "failed_requests",
+        "success_rate_pct",
+        "avg_latency_ms",
+        "median_latency_ms",
+        "p95_latency_ms",
+        "p99_latency_ms",
+        "min_latency_ms",
+        "max_latency_ms",
+        "std_dev_ms",
+        "throughput_rps",
+    ];
+
+    fn report(ok_ms: &[u64], failures: u64) -> PerformanceReport {
+        let mut recorder = Recorder::default();
+        let mut record =
+            |ms, outcome| recorder.record(Finished { latency: Duration::from_millis(ms), outcome });
+        ok_ms.iter().for_each(|&ms| record(ms, Ok(())));
+        (0..failures).for_each(|_| record(9, Err(Failure::status(503, "busy"))));
+        recorder.pass(Duration::from_secs(2));
+        PerformanceReport::new("op", &recorder.finish())
+    }
+
+    #[test]
+    fn the_known_keys_come_first_and_in_order() {
+        let json = serde_json::to_string(&report(&[1], 0)).expect("serialises");
+        let places: Vec<_> =
+            KNOWN_KEYS.iter().map(|key| json.find(&format!("\"{key}\":")).expect(key)).collect();
+        assert!(places.is_sorted(), "{json}");
+        assert!(places[12] < json.find("\"schema_version\"").expect("has a version"));
+    }
+
+    #[test]
+    fn figures_by_hand() {
+        let report = report(&[1, 2, 3, 4], 1);
+        assert_eq!((report.total_requests, report.successful_requests, report.failed_requests), (5, 4, 1));
+        assert_eq!((report.success_rate_pct, report.avg_latency_ms), (80.0, Some(2.5)));
+        assert_eq!((report.min_latency_ms, report.max_latency_ms), (Some(1.0), Some(4.0)));
+        assert_eq!(report.throughput_rps, Some(2.0));
+        let median = report.median_latency_ms.expect("has one");
+        assert!((median / 2.0 - 1.0).abs() < 1e-3, "{median}");
+        // Deviations -1.5, -0.5, 0.5, 1.5: squares sum to 5, over 3.
+        assert!((report.std_dev_ms.expect("has one") - (5.0_f64 / 3.0).sqrt()).abs() < 1e-9);
+        let busy = &report.failures[&Class::Http5xx];
+        assert_eq!((busy.count, busy.avg_latency_ms, busy.example.as_str()), (1, Some(9.0), "busy"));
+    }
+
+    #[test]
+    fn without_a_success_latencies_are_null_and_nothing_holds() {
+        let targets = Targets::parse("[op]\navg_ms = 1e9", &["op"]).expect("is valid");
+        for report in [report(&[], 3), report(&[], 0)] {
+            let report = report.judge(&targets);
+            let json = serde_json::to_value(&report).expect("serialises");
+            assert!(json["avg_latency_ms"].is_null() && json["p99_latency_ms"].is_null());
+            assert_eq!((json["success_rate_pct"].as_f64(), report.held()), (Some(0.0), false));
+        }
+    }
+
+    #[test]
+    fn small_samples_say_that_they_are_small() {
+        let few = report(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0);
+        assert!(few.intervals.median_latency_ms.upper.is_some());
+        assert_eq!(few.intervals.p99_latency_ms.upper, None);
+    }
+
+    #[test]
+    fn the_histogram_can_be_read_back() {
+        use hdrhistogram::serialization::Deserializer;
+        let report = report(&[1, 2, 3], 0);
+        let bytes = STANDARD.decode(report.histogram.expect("has one")).expect("is base64");
+        let read: hdrhistogram::Histogram<u64> =
+            Deserializer::new().deserialize(&mut bytes.as_slice()).expect("is a histogram");
+        assert_eq!((read.len(), read.count_at(2_000_000)), (3, 1));
+    }
+}

@@ -1,0 +1,53 @@
+//! Cases set against their limits, as `floor` reports them.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::table::{grouped, latency, table};
+use crate::case::Comparison;
+
+/// One case and how many times its limit it takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ratio {
+    /// Id of the case.
+    pub case: String,
+    /// What was measured.
+    #[serde(flatten)]
+    pub comparison: Comparison,
+}
+
+/// One row a case: the median ratio of the blocks with its 95 % interval, and both times.
+pub fn print_ratios(out: &mut dyn Write, ratios: &[Ratio]) -> io::Result<()> {
+    let mut table = table(&["case", "times its limit [95 % interval]", "blocks", "case", "limit"]);
+    for Ratio { case, comparison } in ratios {
+        let effect = comparison.effect;
+        let digits = if effect.ratio < 0.1 { 4 } else { 2 };
+        let end = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), |b| format!("{b:.digits$}"));
+        table.add_row([
+            case.clone(),
+            format!("{:.digits$} [{}, {}]", effect.ratio, end(effect.lower), end(effect.upper)),
+            grouped(effect.blocks),
+            latency(Some(comparison.case_ns / 1e6)),
+            latency(Some(comparison.limit_ns / 1e6)),
+        ]);
+    }
+    writeln!(out, "{table}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Effect;
+
+    #[test]
+    fn a_ratio_prints_with_its_interval_and_both_times() {
+        let effect = Effect { ratio: 1.623, lower: Some(1.615), upper: None, blocks: 340 };
+        let comparison = Comparison { effect, case_ns: 132_200.0, limit_ns: 81_100.0 };
+        let mut out = Vec::new();
+        print_ratios(&mut out, &[Ratio { case: "upload/10KB".to_owned(), comparison }]).expect("writes");
+        let text = String::from_utf8(out).expect("is text");
+        let row: Vec<_> = text.lines().nth(1).expect("has a row").split_whitespace().collect();
+        assert_eq!(row, ["upload/10KB", "1.62", "[1.61,", "-]", "340", "132", "us", "81.1", "us"]);
+    }
+}

@@ -1,0 +1,84 @@
+//! Writing reports: whole or not at all.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::performance::PerformanceReport;
+use crate::error::Error;
+
+/// Writes `<dir>/<operation>.json` and returns its path; an older one is replaced, never half-written.
+///
+/// ```
+/// use ingester_perf::report::{PerformanceCollector, save_performance_report};
+///
+/// let mut collector = PerformanceCollector::default();
+/// collector.record("ping", std::time::Duration::from_millis(1), Ok::<(), String>(()));
+/// let dir = tempfile::tempdir()?;
+/// let path = save_performance_report(&collector.finish()[0], dir.path())?;
+/// assert!(path.ends_with("ping.json"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn save_performance_report(report: &PerformanceReport, dir: &Path) -> Result<PathBuf, Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if report.operation.starts_with('.')
+        || report.operation.is_empty()
+        || !report.operation.chars().all(plain)
+    {
+        let problem = "an operation is named with letters, digits, _ - and . only, for its file's sake";
+        return Err(Error::malformed(Path::new(&report.operation), problem));
+    }
+    let path = dir.join(format!("{}.json", report.operation));
+    write_atomically(&path, report)?;
+    Ok(path)
+}
+
+/// Writes a value as JSON to a temporary file beside `path` and renames it; makes the folder if need be.
+pub fn write_atomically(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let failed = |e| Error::file(path, "write", e);
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    serde_json::to_writer_pretty(&mut file, value).map_err(|e| failed(e.into()))?;
+    file.write_all(b"\n").map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::Recording;
+
+    fn named(name: &str) -> PerformanceReport {
+        PerformanceReport::new(name, &Recording::default())
+    }
+
+    #[test]
+    fn a_report_replaces_the_last_and_leaves_nothing_beside() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let nested = dir.path().join("a/b");
+        for _ in 0..2 {
+            save_performance_report(&named("op"), &nested).expect("writes");
+        }
+        let files: Vec<_> =
+            nested.read_dir().expect("is there").map(|f| f.expect("reads").file_name()).collect();
+        assert_eq!(files, ["op.json"]);
+    }
+
+    #[test]
+    fn names_cannot_lead_elsewhere() {
+        let dir = tempfile::tempdir().expect("makes one");
+        for name in ["", "../op", "a/b", ".hidden", "a\nb"] {
+            assert!(save_performance_report(&named(name), dir.path()).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let error =
+            save_performance_report(&named("op"), Path::new("/dev/null/x")).expect_err("cannot write");
+        assert!(error.to_string().starts_with("/dev/null/x/op.json: cannot write"), "{error}");
+    }
+}

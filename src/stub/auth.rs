@@ -1,0 +1,44 @@
+//! The token check in front of uploads.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Shared};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::answer::Refusal;
+use super::app::State;
+use super::drain;
+
+/// Lets a request through if its bearer token is valid and its holder may write.
+pub(super) async fn require_writer(
+    Shared(state): Shared<Arc<State>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check(&state, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            drain::later(request.into_body());
+            refusal.into_response()
+        }
+    }
+}
+
+fn check(state: &State, request: &Request) -> Result<(), Refusal> {
+    let token = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(bearer)
+        .ok_or(Refusal::NoToken)?;
+    let claims = state.verifier.verify(token).map_err(|_| Refusal::BadToken)?;
+    if claims.may_write() { Ok(()) } else { Err(Refusal::MayNotWrite) }
+}
+
+/// The token of a `Bearer` header; the scheme's case does not matter (RFC 9110, section 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

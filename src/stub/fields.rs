@@ -1,0 +1,123 @@
+//! The text fields beside a file, checked as the service documents them.
+
+use time::{Duration, OffsetDateTime};
+
+use super::answer::Refusal;
+
+/// Longest `description`, in characters.
+const MAX_DESCRIPTION: usize = 1000;
+/// Days a temporary file is kept unless it says otherwise.
+const DEFAULT_TTL_DAYS: u16 = 30;
+
+/// What the fields say, with the service's defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fields {
+    permanent: bool,
+    ttl_days: u16,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { permanent: false, ttl_days: DEFAULT_TTL_DAYS }
+    }
+}
+
+impl Fields {
+    /// Takes one field; names that mean nothing here are ignored, as the service does.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        let problem = match name {
+            "description" if value.chars().count() > MAX_DESCRIPTION => "at most 1000 characters",
+            "retention_policy" => match value {
+                "temporary" | "permanent" => {
+                    self.permanent = value == "permanent";
+                    return Ok(());
+                }
+                _ => "must be temporary or permanent",
+            },
+            "ttl_days" => match value.parse() {
+                Ok(days @ 1..=365) => {
+                    self.ttl_days = days;
+                    return Ok(());
+                }
+                _ => "must be a whole number from 1 to 365",
+            },
+            "metadata" if !is_object(value) => "must be a JSON object",
+            "tags" if serde_json::from_str::<Vec<String>>(value).is_err() => {
+                "must be a JSON array of strings"
+            }
+            "compress" if !matches!(value, "true" | "false") => "must be true or false",
+            "compression_algorithm" if !matches!(value, "gzip" | "brotli" | "none") => {
+                "must be gzip, brotli or none"
+            }
+            _ => return Ok(()),
+        };
+        Err(Refusal::Invalid(format!("{name}: {problem}")))
+    }
+
+    pub fn retention_policy(&self) -> &'static str {
+        if self.permanent { "permanent" } else { "temporary" }
+    }
+
+    /// When a temporary file goes.
+    pub fn expires(&self, uploaded: OffsetDateTime) -> Option<OffsetDateTime> {
+        (!self.permanent).then(|| uploaded + Duration::days(self.ttl_days.into()))
+    }
+}
+
+fn is_object(value: &str) -> bool {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, value: &str) -> Result<(), Refusal> {
+        Fields::default().set(name, value)
+    }
+
+    #[test]
+    fn documented_values_pass() {
+        for (name, value) in [
+            ("ttl_days", "1"),
+            ("ttl_days", "365"),
+            ("retention_policy", "permanent"),
+            ("metadata", "{\"a\": 1}"),
+            ("tags", "[\"a\"]"),
+            ("compress", "true"),
+            ("compression_algorithm", "brotli"),
+            ("description", &"é".repeat(1000)),
+            ("unknown", "anything"),
+        ] {
+            assert_eq!(set(name, value), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused_by_field() {
+        for (name, value) in [
+            ("ttl_days", "0"),
+            ("ttl_days", "366"),
+            ("ttl_days", "many"),
+            ("retention_policy", "forever"),
+            ("metadata", "[1]"),
+            ("metadata", "{"),
+            ("tags", "[1]"),
+            ("compress", "1"),
+            ("compression_algorithm", "zip"),
+            ("description", &"é".repeat(1001)),
+        ] {
+            let Err(Refusal::Invalid(detail)) = set(name, value) else { panic!("{name}={value} passed") };
+            assert!(detail.starts_with(name), "{detail}");
+        }
+    }
+
+    #[test]
+    fn a_permanent_file_never_expires() {
+        let mut fields = Fields::default();
+        let uploaded = OffsetDateTime::UNIX_EPOCH;
+        assert_eq!(fields.expires(uploaded), Some(uploaded + Duration::days(30)));
+        fields.set("retention_policy", "permanent").expect("is valid");
+        assert_eq!((fields.expires(uploaded), fields.retention_policy()), (None, "permanent"));
+    }
+}

@@ -1,0 +1,14 @@
+//! The stub ingester: an axum service that checks, parses and hashes as the real one does, and stores nothing.
+
+mod answer;
+mod app;
+mod auth;
+mod drain;
+mod fields;
+mod metered;
+mod server;
+mod storage;
+mod upload;
+
+pub use server::{Stub, StubError, StubOptions};
+pub use storage::Stored;

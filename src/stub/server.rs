@@ -1,0 +1,150 @@
+//! Starting and stopping the stub: a thread of its own, a runtime of its own, a port on loopback.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::app::{self, State};
+use super::storage::{Discard, Stored};
+use crate::auth::{PublicKey, Verifier};
+use crate::environment::pin;
+use crate::error::Error;
+
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long uploads under way may take to end once the stub stops.
+const GRACE: Duration = Duration::from_secs(2);
+/// Pause after a failed `accept`, so that running out of descriptors does not become a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Where the stub listens and which tokens it takes.
+#[derive(Debug, Clone)]
+pub struct StubOptions {
+    /// Address to bind; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Tokens signed by its private half are valid.
+    pub key: PublicKey,
+    /// Core of the stub's thread.
+    pub core: Option<usize>,
+}
+
+impl StubOptions {
+    /// A free port on loopback.
+    pub fn new(key: PublicKey) -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), key, core: None }
+    }
+}
+
+/// Why the stub did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StubError {
+    /// The address is taken, not this machine's, or not permitted.
+    #[error("cannot listen on {address}: {source}; choose another --listen address")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No thread or no event loop to be had.
+    #[error("cannot start the stub's thread: {0}")]
+    Thread(io::Error),
+}
+
+impl From<StubError> for Error {
+    fn from(error: StubError) -> Self {
+        Self::Unusable(error.into())
+    }
+}
+
+/// A running stub. Dropping it stops accepting, lets uploads end, and joins the thread.
+#[derive(Debug)]
+pub struct Stub {
+    address: SocketAddr,
+    storage: Arc<Discard>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stub {
+    /// Binds, starts the thread and returns once connections are accepted.
+    pub fn start(options: StubOptions) -> Result<Self, StubError> {
+        let bind = |source| StubError::Bind { address: options.listen, source };
+        let listener = std::net::TcpListener::bind(options.listen).map_err(bind)?;
+        listener.set_nonblocking(true).map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+
+        let storage = Arc::new(Discard::at(address));
+        let state = State { verifier: Verifier::new(options.key), storage: Arc::clone(&storage) };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("stub".to_owned())
+            .spawn(move || {
+                pin(options.core);
+                runtime.block_on(serve(listener, app::app(state), stopped));
+            })
+            .map_err(StubError::Thread)?;
+        Ok(Self { address, storage, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has taken in so far.
+    pub fn stored(&self) -> Stored {
+        self.storage.stored()
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed by its own thread; there is nothing to add while dropping.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, app: Router, mut stopped: oneshot::Receiver<()>) {
+    let listener = TcpListener::from_std(listener).expect("a bound socket fits a running event loop");
+    let connections = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(_) => { tokio::time::sleep(ACCEPT_PAUSE).await; continue }
+            },
+            _ = &mut stopped => break,
+        };
+        tokio::spawn(connections.watch(connection(stream, app.clone())));
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+}
+
+/// One connection's protocol. `axum::serve` would set no timer, and a slow head would never time out.
+fn connection(
+    stream: TcpStream,
+    app: Router,
+) -> hyper::server::conn::http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+    // Answers are small: without this, each would wait for the delayed acknowledgement of the last.
+    let _ = stream.set_nodelay(true);
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+}

@@ -1,0 +1,126 @@
+//! `targets.toml`: a table an operation, a number a metric.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Metric;
+use super::judge::{Figures, Judgement, Limit};
+
+/// The limits of every operation that has some.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Targets {
+    limits: BTreeMap<String, Vec<Limit>>,
+}
+
+/// What is wrong, and on which line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct TargetError {
+    /// Counted from 1.
+    pub line: usize,
+    /// Key and problem.
+    pub problem: String,
+}
+
+impl Targets {
+    /// Reads a text. Operations that are not in `known` are refused: a typing error must not switch a limit off.
+    pub fn parse(text: &str, known: &[&str]) -> Result<Self, TargetError> {
+        let at = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+        let root = DeTable::parse(text).map_err(|e| TargetError {
+            line: at(e.span().map_or(0, |span| span.start)),
+            problem: e.message().to_owned(),
+        })?;
+        let mut limits = BTreeMap::new();
+        for (name, value) in root.into_inner() {
+            let error = |problem| TargetError { line: at(name.span().start), problem };
+            let operation = name.get_ref().to_string();
+            if !known.contains(&operation.as_str()) {
+                return Err(error(format!("{operation}: no such operation; there are {}", known.join(", "))));
+            }
+            let DeValue::Table(table) = value.into_inner() else {
+                return Err(error(format!("{operation}: must be a table of limits, [{operation}]")));
+            };
+            let parsed = table.into_iter().map(|(key, value)| {
+                let line = at(key.span().start);
+                limit(key.get_ref(), &value).map_err(|problem| TargetError {
+                    line,
+                    problem: format!("{operation}.{}: {problem}", key.get_ref()),
+                })
+            });
+            limits.insert(operation.clone(), parsed.collect::<Result<_, _>>()?);
+        }
+        Ok(Self { limits })
+    }
+
+    /// Holds the operation's limits against its figures; nothing where it has none.
+    pub fn judge(&self, operation: &str, figures: &impl Figures) -> Vec<Judgement> {
+        let limits = self.limits.get(operation).map(Vec::as_slice).unwrap_or_default();
+        limits.iter().map(|&limit| Judgement::of(limit, figures)).collect()
+    }
+}
+
+fn limit(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Limit, String> {
+    let metric = Metric::ALL
+        .into_iter()
+        .find(|metric| metric.key() == key)
+        .ok_or_else(|| format!("no such metric; there are {}", Metric::ALL.map(Metric::key).join(", ")))?;
+    let number = match value.get_ref() {
+        DeValue::Integer(n) if n.radix() == 10 => n.as_str().parse::<f64>().ok(),
+        DeValue::Float(n) => n.as_str().parse::<f64>().ok(),
+        _ => None,
+    };
+    let number = number.filter(|n| n.is_finite() && *n >= 0.0).ok_or("must be a number, 0 or more")?;
+    Ok((metric, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 2] = ["upload_small_file", "jwt_validation"];
+
+    fn error(text: &str) -> String {
+        Targets::parse(text, &KNOWN).expect_err(text).to_string()
+    }
+
+    struct Flat(f64);
+
+    impl Figures for Flat {
+        fn figure(&self, _: Metric) -> Option<f64> {
+            Some(self.0)
+        }
+    }
+
+    #[test]
+    fn limits_are_read_and_judged() {
+        let text = "[upload_small_file]\navg_ms = 50\np95_ms = 1e2 # ms\n";
+        let targets = Targets::parse(text, &KNOWN).expect("is valid");
+        let judged = targets.judge("upload_small_file", &Flat(60.0));
+        let summary: Vec<_> = judged.iter().map(|j| (j.metric, j.limit, j.held)).collect();
+        assert_eq!(summary, [(Metric::AvgMs, 50.0, false), (Metric::P95Ms, 100.0, true)]);
+        assert_eq!(targets.judge("jwt_validation", &Flat(1.0)), []);
+    }
+
+    #[test]
+    fn mistakes_name_line_and_key() {
+        assert_eq!(
+            error("[upload_small_file]\navg_ms = \"50\""),
+            "line 2: upload_small_file.avg_ms: must be a number, 0 or more"
+        );
+        assert!(
+            error("[upload_small_file]\n\navg = 50")
+                .starts_with("line 3: upload_small_file.avg: no such metric")
+        );
+        assert!(error("\n[upload_tiny]\n").starts_with("line 2: upload_tiny: no such operation"));
+        assert!(error("jwt_validation = 3").starts_with("line 1: jwt_validation: must be a table"));
+        assert!(error("[jwt_validation]\navg_ms = \n").starts_with("line 2:"));
+        for number in ["nan", "inf", "-1", "true", "0x10"] {
+            assert!(
+                error(&format!("[jwt_validation]\navg_ms = {number}")).contains("must be a number"),
+                "{number}"
+            );
+        }
+    }
+}

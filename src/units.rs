@@ -1,0 +1,103 @@
+//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB) and instants.
+
+use std::fmt;
+use std::str::FromStr;
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// A number of bytes, read from `512`, `10KB`, `1MB` or `2GB` and printed the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bytes(pub u64);
+
+const UNITS: [(&str, u64); 4] = [("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1)];
+
+impl Bytes {
+    /// `n` KB of 1024 bytes each.
+    pub const fn kb(n: u64) -> Self {
+        Self(n << 10)
+    }
+
+    /// `n` MB of 1024 KB each.
+    pub const fn mb(n: u64) -> Self {
+        Self(n << 20)
+    }
+
+    /// `n` GB of 1024 MB each.
+    pub const fn gb(n: u64) -> Self {
+        Self(n << 30)
+    }
+}
+
+/// Why a text is no byte count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a size; write a whole number with B, KB, MB or GB, like 10KB")]
+pub struct NotASize(String);
+
+impl FromStr for Bytes {
+    type Err = NotASize;
+
+    fn from_str(text: &str) -> Result<Self, NotASize> {
+        let upper = text.trim().to_ascii_uppercase();
+        let (number, scale) = UNITS
+            .iter()
+            .find_map(|&(suffix, scale)| Some((upper.strip_suffix(suffix)?, scale)))
+            .unwrap_or((&upper, 1));
+        number
+            .trim_end()
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(scale))
+            .map(Self)
+            .ok_or_else(|| NotASize(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Bytes {
+    /// The largest unit that leaves a whole number, else two decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (suffix, scale) = UNITS.into_iter().find(|&(_, scale)| self.0 >= scale).unwrap_or(("B", 1));
+        if self.0.is_multiple_of(scale) {
+            write!(f, "{} {suffix}", self.0 / scale)
+        } else {
+            write!(f, "{:.2} {suffix}", self.0 as f64 / scale as f64)
+        }
+    }
+}
+
+/// An instant as RFC 3339 has it, to the microsecond, in the service's own form: `+00:00` instead of `Z`.
+pub fn rfc3339(instant: OffsetDateTime) -> String {
+    let micros = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]\
+         [offset_hour sign:mandatory]:[offset_minute]"
+    );
+    instant.format(micros).expect("the format has only parts of a date and time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kilobyte_has_1024_bytes() {
+        assert_eq!("10KB".parse(), Ok(Bytes(10_240)));
+        assert_eq!("1mb".parse(), Ok(Bytes(1_048_576)));
+        assert_eq!("2 GB".parse(), Ok(Bytes::gb(2)));
+        assert_eq!("512".parse(), Ok(Bytes(512)));
+        assert_eq!("7B".parse(), Ok(Bytes(7)));
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused_by_name() {
+        for text in ["", "KB", "-1", "1.5MB", "1TB", "99999999999GB"] {
+            assert_eq!(text.parse::<Bytes>(), Err(NotASize(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_units_print_without_decimals() {
+        assert_eq!(Bytes::mb(10).to_string(), "10 MB");
+        assert_eq!(Bytes(1536).to_string(), "1.50 KB");
+        assert_eq!(Bytes(0).to_string(), "0 B");
+    }
+}

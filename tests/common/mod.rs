@@ -1,0 +1,7 @@
+//! What the whole-program tests share: the real bench binaries, and a small HTTP server that is not the stub.
+
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
+pub mod bench;
+pub mod server;

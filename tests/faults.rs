@@ -1,0 +1,144 @@
+//! Promise: whatever a service does wrong, it lands in its class, the counts add up, and nothing is a success that
+//! was none. Run with the real bench binary against a server that is not the stub.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::bench::{Bench, Run};
+use common::server::{Manner, Server};
+use serde_json::Value;
+
+const OPERATION: &str = "upload_small_file";
+
+fn against(server: &Server) -> Bench {
+    Bench::new("upload")
+        .env("INGESTER_URL", server.url())
+        .env("INGESTER_TOKEN", "a.bearer.token")
+        .env("INGESTER_TIMEOUT", "200ms")
+}
+
+/// Asserts what holds of every report, and returns it.
+fn sound(bench: &Bench) -> Value {
+    let report = bench.report(OPERATION);
+    let count = |key: &str| report[key].as_u64().unwrap_or_else(|| panic!("{key} is no count: {report}"));
+    let by_class: u64 = report["failures"]
+        .as_object()
+        .expect("is an object")
+        .values()
+        .map(|failed| failed["count"].as_u64().expect("is a count"))
+        .sum();
+    assert_eq!(count("total_requests"), count("successful_requests") + count("failed_requests"));
+    assert_eq!(count("failed_requests"), by_class);
+    assert!(!report.to_string().contains("NaN"), "{report}");
+    report
+}
+
+/// Runs against the manner; all must fail as `class`, and the bench must say so with exit code 1.
+fn all_fail_as(manner: Manner, class: &str, says: &str) -> (Run, Value) {
+    let server = Server::start(manner);
+    let bench = against(&server);
+    let started = Instant::now();
+    let run = bench.short(&["10KB"]);
+    assert!(started.elapsed() < Duration::from_secs(60), "{manner:?} took {:?}", started.elapsed());
+
+    let why = run.exits(1);
+    assert!(why.contains("upload/10KB: stopped after"), "{manner:?}: {why}");
+    let report = sound(&bench);
+    assert_eq!(report["successful_requests"], 0, "{manner:?}");
+    assert!(report["avg_latency_ms"].is_null() && report["p99_latency_ms"].is_null(), "{manner:?}");
+    assert_eq!(report["partial"], true, "{manner:?}");
+    let classes: Vec<_> = report["failures"].as_object().expect("is an object").keys().collect();
+    assert_eq!(classes, [class], "{manner:?}: {}", report["failures"]);
+    let example = report["failures"][class]["example"].as_str().expect("has an example");
+    assert!(example.contains(says), "{manner:?}: {example}");
+    assert!(
+        !bench.criterion().join("upload/10KB/base/sample.json").exists(),
+        "{manner:?}: saved as a baseline"
+    );
+    (run, report)
+}
+
+#[test]
+fn refusals_by_status_are_told_apart() {
+    let (_, report) = all_fail_as(Manner::Status(503), "http_5xx", "not today");
+    let failed = &report["failures"]["http_5xx"];
+    assert_eq!(failed["statuses"]["503"], failed["count"]);
+    all_fail_as(Manner::Status(429), "http_4xx", "429");
+}
+
+#[test]
+fn broken_connections_are_resets() {
+    all_fail_as(Manner::CutShort, "reset", "closed");
+    all_fail_as(Manner::Silent, "reset", "closed");
+    all_fail_as(Manner::Reset, "reset", "connection");
+}
+
+#[test]
+fn what_is_no_answer_of_this_api_is_a_protocol_failure() {
+    all_fail_as(Manner::Garbage, "protocol", "not HTTP");
+    all_fail_as(Manner::NoJson, "protocol", "not that of an upload");
+    all_fail_as(Manner::Redirect, "protocol", "307");
+}
+
+#[test]
+fn a_wrong_checksum_or_size_is_corrupt() {
+    all_fail_as(Manner::WrongChecksum, "corrupt", "checksum");
+    all_fail_as(Manner::WrongSize, "corrupt", "10241");
+}
+
+#[test]
+fn a_service_that_never_answers_times_out() {
+    let (_, report) = all_fail_as(Manner::Hang, "timeout", "no answer within 200ms");
+    let waited = report["failures"]["timeout"]["avg_latency_ms"].as_f64().expect("has a mean");
+    assert!(waited >= 200.0, "{waited}");
+}
+
+#[test]
+fn a_service_that_fails_half_way_keeps_its_successes_and_loses_its_verdict() {
+    let server = Server::start(Manner::Wears(30));
+    let bench = against(&server);
+    let run = bench.short(&["10KB"]);
+    assert!(run.exits(1).contains("without one success"), "{}", run.stderr);
+    let report = sound(&bench);
+    assert!(report["successful_requests"].as_u64() > Some(0), "{report}");
+    assert!(report["failures"]["http_5xx"]["count"].as_u64() >= Some(5), "{report}");
+    // The two of the look before are counted by the server only.
+    assert!(server.uploads() >= 2 + report["total_requests"].as_u64().expect("is a count"));
+}
+
+#[test]
+fn a_refused_token_is_told_before_anything_is_measured() {
+    for status in [401, 403] {
+        let server = Server::start(Manner::Status(status));
+        let bench = against(&server);
+        let run = bench.short(&[]);
+        let why = run.exits(2);
+        assert!(why.contains("refused the token") && why.contains(&server.url()), "{why}");
+        assert!(!bench.reports().exists() && server.uploads() == 1, "measured all the same");
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_told_before_anything_is_measured() {
+    let nobody =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("is bound");
+    let url = format!("http://{nobody}");
+    let bench = Bench::new("load").env("INGESTER_URL", &url).env("INGESTER_TOKEN", "t");
+    let run = bench.short(&[]);
+    let why = run.exits(2);
+    assert!(why.contains("cannot reach the ingester") && why.contains(&url), "{why}");
+    assert!(!bench.reports().exists(), "measured all the same");
+}
+
+#[test]
+fn load_counts_every_failure_too() {
+    let server = Server::start(Manner::Wears(220));
+    let bench = Bench::new("load").env("INGESTER_URL", server.url()).env("INGESTER_TOKEN", "t");
+    let run = bench.short(&["10_users"]);
+    assert!(run.exits(1).contains("load/10_users"), "{}", run.stderr);
+    let report = bench.report("concurrent_upload_10");
+    let count = |key: &str| report[key].as_u64().expect("is a count");
+    assert_eq!(count("total_requests"), count("successful_requests") + count("failed_requests"));
+    assert_eq!(count("total_requests") % 100, 0, "passes are whole: {report}");
+}

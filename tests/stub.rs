@@ -1,0 +1,257 @@
+//! Promise: the stub answers as the service's contract says, column "stub".
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ingester_perf::auth::{Claims, KeyPair, Minter};
+use ingester_perf::stub::{Stub, StubOptions};
+use serde_json::Value;
+
+const BOUNDARY: &str = "xyz";
+
+struct Service {
+    stub: Stub,
+    minter: Minter,
+}
+
+/// One stub for all tests of this file.
+static SERVICE: LazyLock<Service> = LazyLock::new(|| {
+    let key = KeyPair::generate().expect("makes a key");
+    let stub = Stub::start(StubOptions::new(key.public().clone())).expect("starts");
+    Service { stub, minter: Minter::new(key) }
+});
+
+struct Answer {
+    status: u16,
+    head: String,
+    json: Value,
+}
+
+/// Sends bytes as they are, ends the sending side, and reads one answer.
+fn exchange(request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(SERVICE.stub.address()).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("can be set");
+    stream.write_all(request).expect("sends");
+    stream.shutdown(std::net::Shutdown::Write).expect("can be shut");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("answers");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("has a status");
+    Answer { status, head: head.to_ascii_lowercase(), json: serde_json::from_str(body).unwrap_or_default() }
+}
+
+fn request(authorization: Option<&str>, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let authorization = authorization.map_or_else(String::new, |value| format!("Authorization: {value}\r\n"));
+    let head = format!(
+        "POST /api/v1/files/upload HTTP/1.1\r\nHost: stub\r\nConnection: close\r\n{authorization}\
+         Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn bearer() -> String {
+    format!("Bearer {}", SERVICE.minter.mint(Duration::from_secs(600)).expect("mints").as_str())
+}
+
+fn form(fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        body.extend(
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .bytes(),
+        );
+    }
+    if let Some((name, bytes)) = file {
+        body.extend(
+            format!(
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+                 Content-Type: text/plain\r\n\r\n"
+            )
+            .bytes(),
+        );
+        body.extend(bytes);
+        body.extend(b"\r\n");
+    }
+    body.extend(format!("--{BOUNDARY}--\r\n").bytes());
+    body
+}
+
+fn multipart() -> String {
+    format!("multipart/form-data; boundary={BOUNDARY}")
+}
+
+fn post(body: &[u8]) -> Answer {
+    exchange(&request(Some(&bearer()), &multipart(), body))
+}
+
+#[test]
+fn a_stored_file_has_the_twelve_fields() {
+    let answer = post(&form(&[("ttl_days", "7")], Some(("../../etc/passwd", b"abc"))));
+    assert_eq!(answer.status, 201);
+    let mut keys: Vec<_> =
+        answer.json.as_object().expect("is an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    let expected = [
+        "checksum",
+        "compressed",
+        "compression_ratio",
+        "file_id",
+        "file_size",
+        "original_filename",
+        "retention_policy",
+        "storage_element_id",
+        "storage_element_url",
+        "storage_filename",
+        "ttl_expires_at",
+        "uploaded_at",
+    ];
+    assert_eq!(keys, expected);
+    let json = &answer.json;
+    assert_eq!((&json["file_size"], &json["original_filename"]), (&3.into(), &"../../etc/passwd".into()));
+    assert_eq!(json["checksum"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(json["retention_policy"], "temporary");
+    let day = |key: &str| json[key].as_str().expect("is a date")[..10].to_owned();
+    assert_ne!(day("ttl_expires_at"), day("uploaded_at"));
+    assert!(json["uploaded_at"].as_str().expect("is a date").ends_with("+00:00"), "{json}");
+    assert!(
+        json["storage_element_url"].as_str().expect("is a URL").starts_with("http://127.0.0.1:"),
+        "{json}"
+    );
+}
+
+#[test]
+fn a_permanent_file_never_expires() {
+    let answer = post(&form(&[("retention_policy", "permanent")], Some(("a", b"abc"))));
+    assert_eq!((answer.status, &answer.json["ttl_expires_at"]), (201, &Value::Null));
+}
+
+#[test]
+fn without_a_valid_token_every_answer_is_the_same() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("is after 1970").as_secs();
+    let expired = Claims {
+        sub: "s".to_owned(),
+        kind: "service_account".to_owned(),
+        role: "admin".to_owned(),
+        name: "n".to_owned(),
+        jti: "j".to_owned(),
+        iat: now - 60,
+        exp: now - 1,
+        nbf: now - 60,
+        scope: None,
+        client_id: None,
+        rate_limit: None,
+    };
+    let sign = |claims: &Claims| SERVICE.minter.sign(claims).expect("signs").as_str().to_owned();
+    let readonly = sign(&Claims { exp: now + 60, role: "readonly".to_owned(), ..expired.clone() });
+    let other = Minter::new(KeyPair::generate().expect("makes a key"));
+    let foreign = other.mint(Duration::from_secs(60)).expect("mints");
+
+    let body = form(&[], Some(("a", b"abc")));
+    let with = |authorization: Option<&str>| exchange(&request(authorization, &multipart(), &body));
+    let bad: Vec<Answer> = [&sign(&expired), foreign.as_str(), "garbage", "a.b.c"]
+        .into_iter()
+        .map(|token| with(Some(&format!("Bearer {token}"))))
+        .collect();
+    for answer in &bad {
+        assert_eq!((answer.status, &answer.json), (401, &bad[0].json));
+        assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
+    }
+    for authorization in [None, Some("Basic dTpw"), Some("Bearer")] {
+        let answer = with(authorization);
+        assert_eq!(answer.status, 401, "{authorization:?}");
+        assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
+    }
+    assert_eq!(with(Some(&format!("Bearer {readonly}"))).status, 403);
+}
+
+#[test]
+fn wrong_forms_are_refused_by_field() {
+    let file = Some(("a", b"abc".as_slice()));
+    for (body, says) in [
+        (form(&[], None), "file"),
+        (form(&[], Some(("a", b""))), "file"),
+        (form(&[("ttl_days", "0")], file), "ttl_days"),
+        (form(&[("retention_policy", "never")], file), "retention_policy"),
+        (form(&[("metadata", "[]")], file), "metadata"),
+        (form(&[("description", &"x".repeat(1001))], file), "description"),
+        (form(&[("description", &"x".repeat(70_000))], file), "description"),
+        (form(&vec![("a", "b"); 40], file), "parts"),
+    ] {
+        let answer = post(&body);
+        assert_eq!(answer.status, 422, "{says}");
+        assert!(
+            answer.json["detail"].as_str().is_some_and(|text| text.contains(says)),
+            "{says}: {}",
+            answer.json
+        );
+    }
+    let answer = exchange(&request(Some(&bearer()), "application/json", b"{}"));
+    assert_eq!(answer.status, 422);
+}
+
+#[test]
+fn broken_and_truncated_forms_are_never_a_success() {
+    let whole = form(&[], Some(("a", &[b'x'; 5000])));
+    let stored = SERVICE.stub.stored();
+    for end in [0, 1, 10, 60, 100, 200, 3000, whole.len() - 30, whole.len() - 5, whole.len() - 4] {
+        assert_eq!(post(&whole[..end]).status, 400, "cut at {end} of {}", whole.len());
+        // The same, but with the whole length announced: the connection breaks off.
+        let mut request = request(Some(&bearer()), &multipart(), &whole);
+        request.truncate(request.len() - (whole.len() - end));
+        assert_eq!(exchange(&request).status, 400, "breaks off at {end}");
+    }
+    assert_eq!(SERVICE.stub.stored().bytes % 5000, stored.bytes % 5000, "a part of a file was counted");
+}
+
+#[test]
+fn endless_preambles_and_headers_are_cut_off() {
+    let endless = vec![b'x'; 8 << 20];
+    let header = [format!("--{BOUNDARY}\r\nX: ").as_bytes(), &endless].concat();
+    for body in [&endless, &header] {
+        assert_eq!(post(body).status, 400);
+    }
+}
+
+#[test]
+fn a_file_that_is_announced_too_large_is_refused_at_once() {
+    let head = format!(
+        "POST /api/v1/files/upload HTTP/1.1\r\nHost: stub\r\nConnection: close\r\nAuthorization: {}\r\n\
+         Content-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        bearer(),
+        multipart(),
+        (1_u64 << 30) + (2 << 20)
+    );
+    assert_eq!(exchange(head.as_bytes()).status, 413);
+}
+
+#[test]
+fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let body = form(&[], Some(("a", &vec![b'x'; 20 << 20])));
+    for _ in 0..5 {
+        assert_eq!(exchange(&request(None, &multipart(), &body)).status, 401);
+    }
+}
+
+#[test]
+fn health_and_unknown_routes() {
+    let get = |path: &str| {
+        exchange(format!("GET {path} HTTP/1.1\r\nHost: stub\r\nConnection: close\r\n\r\n").as_bytes())
+    };
+    assert_eq!((get("/health/live").status, &get("/health/ready").json["status"]), (200, &"ok".into()));
+    assert_eq!(get("/nothing").status, 404);
+    assert_eq!(get("/api/v1/files/upload").status, 405);
+}
+
+#[test]
+fn a_dropped_stub_stops_listening() {
+    let key = KeyPair::generate().expect("makes a key");
+    let stub = Stub::start(StubOptions::new(key.public().clone())).expect("starts");
+    let address = stub.address();
+    let idle = TcpStream::connect(address).expect("connects");
+    drop(stub);
+    assert!(TcpStream::connect(address).is_err());
+    drop(idle);
+}
