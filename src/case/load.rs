@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 use super::{upload, worker};
@@ -37,6 +38,7 @@ impl worker::Work for Work {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
         upload::renew(&self.ingester, &mut self.users)?;
         self.runtime.block_on(async {
+            join_all(self.users.iter_mut().map(Uploader::prepare)).await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {
                 let upload = async |user: &mut Uploader, _| user.upload().await;

@@ -32,6 +32,7 @@ impl worker::Work for Work {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
         renew(&self.ingester, std::slice::from_mut(&mut self.uploader))?;
         self.runtime.block_on(async {
+            self.uploader.prepare().await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {
                 let finished = self.uploader.upload().await;

@@ -3,11 +3,15 @@
 use hyper::StatusCode;
 use serde::Deserialize;
 
+use crate::auth::Token;
 use crate::payload::TestFile;
 use crate::recording::{Class, Failure, Outcome};
 
 /// Longest text of the service's own that a message quotes, in characters.
 const MAX_QUOTE: usize = 200;
+
+/// From this length on, a part of a token says something.
+const SECRET: usize = 12;
 
 /// Size and checksum that a correct answer carries.
 #[derive(Debug, Clone)]
@@ -45,10 +49,10 @@ struct GoError {
     message: String,
 }
 
-/// Judges an answer that was read to its end.
-pub(super) fn judge(status: StatusCode, body: &[u8], expected: &Expected) -> Outcome {
+/// Judges an answer that was read to its end. A message quotes the service, but not what it repeats of the token.
+pub(super) fn judge(status: StatusCode, body: &[u8], expected: &Expected, token: &Token) -> Outcome {
     if status != StatusCode::CREATED {
-        return Err(Failure::status(status.as_u16(), format!("{status}: {}", reason(body))));
+        return Err(Failure::status(status.as_u16(), format!("{status}: {}", reason(body, token))));
     }
     let stored: StoredFile = serde_json::from_slice(body)
         .map_err(|e| Failure::new(Class::Protocol, format!("the answer is not that of an upload: {e}")))?;
@@ -63,25 +67,37 @@ pub(super) fn judge(status: StatusCode, body: &[u8], expected: &Expected) -> Out
 }
 
 /// The service's own words, shortened, on one line.
-fn reason(body: &[u8]) -> String {
+fn reason(body: &[u8], token: &Token) -> String {
     let text = match serde_json::from_slice(body) {
         Ok(Refusal::Python { detail: serde_json::Value::String(text) }) => text,
         Ok(Refusal::Python { detail }) => detail.to_string(),
         Ok(Refusal::Go { error }) => format!("{}: {}", error.code, error.message),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
+    let text = without(&text, token);
     let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     shown.take(MAX_QUOTE).collect::<String>().trim().to_owned()
+}
+
+/// The text with the token and its longer parts blacked out.
+fn without(text: &str, token: &Token) -> String {
+    let parts = token.as_str().split('.').filter(|part| part.len() >= SECRET);
+    [token.as_str()]
+        .into_iter()
+        .chain(parts)
+        .fold(text.to_owned(), |text, part| text.replace(part, "[redacted]"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TOKEN: &str = "header-of-a-token.payload-of-a-token.signature-of-it";
+
     fn judged(status: u16, body: &str) -> Result<(), (Class, String)> {
         let expected = Expected { size: 5, sha256: "ab".repeat(32) };
         let status = StatusCode::from_u16(status).expect("is a status");
-        judge(status, body.as_bytes(), &expected).map_err(|f| (f.class, f.message))
+        judge(status, body.as_bytes(), &expected, &Token::new(TOKEN)).map_err(|f| (f.class, f.message))
     }
 
     fn class(status: u16, body: &str) -> Option<Class> {
@@ -116,13 +132,17 @@ mod tests {
 
     #[test]
     fn refusals_are_quoted_in_either_dialect() {
-        let said = |body| judged(503, body).expect_err("is a refusal").1;
+        let said = |body: &str| judged(503, body).expect_err("is a refusal").1;
         assert_eq!(said("{\"detail\": \"no element\"}"), "503 Service Unavailable: no element");
         assert_eq!(
             said("{\"error\": {\"code\": \"E1\", \"message\": \"full\"}}"),
             "503 Service Unavailable: E1: full"
         );
         assert_eq!(said("line\r\n\u{1b}[31mred"), "503 Service Unavailable: line   [31mred");
+        assert_eq!(said(&format!("bad token {TOKEN}!")), "503 Service Unavailable: bad token [redacted]!");
+        assert_eq!(said("claims payload-of-a-token"), "503 Service Unavailable: claims [redacted]");
+        let cut = format!("{}{TOKEN}", "x".repeat(MAX_QUOTE - 20));
+        assert!(!said(&cut).contains("header"), "{}", said(&cut));
         assert_eq!(said(&"x".repeat(999)).len(), "503 Service Unavailable: ".len() + MAX_QUOTE);
     }
 }

@@ -11,7 +11,8 @@ use bytes::Bytes as Buffer;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, StatusCode};
+use hyper::header::CONNECTION;
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -51,12 +52,11 @@ impl Connection {
         Ok(Self { sender, driver: Some(Box::pin(driver)) })
     }
 
-    /// Whether another request can be sent: the peer may have closed meanwhile.
-    pub fn is_open(&mut self) -> bool {
-        if self.driver.as_mut().is_some_and(|driver| driver.now_or_never().is_some()) {
-            self.driver = None;
-        }
-        self.driver.is_some() && self.sender.is_ready()
+    /// Itself, if another request can be sent: the peer may have closed meanwhile. What arrived since the event loop
+    /// last looked is not seen.
+    pub fn if_open(mut self) -> Option<Self> {
+        let ended = self.driver.as_mut().is_none_or(|driver| driver.now_or_never().is_some());
+        (!ended && self.sender.is_ready()).then_some(self)
     }
 
     /// Sends a request and reads its answer to the end.
@@ -67,12 +67,24 @@ impl Connection {
         let sender = &mut self.sender;
         let answer = async {
             let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
-            let status = response.status();
+            let (status, last) = (response.status(), is_last(&response));
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map_err(|e| body_failure(&*e))?.to_bytes()))
+            Ok((status, body.map_err(|e| body_failure(&*e))?.to_bytes(), last))
         };
-        drive(&mut self.driver, answer).await
+        let (status, body, last) = drive(&mut self.driver, answer).await?;
+        if last {
+            self.driver = None;
+        }
+        Ok((status, body))
     }
+}
+
+/// Whether the service closes the connection after this answer. The end itself may not have arrived yet.
+fn is_last<T>(response: &Response<T>) -> bool {
+    let options = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut options = options.flat_map(|value| value.split(','));
+    options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+        || response.version() == Version::HTTP_10
 }
 
 /// Awaits `answer` while keeping the connection going.
@@ -81,26 +93,25 @@ async fn drive<T>(
     answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let mut answer = pin!(answer);
-    poll_fn(|cx| {
+    let mut broke = None;
+    let done = poll_fn(|cx| {
         // Hand over what there is to send, move bytes, then look whether an answer came of it.
         if let Poll::Ready(done) = answer.as_mut().poll(cx) {
             return Poll::Ready(done);
         }
-        let ended = driver.as_mut().map_or(Poll::Pending, |driver| driver.as_mut().poll(cx));
-        if ended.is_ready() {
+        if let Some(Poll::Ready(ended)) = driver.as_mut().map(|driver| driver.as_mut().poll(cx)) {
             *driver = None;
+            broke = ended.err();
         }
-        match (answer.as_mut().poll(cx), ended) {
-            (Poll::Pending, Poll::Ready(Err(e))) => Poll::Ready(Err(failure(&e))),
-            (Poll::Pending, Poll::Ready(Ok(()))) => Poll::Ready(Err(closed())),
-            // The request was cut off; the driver knows why, the request only that.
-            (Poll::Ready(Err(Failure { class: Class::Reset, .. })), Poll::Ready(Err(e))) => {
-                Poll::Ready(Err(failure(&e)))
-            }
-            (done, _) => done,
-        }
+        // A connection that has ended may have left an answer behind; if not, the answer fails by itself.
+        answer.as_mut().poll(cx)
     })
-    .await
+    .await;
+    match (done, broke) {
+        // The request was cut off: the connection knows why, the request only that.
+        (Err(Failure { class: Class::Reset, .. }), Some(why)) => Err(failure(&why)),
+        (done, _) => done,
+    }
 }
 
 fn closed() -> Failure {

@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::endpoint::Endpoint;
 use crate::auth::Token;
 use crate::payload::{MultipartBody, TestFile};
-use crate::recording::{Class, Failure, Finished};
+use crate::recording::{Class, Failure, Finished, Outcome};
 
 /// Sends one body with one token. Nothing is retried, redirected or sent through a proxy.
 pub struct Uploader {
@@ -60,13 +60,19 @@ impl Uploader {
         Ok(())
     }
 
-    /// Connects if there is no open connection, so that the next upload need not.
-    pub async fn connect(&mut self) -> Result<(), Failure> {
-        if !self.connection.as_mut().is_some_and(Connection::is_open) {
-            self.connection = None;
-            self.connection = Some(Connection::open(&self.endpoint).await?);
-        }
-        Ok(())
+    /// Connects if there is no open connection, after a look at what arrived meanwhile: a service may close idle ones.
+    /// For the time before the clock starts; the upload that follows says what failed.
+    pub async fn prepare(&mut self) {
+        tokio::task::yield_now().await;
+        let _ = tokio::time::timeout(self.timeout, self.connected()).await;
+    }
+
+    async fn connected(&mut self) -> Result<&mut Connection, Failure> {
+        let open = match self.connection.take().and_then(Connection::if_open) {
+            Some(kept) => kept,
+            None => Connection::open(&self.endpoint).await?,
+        };
+        Ok(self.connection.insert(open))
     }
 
     /// One upload, on the kept connection or on a new one where the service has closed it.
@@ -74,19 +80,25 @@ impl Uploader {
     pub async fn upload(&mut self) -> Finished {
         let request = self.request();
         let started = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, async {
-            self.connect().await?;
-            self.connection.as_mut().expect("was just opened").exchange(request).await
-        })
-        .await;
+        let answer =
+            tokio::time::timeout(self.timeout, async { self.connected().await?.exchange(request).await })
+                .await;
         let latency = started.elapsed();
 
         let outcome = match answer {
-            Ok(Ok((status, body))) => answer::judge(status, &body, &self.expected),
-            Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(Failure::new(Class::Timeout, format!("no answer within {:?}", self.timeout))),
+            Ok(Ok((status, body))) => answer::judge(status, &body, &self.expected, &self.token),
+            Ok(Err(failure)) => self.give_up(failure),
+            Err(_) => {
+                self.give_up(Failure::new(Class::Timeout, format!("no answer within {:?}", self.timeout)))
+            }
         };
-        Finished { latency, outcome: outcome.map_err(|failure| self.after(failure)) }
+        Finished { latency, outcome }
+    }
+
+    /// A connection whose state is unknown is not used again.
+    fn give_up(&mut self, failure: Failure) -> Outcome {
+        self.connection = None;
+        Err(failure)
     }
 
     fn request(&self) -> Request<Full<Buffer>> {
@@ -95,15 +107,6 @@ impl Uploader {
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         request
-    }
-
-    /// Drops a connection whose state is unknown, and whatever a service echoed of the token.
-    fn after(&mut self, mut failure: Failure) -> Failure {
-        if failure.status.is_none() && failure.class != Class::Corrupt {
-            self.connection = None;
-        }
-        failure.message = failure.message.replace(self.token.as_str(), "[redacted]");
-        failure
     }
 }
 

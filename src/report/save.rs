@@ -14,7 +14,7 @@ use crate::error::Error;
 /// use ingester_perf::report::{PerformanceCollector, save_performance_report};
 ///
 /// let mut collector = PerformanceCollector::default();
-/// collector.record("ping", std::time::Duration::from_millis(1), Ok::<(), String>(()));
+/// collector.record("ping", std::time::Duration::from_millis(1), Ok(()));
 /// let dir = tempfile::tempdir()?;
 /// let path = save_performance_report(&collector.finish()[0], dir.path())?;
 /// assert!(path.ends_with("ping.json"));

@@ -32,13 +32,13 @@ pub fn quantile_ranks(n: u64, q: f64, confidence: f64) -> Option<Ranks> {
 mod tests {
     use super::*;
 
-    /// P(Bin(n, q) <= k), summed term by term.
+    /// P(Bin(n, q) <= k), summed term by term in logarithms.
     fn cdf(n: u64, q: f64, k: u64) -> f64 {
-        let mut term = (1.0 - q).powi(n as i32);
-        let mut sum = term;
+        let mut ln_term = n as f64 * (1.0 - q).ln();
+        let mut sum = ln_term.exp();
         for i in 0..k {
-            term *= (n - i) as f64 / (i + 1) as f64 * q / (1.0 - q);
-            sum += term;
+            ln_term += ((n - i) as f64 / (i + 1) as f64 * q / (1.0 - q)).ln();
+            sum += ln_term.exp();
         }
         sum
     }

@@ -119,8 +119,10 @@ fn upload(
     };
     let created = |body: String| respond(stream, "201 Created", &body).is_ok();
     match manner {
-        Manner::Python | Manner::CloseEach => {
-            created(python(file.len(), &sum)) && manner != Manner::CloseEach
+        Manner::Python => created(python(file.len(), &sum)),
+        Manner::CloseEach => {
+            let _ = respond(stream, "201 Created\r\nConnection: close", &python(file.len(), &sum));
+            false
         }
         Manner::Go => created(format!(
             "{{\"file_id\":\"x\",\"size\":{},\"checksum\":\"{sum}\",\"status\":\"active\",\"tags\":[]}}",
