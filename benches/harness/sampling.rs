@@ -6,7 +6,7 @@ use super::args::Args;
 
 /// The machine's speed stays the same for seconds and then changes; samples have to be spread over many such spells.
 const LOCAL: Sampling =
-    Sampling { samples: 100, warm_up: Duration::from_secs(1), measurement: Duration::from_secs(20) };
+    Sampling { samples: 100, warm_up: Duration::from_secs(1), measurement: Duration::from_secs(17) };
 /// A real ingester takes tens of milliseconds an upload: fewer samples, and what is stored there costs.
 const REMOTE: Sampling =
     Sampling { samples: 20, warm_up: Duration::from_secs(1), measurement: Duration::from_secs(10) };

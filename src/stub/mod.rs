@@ -5,7 +5,7 @@ mod app;
 mod auth;
 mod drain;
 mod fields;
-mod metered;
+mod multipart;
 mod server;
 mod storage;
 mod upload;

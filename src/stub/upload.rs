@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State as Shared};
 use axum::http::header::CONTENT_TYPE;
-use multer::{Field, Multipart};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -13,7 +12,7 @@ use super::answer::{Refusal, StoredFile};
 use super::app::State;
 use super::drain;
 use super::fields::Fields;
-use super::metered::Meter;
+use super::multipart::{self, Broken, Multipart, Part};
 use super::storage::{Discard, Kept, Writing};
 use crate::units::{Bytes, rfc3339};
 
@@ -31,11 +30,12 @@ pub(super) async fn upload(
     Shared(state): Shared<Arc<State>>,
     request: Request,
 ) -> Result<StoredFile, Refusal> {
-    let boundary = boundary(&request);
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let boundary = content_type.and_then(multipart::boundary);
     let mut body = request.into_body();
     let stored = match boundary {
-        Ok(boundary) => receive(&mut body, boundary, &state.storage).await,
-        Err(refusal) => Err(refusal),
+        Some(boundary) => receive(&mut body, &boundary, &state.storage).await,
+        None => Err(Refusal::Invalid("body: must be multipart/form-data with a file".to_owned())),
     };
     if stored.is_err() {
         drain::later(body);
@@ -43,26 +43,16 @@ pub(super) async fn upload(
     stored
 }
 
-fn boundary(request: &Request) -> Result<String, Refusal> {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type
-        .and_then(|value| multer::parse_boundary(value).ok())
-        .ok_or_else(|| Refusal::Invalid("body: must be multipart/form-data with a file".to_owned()))
-}
-
 /// Reads the whole body. Every way out but its end is a refusal: a truncated upload is never a success.
-async fn receive(body: &mut Body, boundary: String, storage: &Discard) -> Result<StoredFile, Refusal> {
+async fn receive(body: &mut Body, boundary: &str, storage: &Discard) -> Result<StoredFile, Refusal> {
     if body.size_hint().lower() > MAX_FILE.0 + MAX_OVERHEAD.0 {
         return Err(Refusal::TooLarge);
     }
-    let meter = Meter::default();
-    let mut parts = Multipart::new(meter.read(body), boundary);
+    let mut multipart = Multipart::new(body, boundary);
     let mut form = Form::default();
     for _ in 0..MAX_PARTS {
-        meter.expect_head();
-        let Some(part) = parts.next_field().await.map_err(broken)? else { return form.store(storage) };
-        meter.expect_content();
-        form.take(part, storage).await?;
+        let Some(part) = multipart.next().await? else { return form.store(storage) };
+        form.take(part, &mut multipart, storage).await?;
     }
     Err(Refusal::Invalid(format!("body: more than {MAX_PARTS} parts")))
 }
@@ -75,21 +65,22 @@ struct Form {
 }
 
 impl Form {
-    async fn take(&mut self, part: Field<'_>, storage: &Discard) -> Result<(), Refusal> {
-        match part.name() {
-            Some("file") if self.file.is_some() => Err(Refusal::Invalid("file: more than one".to_owned())),
-            Some("file") => {
-                let name = part.file_name().unwrap_or_default().to_owned();
-                self.file = Some((name, write(part, storage.begin()).await?));
-                Ok(())
-            }
-            Some(name) => {
-                let name = name.to_owned();
-                let value = text(part, &name).await?;
-                self.fields.set(&name, &value)
-            }
-            None => Err(Refusal::Broken),
+    async fn take(
+        &mut self,
+        part: Part,
+        content: &mut Multipart<'_>,
+        storage: &Discard,
+    ) -> Result<(), Refusal> {
+        if part.name != "file" {
+            let value = text(content, &part.name).await?;
+            return self.fields.set(&part.name, &value);
         }
+        if self.file.is_some() {
+            return Err(Refusal::Invalid("file: more than one".to_owned()));
+        }
+        let written = write(content, storage.begin()).await?;
+        self.file = Some((part.file_name.unwrap_or_default(), written));
+        Ok(())
     }
 
     /// Ends the upload, now that the whole form is there.
@@ -123,8 +114,8 @@ fn answer(name: String, fields: &Fields, kept: Kept, storage: &Discard) -> Store
     }
 }
 
-async fn write(mut part: Field<'_>, mut file: Writing) -> Result<Writing, Refusal> {
-    while let Some(bytes) = part.chunk().await.map_err(broken)? {
+async fn write(content: &mut Multipart<'_>, mut file: Writing) -> Result<Writing, Refusal> {
+    while let Some(bytes) = content.chunk().await? {
         file.write(&bytes);
         if file.size() > MAX_FILE.0 {
             return Err(Refusal::TooLarge);
@@ -133,17 +124,19 @@ async fn write(mut part: Field<'_>, mut file: Writing) -> Result<Writing, Refusa
     Ok(file)
 }
 
-async fn text(mut part: Field<'_>, name: &str) -> Result<String, Refusal> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(broken)? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_FIELD {
+async fn text(content: &mut Multipart<'_>, name: &str) -> Result<String, Refusal> {
+    let mut value = Vec::new();
+    while let Some(bytes) = content.chunk().await? {
+        value.extend_from_slice(&bytes);
+        if value.len() > MAX_FIELD {
             return Err(Refusal::Invalid(format!("{name}: too long")));
         }
     }
-    String::from_utf8(bytes).map_err(|_| Refusal::Invalid(format!("{name}: is not UTF-8")))
+    String::from_utf8(value).map_err(|_| Refusal::Invalid(format!("{name}: is not UTF-8")))
 }
 
-fn broken(_: multer::Error) -> Refusal {
-    Refusal::Broken
+impl From<Broken> for Refusal {
+    fn from(Broken: Broken) -> Self {
+        Self::Broken
+    }
 }
