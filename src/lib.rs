@@ -1,4 +1,9 @@
 //! Performance tests for file-upload services.
+//!
+//! One upload, from the top down: a [`case`] asks its [`client`] for uploads and times them; the client sends a
+//! [`payload`] with a token of [`auth`] to an [`ingester`], which is the [`stub`] or a service by URL; what came of it
+//! is kept by [`recording`], made into a [`report`] with the help of [`stats`], and held against [`targets`].
+//! [`load`] does many operations at once, of any kind. The benches in `benches/` drive the cases through Criterion.
 
 pub mod auth;
 pub mod baseline;

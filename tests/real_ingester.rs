@@ -54,7 +54,13 @@ fn more_bytes_than_allowed_are_refused_before_they_are_sent() {
     let bench = against("upload", &server).env("INGESTER_MAX_BYTES", "50MB");
     let run = bench.run(&["--noplot", "--sample-size", "10", "10MB"]);
     let why = run.exits(2);
-    assert!(why.contains("INGESTER_MAX_BYTES (50 MB)") && why.contains("uploads"), "{why}");
+    // Two to look, one to warm up, one for each of the fewest samples: 13 files of 10 MB.
+    assert!(why.contains("at least 130 MB") && why.contains("INGESTER_MAX_BYTES (50 MB)"), "{why}");
+    assert_eq!(server.uploads(), 0);
+
+    let longer = against("upload", &server).env("INGESTER_MAX_BYTES", "1MB");
+    let why = longer.run(&["--noplot", "--measurement-time", "600", "10KB"]);
+    assert!(why.exits(2).contains("uploads"), "{}", why.stderr);
     assert_eq!(server.uploads(), 2, "only the look before was sent");
 }
 

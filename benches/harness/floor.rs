@@ -16,6 +16,9 @@ use super::args::{Args, Mode};
 use super::interrupt::Interrupt;
 use super::outcome::Stop;
 
+/// The name of this bench.
+pub const GROUP: &str = "floor";
+
 /// Time for each comparison.
 const BUDGET: Duration = Duration::from_secs(5);
 
@@ -42,8 +45,8 @@ impl Pair {
 
     fn id(&self) -> String {
         match self {
-            Self::Case(spec) => format!("floor/{}", spec.id()),
-            Self::Recording => "floor/recording".to_owned(),
+            Self::Case(spec) => format!("{GROUP}/{}", spec.id()),
+            Self::Recording => format!("{GROUP}/recording"),
         }
     }
 }
@@ -56,15 +59,9 @@ pub fn ids() -> impl Iterator<Item = String> {
 /// Compares what the filter selects.
 pub fn run(args: &Args) -> Result<bool, Stop> {
     let pairs: Vec<Pair> = Pair::all().filter(|pair| args.filter.selects(&pair.id())).collect();
-    match args.mode {
-        _ if pairs.is_empty() => return Ok(true),
-        Mode::List => {
-            pairs.iter().for_each(|pair| println!("{}: benchmark", pair.id()));
-            return Ok(true);
-        }
-        // Nothing is saved of a ratio, and a profile of two things at once says nothing of either.
-        Mode::Analyse | Mode::Profile => return Ok(true),
-        Mode::Measure | Mode::Test => {}
+    // Nothing is saved of a ratio, and a profile of two things at once says nothing of either.
+    if pairs.is_empty() || !matches!(args.mode, Mode::Measure | Mode::Test) {
+        return Ok(true);
     }
     let mut settings = Settings::from_env()?;
     if settings.remote.take().is_some() {
@@ -72,7 +69,7 @@ pub fn run(args: &Args) -> Result<bool, Stop> {
     }
     let floor = compare_all(&pairs, args, &settings)?;
     if args.mode == Mode::Measure {
-        let path = settings.report_dir.join("floor.json");
+        let path = settings.report_dir.join(format!("{GROUP}.json"));
         write_atomically(&path, &floor)?;
         let out = &mut io::stdout().lock();
         print_ratios(out, &floor.ratios)?;

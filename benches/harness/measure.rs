@@ -33,7 +33,8 @@ pub fn run(cases: &[Spec], args: &Args, session: &Session) -> Result<Run, Stop> 
         let case = spec.start(&session.ingester, &session.settings)?.slowed_by(args.slowdown_of(&spec.id()));
         let phase = if args.warms_up() { Phase::WarmUp { left: sampling.warm_up } } else { Phase::Measuring };
         let mut sampler = Sampler { case, spec, session, phase };
-        let stopped = bench(&mut group, sampling, &mut sampler).err();
+        let ended = bench(&mut group, sampling, &mut sampler).and_then(|()| session.interrupt.check());
+        let stopped = ended.err();
         run.reports.push(sampler.report(stopped.is_some()));
         match stopped {
             None => {}

@@ -6,6 +6,7 @@ mod home;
 mod interrupt;
 mod measure;
 mod outcome;
+mod remote;
 mod sampling;
 mod session;
 
@@ -28,36 +29,46 @@ pub fn main(group: &str) -> ExitCode {
 /// Whether everything that was measured held.
 fn run(group: &str, args: &Args) -> Result<bool, Stop> {
     args.filter.check_suite()?;
-    if group == "floor" {
+    if args.mode == Mode::List {
+        return list(group, args);
+    }
+    let targets = session::read_targets()?;
+    if group == floor::GROUP {
         return floor::run(args);
     }
-    let cases: Vec<Spec> =
-        SUITE.into_iter().filter(|spec| spec.group == group && args.filter.selects(&spec.id())).collect();
+    let cases: Vec<Spec> = cases_of(group).filter(|spec| args.filter.selects(&spec.id())).collect();
     if cases.is_empty() {
         return Ok(true);
-    }
-    if args.mode == Mode::List {
-        return list(&cases);
     }
     check_baselines(&cases, args)?;
     if args.mode == Mode::Analyse {
         measure::analyse(&cases);
         return Ok(true);
     }
-    let session = Session::open(&cases, args)?;
+    let session = Session::open(&cases, args, targets)?;
     let run = measure::run(&cases, args, &session)?;
-    if args.mode == Mode::Test {
-        return test_verdict(&run.reports);
-    }
-    if args.mode != Mode::Measure {
-        return run.stopped.map_or(Ok(true), Err);
-    }
-    let held = conclude(&run.reports, args, &session)?;
+    let held = match args.mode {
+        Mode::Measure => conclude(&run.reports, args, &session)?,
+        Mode::Test => test_verdict(&run.reports)?,
+        Mode::Profile | Mode::List | Mode::Analyse => true,
+    };
     run.stopped.map_or(Ok(held), Err)
 }
 
-fn list(cases: &[Spec]) -> Result<bool, Stop> {
-    cases.iter().for_each(|spec| println!("{}: benchmark", spec.id()));
+fn cases_of(group: &str) -> impl Iterator<Item = Spec> {
+    SUITE.into_iter().filter(move |spec| spec.group == group)
+}
+
+/// Prints the ids as Criterion does. Nothing is started or read for it.
+fn list(group: &str, args: &Args) -> Result<bool, Stop> {
+    let ids: Vec<String> = match group {
+        floor::GROUP => floor::ids().collect(),
+        _ => cases_of(group).map(|spec| spec.id()).collect(),
+    };
+    let out = &mut io::stdout().lock();
+    for id in ids.iter().filter(|id| args.filter.selects(id)) {
+        writeln!(out, "{id}: benchmark")?;
+    }
     Ok(true)
 }
 

@@ -42,6 +42,11 @@ impl Sampling {
         Self { samples, warm_up, measurement }.overridden(args)
     }
 
+    /// The fewest iterations that Criterion can be told to run: one to warm up, and one a sample.
+    pub fn fewest(args: &Args) -> u64 {
+        1 + args.samples.unwrap_or(FEWEST_SAMPLES) as u64
+    }
+
     /// About how many iterations Criterion will run: its warm-up doubles until its time is over, then every sample
     /// has the same number, at least one.
     pub fn iterations(&self, iteration: Duration) -> u64 {

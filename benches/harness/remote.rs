@@ -1,0 +1,68 @@
+//! Before a real ingester is measured: look at it, say what will be sent to it, and refuse what is too much.
+
+use std::sync::Arc;
+
+use ingester_perf::Error;
+use ingester_perf::case::{Spec, probe};
+use ingester_perf::ingester::{Ingester, Settings};
+use ingester_perf::units::Bytes;
+
+use super::args::Args;
+use super::outcome::Stop;
+use super::sampling::Sampling;
+
+/// Uploads that `probe` sends.
+const PROBES: u64 = 2;
+
+/// How each case is sampled, and how many bytes may still be sent.
+pub struct Plan {
+    pub sampling: Vec<Sampling>,
+    pub allowance: u64,
+}
+
+/// Plans the cases within the bytes that the settings allow.
+pub fn plan(
+    cases: &[Spec],
+    args: &Args,
+    ingester: &Arc<Ingester>,
+    settings: &Settings,
+) -> Result<Plan, Stop> {
+    let least: u64 = cases.iter().map(|spec| bytes(spec, Sampling::fewest(args))).sum();
+    if least > settings.max_bytes.0 {
+        return Err(too_much(&format!("at least {}", Bytes(least)), settings));
+    }
+    let share = settings.max_bytes.0 / cases.len() as u64;
+    let (mut sampling, mut uploads, mut total, mut seconds) = (Vec::new(), 0, 0, 0.0);
+    for spec in cases {
+        let (count, size) = spec.uploads().unwrap_or_default();
+        let iteration = probe(ingester, settings, size)?.mul_f64(count as f64);
+        let chosen = Sampling::remote(args, iteration, share / (count * size.0).max(1));
+        let iterations = chosen.iterations(iteration);
+        uploads += PROBES + iterations * count;
+        total += bytes(spec, iterations);
+        seconds += iterations as f64 * iteration.as_secs_f64();
+        sampling.push(chosen);
+    }
+    let text = format!("about {uploads} uploads, {}, {seconds:.0} s", Bytes(total));
+    if total > settings.max_bytes.0 {
+        return Err(too_much(&text, settings));
+    }
+    eprintln!("Measuring {}: {text}; the files are to expire after a day", ingester.name());
+    let probed: u64 = cases.iter().map(|spec| bytes(spec, 0)).sum();
+    Ok(Plan { sampling, allowance: settings.max_bytes.0 - probed })
+}
+
+/// Bytes of file in the look before and in so many iterations.
+fn bytes(spec: &Spec, iterations: u64) -> u64 {
+    let (count, size) = spec.uploads().unwrap_or_default();
+    size.0.saturating_mul(PROBES.saturating_add(iterations.saturating_mul(count)))
+}
+
+fn too_much(what: &str, settings: &Settings) -> Stop {
+    let text = format!(
+        "this run would send {what}: more than INGESTER_MAX_BYTES ({}); raise that, select fewer cases by a filter, \
+         or measure for a shorter time",
+        settings.max_bytes
+    );
+    Error::TooMuch(text).into()
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change lands. Needs Rust with rustfmt and clippy, and a C compiler.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; "$@"; }
+
+step cargo fmt --check
+step ci/layers.sh
+step cargo clippy --locked --all-targets -- -D warnings
+step cargo test --locked
+# Without --bench the benches run each case once and check its outcome.
+step cargo test --locked --benches
+RUSTDOCFLAGS="-D warnings" step cargo doc --locked --no-deps
