@@ -59,6 +59,16 @@ pub enum Error {
         /// The case that it lacks.
         id: String,
     },
+    /// Criterion was to save this and did not.
+    #[error("Criterion could not save baseline \"{name}\" of {id} in {}; what it printed above says why", home.display())]
+    NotSaved {
+        /// The baseline.
+        name: String,
+        /// The case.
+        id: String,
+        /// Criterion's folder.
+        home: PathBuf,
+    },
     /// The run would send more than was allowed.
     #[error("{0}")]
     TooMuch(String),

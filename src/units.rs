@@ -1,4 +1,4 @@
-//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB) and instants.
+//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB), checksums, instants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -63,6 +63,11 @@ impl fmt::Display for Bytes {
             write!(f, "{:.2} {suffix}", self.0 as f64 / scale as f64)
         }
     }
+}
+
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An instant as RFC 3339 has it, to the microsecond, in the service's own form: `+00:00` instead of `Z`.

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the first ends the run after the slice under way, the second at once.
+//! What ends a run between two slices: Ctrl-C or SIGTERM, of which a second one ends it at once, or a case that cannot
+//! go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,10 +9,11 @@ use signal_hook::flag;
 
 use super::outcome::Stop;
 
-/// Remembers the signal that came.
+/// Remembers what came.
 #[derive(Debug, Default)]
 pub struct Interrupt {
-    came: Arc<AtomicUsize>,
+    signal: Arc<AtomicUsize>,
+    halted: AtomicBool,
 }
 
 impl Interrupt {
@@ -22,14 +24,20 @@ impl Interrupt {
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
             flag::register(signal, Arc::clone(&second))?;
-            flag::register_usize(signal, Arc::clone(&interrupt.came), signal as usize)?;
+            flag::register_usize(signal, Arc::clone(&interrupt.signal), signal as usize)?;
         }
         Ok(interrupt)
     }
 
-    /// An error once a signal has come.
+    /// Ends all cases.
+    pub fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    /// An error once there is a reason to end.
     pub fn check(&self) -> Result<(), Stop> {
-        match self.came.load(Ordering::Relaxed) {
+        match self.signal.load(Ordering::Relaxed) {
+            0 if self.halted.load(Ordering::Relaxed) => Err(Stop::Halted),
             0 => Ok(()),
             signal => Err(Stop::Signal(signal as u8)),
         }

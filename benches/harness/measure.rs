@@ -1,21 +1,23 @@
 //! Criterion drives the cases; what each operation took is recorded on the side.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
+use criterion::{Criterion, SamplingMode, Throughput};
 use ingester_perf::case::{self, Case, Kind, Spec};
 use ingester_perf::environment::Environment;
 use ingester_perf::payload::DEFAULT_SEED;
 use ingester_perf::recording::Recording;
 use ingester_perf::report::{PerformanceReport, Plan};
+use ingester_perf::targets::{Figures, Metric};
 use ingester_perf::{Error, units};
 
 use super::args::{Args, Mode};
 use super::outcome::Stop;
 use super::sampling::{NOISE_THRESHOLD, Sampling};
 use super::session::Session;
+use super::turns::{Turn, Turns};
 
 /// What was measured, and why it ended early if it did.
 pub struct Run {
@@ -23,35 +25,51 @@ pub struct Run {
     pub stopped: Option<Stop>,
 }
 
-/// Measures the cases one after the other. A case in which nothing succeeds ends, and the next one begins.
-pub fn run(cases: &[Spec], args: &Args, session: &Session) -> Result<Run, Stop> {
-    let mut criterion = criterion();
-    let mut run = Run { reports: Vec::new(), stopped: None };
-    let mut group = criterion.benchmark_group(cases[0].group);
-    group.sampling_mode(SamplingMode::Flat);
-    for (spec, &sampling) in cases.iter().zip(&session.sampling) {
-        let case = spec.start(&session.ingester, &session.settings)?.slowed_by(args.slowdown_of(&spec.id()));
-        let phase = if args.warms_up() { Phase::WarmUp { left: sampling.warm_up } } else { Phase::Measuring };
-        let mut sampler = Sampler { case, spec, session, phase };
-        let ended = bench(&mut group, sampling, &mut sampler).and_then(|()| session.interrupt.check());
-        let stopped = ended.err();
-        run.reports.push(sampler.report(stopped.is_some()));
-        match stopped {
-            None => {}
-            Some(Stop::Error(barren @ Error::NothingSucceeds { .. })) => {
-                run.stopped = Some(Stop::Barren(barren))
-            }
-            Some(other) => {
-                run.stopped = Some(other);
-                break;
-            }
-        }
-    }
-    group.finish();
+/// Measures the cases, taking turns sample by sample. A case in which nothing succeeds ends, and the others go on;
+/// whatever else stops one stops all.
+pub fn run(cases: &[Spec], args: &Args, session: &Session) -> Run {
+    let turns = Turns::new(cases.len());
+    let measure = |who: usize| measure(&cases[who], session.sampling[who], args, session, turns.join(who));
+    let measure = &measure;
+    let ended: Vec<Ended> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..cases.len()).map(|who| scope.spawn(move || measure(who))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
     if args.mode == Mode::Measure {
-        criterion.final_summary();
+        criterion().final_summary();
     }
-    Ok(run)
+    let (reports, stops): (Vec<_>, Vec<_>) = ended.into_iter().map(|end| (end.report, end.stopped)).unzip();
+    Run {
+        reports: reports.into_iter().flatten().collect(),
+        stopped: Stop::worst(stops.into_iter().flatten()),
+    }
+}
+
+/// How one case ended.
+struct Ended {
+    report: Option<PerformanceReport>,
+    stopped: Option<Stop>,
+}
+
+fn measure(spec: &Spec, sampling: Sampling, args: &Args, session: &Session, turn: Turn<'_>) -> Ended {
+    let case = match spec.start(&session.ingester, &session.settings) {
+        Ok(case) => case.slowed_by(args.slowdown_of(&spec.id())),
+        Err(error) => return Ended { report: None, stopped: Some(error.into()) },
+    };
+    let phase = if args.warms_up() { Phase::WarmUp { left: sampling.warm_up } } else { Phase::Measuring };
+    let left = if args.is_quick() { 1 } else { sampling.samples };
+    let spread = args.mode == Mode::Measure;
+    let mut sampler = Sampler { case, spec, sampling, session, turn, spread, phase, left };
+    let stopped = bench(&mut sampler).and_then(|()| session.interrupt.check()).err();
+    let report = Some(sampler.report(stopped.is_some()));
+    let stopped = stopped.map(|stop| match stop {
+        Stop::Error(error @ (Error::NothingSucceeds { .. } | Error::Failed { .. })) => Stop::Barren(error),
+        stop => {
+            session.interrupt.halt();
+            stop
+        }
+    });
+    Ended { report, stopped }
 }
 
 /// Lets Criterion compare two saved baselines.
@@ -79,16 +97,16 @@ fn throughput(spec: &Spec) -> Throughput {
     }
 }
 
-fn bench(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    sampling: Sampling,
-    sampler: &mut Sampler<'_>,
-) -> Result<(), Stop> {
-    let spec = *sampler.spec;
-    group.sample_size(sampling.samples);
-    group.warm_up_time(sampling.warm_up);
-    group.measurement_time(sampling.measurement);
-    group.throughput(throughput(&spec));
+fn bench(sampler: &mut Sampler<'_>) -> Result<(), Stop> {
+    let (spec, sampling) = (*sampler.spec, sampler.sampling);
+    let mut criterion = criterion();
+    let mut group = criterion.benchmark_group(spec.group);
+    group
+        .sampling_mode(SamplingMode::Flat)
+        .sample_size(sampling.samples)
+        .warm_up_time(sampling.warm_up)
+        .measurement_time(sampling.measurement)
+        .throughput(throughput(&spec));
     // Criterion offers no way to end a benchmark but to unwind from it.
     let unwound = catch_unwind(AssertUnwindSafe(|| {
         group.bench_function(spec.name, |bencher| {
@@ -107,8 +125,14 @@ fn bench(
 struct Sampler<'a> {
     case: Case,
     spec: &'a Spec,
+    sampling: Sampling,
     session: &'a Session,
+    turn: Turn<'a>,
+    /// Whether others' samples come between its own: for figures, not for a test or a profile.
+    spread: bool,
     phase: Phase,
+    /// Samples until Criterion may be done.
+    left: usize,
 }
 
 /// Criterion warms up through the same closure that it measures through, until its calls have lasted long enough.
@@ -120,6 +144,11 @@ enum Phase {
 
 impl Sampler<'_> {
     fn slice(&mut self, iters: u64) -> Result<Duration, Stop> {
+        // While it warms up, Criterion counts the time of this call, turns of others included; so only samples wait.
+        if self.spread && !matches!(self.phase, Phase::WarmUp { .. }) {
+            self.turn.pass();
+            thread::sleep(self.sampling.pause);
+        }
         self.session.interrupt.check()?;
         self.session.spend(self.spec, iters)?;
         if matches!(self.phase, Phase::WarmedUp) {
@@ -128,11 +157,24 @@ impl Sampler<'_> {
         }
         let called = Instant::now();
         let took = self.case.time(iters)?;
-        if let Phase::WarmUp { left } = self.phase {
-            let rest = left.checked_sub(called.elapsed()).filter(|rest| !rest.is_zero());
-            self.phase = rest.map_or(Phase::WarmedUp, |left| Phase::WarmUp { left });
+        match self.phase {
+            Phase::WarmUp { left } => {
+                let rest = left.checked_sub(called.elapsed()).filter(|rest| !rest.is_zero());
+                self.phase = rest.map_or(Phase::WarmedUp, |left| Phase::WarmUp { left });
+            }
+            _ => self.check_before_saving()?,
         }
         Ok(took)
+    }
+
+    /// After its last sample Criterion saves. The times of a case that failed too often are no baseline.
+    fn check_before_saving(&mut self) -> Result<(), Stop> {
+        self.left = self.left.saturating_sub(1);
+        let (total, ok) = self.case.counts();
+        let rate = SuccessRate(100.0 * ok as f64 / total.max(1) as f64);
+        let judged = self.session.targets.judge(self.spec.operation, &rate);
+        let missed = judged.iter().any(|j| j.metric == Metric::SuccessRatePct && !j.held);
+        if self.left == 0 && missed { Ok(self.case.check_success()?) } else { Ok(()) }
     }
 
     fn report(&mut self, stopped: bool) -> PerformanceReport {
@@ -147,17 +189,25 @@ impl Sampler<'_> {
 }
 
 fn plan(spec: &Spec, recording: &Recording) -> Plan {
-    let (users, requests_per_pass) = match spec.kind {
-        Kind::Load { plan, .. } => (plan.users, Some(plan.requests)),
-        Kind::Upload { .. } | Kind::Jwt => (1, None),
+    let requests_per_pass = match spec.kind {
+        Kind::Load { plan, .. } => Some(plan.requests),
+        Kind::Upload { .. } | Kind::Jwt => None,
     };
     Plan {
         case: spec.id(),
         schedule: "closed",
-        users,
+        users: spec.users(),
         passes: recording.passes,
         requests_per_pass,
         file_size_bytes: spec.uploads().map(|(_, units::Bytes(size))| size),
         seed: DEFAULT_SEED,
+    }
+}
+
+struct SuccessRate(f64);
+
+impl Figures for SuccessRate {
+    fn figure(&self, metric: Metric) -> Option<f64> {
+        (metric == Metric::SuccessRatePct).then_some(self.0)
     }
 }

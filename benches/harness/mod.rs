@@ -1,6 +1,8 @@
 //! The one `main` of the bench binaries: arguments, checks, Criterion, reports, verdict.
 
 mod args;
+mod command;
+mod filter;
 mod floor;
 mod home;
 mod interrupt;
@@ -9,16 +11,22 @@ mod outcome;
 mod remote;
 mod sampling;
 mod session;
+mod turns;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
+use ingester_perf::Error;
 use ingester_perf::baseline::check_saved;
 use ingester_perf::case::{SUITE, Spec};
-use ingester_perf::{Error, report};
+use ingester_perf::ingester::Settings;
+use ingester_perf::report::{self, PerformanceReport};
+use ingester_perf::targets::Targets;
 
 use args::{Args, Mode};
 use outcome::Stop;
+use sampling::NOISE_THRESHOLD;
 use session::Session;
 
 /// Runs the cases of `group` as the command line asks.
@@ -32,9 +40,10 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
     if args.mode == Mode::List {
         return list(group, args);
     }
-    let targets = session::read_targets()?;
+    let settings = Settings::from_env()?;
+    let targets = read_targets(&settings.targets)?;
     if group == floor::GROUP {
-        return floor::run(args);
+        return floor::run(args, settings);
     }
     let cases: Vec<Spec> = cases_of(group).filter(|spec| args.filter.selects(&spec.id())).collect();
     if cases.is_empty() {
@@ -45,10 +54,14 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
         measure::analyse(&cases);
         return Ok(true);
     }
-    let session = Session::open(&cases, args, targets)?;
-    let run = measure::run(&cases, args, &session)?;
+    let session = Session::open(&cases, args, settings, targets)?;
+    let run = measure::run(&cases, args, &session);
     let held = match args.mode {
-        Mode::Measure => conclude(&run.reports, args, &session)?,
+        Mode::Measure => {
+            let held = conclude(&run.reports, args, &session)?;
+            check_saved_now(&run.reports, args)?;
+            held
+        }
         Mode::Test => test_verdict(&run.reports)?,
         Mode::Profile | Mode::List | Mode::Analyse => true,
     };
@@ -72,6 +85,12 @@ fn list(group: &str, args: &Args) -> Result<bool, Stop> {
     Ok(true)
 }
 
+fn read_targets(path: &Path) -> Result<Targets, Stop> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
+    let known = SUITE.map(|spec| spec.operation);
+    Ok(Targets::parse(&text, &known).map_err(|e| Error::malformed(path, e))?)
+}
+
 /// Criterion would notice only after measuring, by a panic or not at all.
 fn check_baselines(cases: &[Spec], args: &Args) -> Result<(), Stop> {
     let home = home::criterion_home();
@@ -85,17 +104,31 @@ fn check_baselines(cases: &[Spec], args: &Args) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Criterion says nothing in its exit code if it could not write.
+fn check_saved_now(reports: &[PerformanceReport], args: &Args) -> Result<(), Stop> {
+    let Some(name) = args.saves_baseline() else { return Ok(()) };
+    let home = home::criterion_home();
+    let whole = reports.iter().filter(|report| !report.partial);
+    for id in whole.filter_map(|report| Some(&report.plan.as_ref()?.case)) {
+        if !check_saved(&home, id, name)? {
+            return Err(Error::NotSaved { name: name.to_owned(), id: id.clone(), home }.into());
+        }
+    }
+    Ok(())
+}
+
 /// In test mode each case ran once, and every operation must have succeeded.
-fn test_verdict(reports: &[report::PerformanceReport]) -> Result<bool, Stop> {
+fn test_verdict(reports: &[PerformanceReport]) -> Result<bool, Stop> {
     report::print_failures(&mut io::stdout().lock(), reports)?;
     Ok(reports.iter().all(|report| report.failed_requests == 0 && report.successful_requests > 0))
 }
 
 /// Writes the reports and prints the tables.
-fn conclude(reports: &[report::PerformanceReport], args: &Args, session: &Session) -> Result<bool, Stop> {
+fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Result<bool, Stop> {
     for report in reports {
         report::save_performance_report(report, &session.settings.report_dir)?;
-        if let Some(name) = args.saves_baseline() {
+        // Criterion keeps no samples of a case that ended early, and so no report of it stands beside them.
+        if let Some(name) = args.saves_baseline().filter(|_| !report.partial) {
             report::save_performance_report(report, &session.settings.report_dir.join(name))?;
         }
     }
@@ -104,6 +137,10 @@ fn conclude(reports: &[report::PerformanceReport], args: &Args, session: &Sessio
     writeln!(out)?;
     report::print_targets(out, reports)?;
     report::print_failures(out, reports)?;
+    if args.compares() {
+        let least = 100.0 * args.noise_threshold.unwrap_or(NOISE_THRESHOLD);
+        writeln!(out, "\nChanges below {least:.0} % are not told from noise here; see docs/noise.md.")?;
+    }
     writeln!(out, "\nReports: {}\n", session.settings.report_dir.display())?;
-    Ok(reports.iter().all(report::PerformanceReport::held))
+    Ok(reports.iter().all(PerformanceReport::held))
 }

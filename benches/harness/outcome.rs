@@ -20,9 +20,24 @@ pub enum Stop {
     /// A signal came; what was measured until then has been reported.
     #[error("interrupted")]
     Signal(u8),
-    /// Nothing that a case did succeeded: measured, and missed.
+    /// Another case had to stop, and says why.
+    #[error("stopped with another case")]
+    Halted,
+    /// What a case did failed, all of it or too often: measured, and missed.
     #[error("{0}")]
     Barren(Error),
+}
+
+impl Stop {
+    /// The one that decides how the run ends.
+    pub fn worst(stops: impl Iterator<Item = Self>) -> Option<Self> {
+        stops.max_by_key(|stop| match stop {
+            Self::Halted => 0,
+            Self::Barren(_) => 1,
+            Self::Signal(_) => 2,
+            Self::Error(_) | Self::Usage(_) | Self::Output(_) => 3,
+        })
+    }
 }
 
 /// The exit code of the design: 0 held, 1 missed, 2 could not measure, 128 + the signal.

@@ -7,7 +7,7 @@ use ingester_perf::case::{Spec, probe};
 use ingester_perf::ingester::{Ingester, Settings};
 use ingester_perf::units::Bytes;
 
-use super::args::Args;
+use super::args::{Args, Mode};
 use super::outcome::Stop;
 use super::sampling::Sampling;
 
@@ -32,18 +32,23 @@ pub fn plan(
         return Err(too_much(&format!("at least {}", Bytes(least)), settings));
     }
     let share = settings.max_bytes.0 / cases.len() as u64;
-    let (mut sampling, mut uploads, mut total, mut seconds) = (Vec::new(), 0, 0, 0.0);
+    let (mut sampling, mut uploads, mut total, mut longest) = (Vec::new(), 0, 0, 0.0);
     for spec in cases {
         let (count, size) = spec.uploads().unwrap_or_default();
-        let iteration = probe(ingester, settings, size)?.mul_f64(count as f64);
+        let one = probe(ingester, settings, size)?;
+        // Between perfectly in parallel and one after the other: the most bytes, and the most time.
+        let iteration = one.mul_f64(count as f64 / f64::from(spec.users()));
         let chosen = Sampling::remote(args, iteration, share / (count * size.0).max(1));
-        let iterations = chosen.iterations(iteration);
+        let iterations = match args.mode {
+            Mode::Test => 1,
+            _ => chosen.iterations(iteration),
+        };
         uploads += PROBES + iterations * count;
         total += bytes(spec, iterations);
-        seconds += iterations as f64 * iteration.as_secs_f64();
+        longest += iterations as f64 * one.as_secs_f64() * count as f64;
         sampling.push(chosen);
     }
-    let text = format!("about {uploads} uploads, {}, {seconds:.0} s", Bytes(total));
+    let text = format!("about {uploads} uploads, {}, in up to {longest:.0} s", Bytes(total));
     if total > settings.max_bytes.0 {
         return Err(too_much(&text, settings));
     }

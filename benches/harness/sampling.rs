@@ -2,14 +2,24 @@
 
 use std::time::Duration;
 
-use super::args::Args;
+use super::args::{Args, Mode};
 
 /// The machine's speed stays the same for seconds and then changes; samples have to be spread over many such spells.
-const LOCAL: Sampling =
-    Sampling { samples: 100, warm_up: Duration::from_secs(1), measurement: Duration::from_secs(17) };
+const LOCAL: Sampling = Sampling {
+    samples: 100,
+    warm_up: Duration::from_secs(1),
+    measurement: Duration::from_secs(16),
+    pause: Duration::ZERO,
+};
+/// Time over which the samples of one bench are spread at least, pauses included.
+const SPREAD: Duration = Duration::from_secs(36);
 /// A real ingester takes tens of milliseconds an upload: fewer samples, and what is stored there costs.
-const REMOTE: Sampling =
-    Sampling { samples: 20, warm_up: Duration::from_secs(1), measurement: Duration::from_secs(10) };
+const REMOTE: Sampling = Sampling {
+    samples: 20,
+    warm_up: Duration::from_secs(1),
+    measurement: Duration::from_secs(10),
+    pause: Duration::ZERO,
+};
 /// The fewest that Criterion takes.
 const FEWEST_SAMPLES: usize = 10;
 /// Above this, an iteration is slow and gets the fewest samples.
@@ -18,18 +28,23 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Changes below this share count as noise. From `docs/noise.md`: measured, not chosen.
 pub const NOISE_THRESHOLD: f64 = 0.15;
 
-/// Criterion's three settings of that name.
+/// Criterion's three settings of that name, and a pause of ours before each sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     pub samples: usize,
     pub warm_up: Duration,
     pub measurement: Duration,
+    pub pause: Duration,
 }
 
 impl Sampling {
-    /// For the stub.
-    pub fn local(args: &Args) -> Self {
-        LOCAL.overridden(args)
+    /// For the stub, where so many cases take turns.
+    pub fn local(args: &Args, cases: u32) -> Self {
+        let busy = LOCAL.measurement * cases;
+        let pause = SPREAD.saturating_sub(busy) / (LOCAL.samples as u32 * cases);
+        // Who says how long to measure means the whole of it.
+        let pause = if args.measurement.is_some() || args.is_quick() { Duration::ZERO } else { pause };
+        Self { pause, ..LOCAL }.overridden(args)
     }
 
     /// For a real ingester whose iterations take about `iteration`; within `allowed` iterations if possible.
@@ -39,12 +54,15 @@ impl Sampling {
         let affordable = iteration.saturating_mul(u32::try_from(allowed / 2).unwrap_or(u32::MAX));
         let measurement = REMOTE.measurement.min(affordable).max(Duration::from_millis(1));
         let warm_up = REMOTE.warm_up.min(measurement / 4);
-        Self { samples, warm_up, measurement }.overridden(args)
+        Self { samples, warm_up, measurement, ..REMOTE }.overridden(args)
     }
 
-    /// The fewest iterations that Criterion can be told to run: one to warm up, and one a sample.
+    /// The fewest iterations that will run: one to warm up and one a sample, or a single one as a test.
     pub fn fewest(args: &Args) -> u64 {
-        1 + args.samples.unwrap_or(FEWEST_SAMPLES) as u64
+        match args.mode {
+            Mode::Measure => 1 + args.samples.unwrap_or(FEWEST_SAMPLES) as u64,
+            _ => 1,
+        }
     }
 
     /// About how many iterations Criterion will run: its warm-up doubles until its time is over, then every sample
@@ -61,6 +79,7 @@ impl Sampling {
             samples: args.samples.unwrap_or(self.samples),
             warm_up: args.warm_up.unwrap_or(self.warm_up),
             measurement: args.measurement.unwrap_or(self.measurement),
+            pause: self.pause,
         }
     }
 }

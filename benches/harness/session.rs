@@ -1,11 +1,10 @@
 //! What a run needs besides Criterion: settings, limits, the ingester, and leave to send.
 
-use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ingester_perf::Error;
-use ingester_perf::case::{SUITE, Spec};
+use ingester_perf::case::Spec;
 use ingester_perf::ingester::{Ingester, Settings};
 use ingester_perf::targets::Targets;
 use ingester_perf::units::Bytes;
@@ -16,9 +15,6 @@ use super::outcome::Stop;
 use super::remote;
 use super::sampling::Sampling;
 
-/// The limits unless `INGESTER_TARGETS` names another file; cargo starts benches in the crate's folder.
-const TARGETS: &str = "baseline/targets.toml";
-
 /// All that is fixed before the first slice.
 pub struct Session {
     pub settings: Settings,
@@ -28,13 +24,12 @@ pub struct Session {
     /// How each case is sampled, in the order of the cases.
     pub sampling: Vec<Sampling>,
     /// Bytes that may still be sent to a real ingester.
-    allowance: Option<Cell<u64>>,
+    allowance: Option<AtomicU64>,
 }
 
 impl Session {
-    /// Reads the settings, starts or looks at the ingester, and plans what is sent to it.
-    pub fn open(cases: &[Spec], args: &Args, targets: Targets) -> Result<Self, Stop> {
-        let mut settings = Settings::from_env()?;
+    /// Starts or looks at the ingester, and plans what is sent to it.
+    pub fn open(cases: &[Spec], args: &Args, mut settings: Settings, targets: Targets) -> Result<Self, Stop> {
         let interrupt = Interrupt::watch()?;
         let uploads = cases.iter().any(|spec| spec.uploads().is_some());
         if !uploads && settings.remote.take().is_some() {
@@ -43,11 +38,11 @@ impl Session {
         let ingester = Arc::new(Ingester::start(&settings)?);
         let (sampling, allowance) = if settings.remote.is_some() {
             let plan = remote::plan(cases, args, &ingester, &settings)?;
-            (plan.sampling, Some(Cell::new(plan.allowance)))
+            (plan.sampling, Some(AtomicU64::new(plan.allowance)))
         } else {
             let what = if uploads { "the stub in this process" } else { "this machine" };
             eprintln!("Measuring {what}; placement {}", settings.placement);
-            (cases.iter().map(|_| Sampling::local(args)).collect(), None)
+            (vec![Sampling::local(args, cases.len() as u32); cases.len()], None)
         };
         Ok(Self { settings, targets, ingester, interrupt, sampling, allowance })
     }
@@ -63,7 +58,8 @@ impl Session {
             return Ok(());
         };
         let bytes = iters.saturating_mul(uploads).saturating_mul(size.0);
-        let rest = allowance.get().checked_sub(bytes).ok_or_else(|| {
+        let left = allowance.load(Ordering::Relaxed);
+        let rest = left.checked_sub(bytes).ok_or_else(|| {
             Error::TooMuch(format!(
                 "{}: stopped before {} more would have exceeded INGESTER_MAX_BYTES ({})",
                 spec.id(),
@@ -71,15 +67,7 @@ impl Session {
                 self.settings.max_bytes
             ))
         })?;
-        allowance.set(rest);
+        allowance.store(rest, Ordering::Relaxed);
         Ok(())
     }
-}
-
-/// The limits that figures are held against.
-pub fn read_targets() -> Result<Targets, Stop> {
-    let path = std::env::var_os("INGESTER_TARGETS").map_or_else(|| TARGETS.into(), PathBuf::from);
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, "read", e))?;
-    let known = SUITE.map(|spec| spec.operation);
-    Ok(Targets::parse(&text, &known).map_err(|e| Error::malformed(&path, e))?)
 }

@@ -96,6 +96,12 @@ impl PublicKey {
             .map_err(unusable)
     }
 
+    /// The key in PKCS#1 DER.
+    #[cfg(test)]
+    pub(super) fn der(&self) -> &[u8] {
+        self.parsed.as_ref()
+    }
+
     /// Whether `signature` is this key's RS256 signature of `message`. Nothing but the signature is checked.
     pub fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
         self.parsed.verify_sig(message, signature).is_ok()

@@ -63,17 +63,22 @@ impl Minter {
     }
 }
 
+/// Seconds that two machines' clocks may differ.
+const CLOCK_SKEW: u64 = 60;
+
 /// Claims that both generations of the service let upload.
 fn uploader(now: u64, lifetime: Duration) -> Claims {
+    // The service's clock may be a little behind this one.
+    let issued = now.saturating_sub(CLOCK_SKEW);
     Claims {
         sub: "ingester-perf".to_owned(),
         kind: "service_account".to_owned(),
         role: "admin".to_owned(),
         name: "ingester-perf".to_owned(),
         jti: uuid::Uuid::new_v4().to_string(),
-        iat: now,
+        iat: issued,
         exp: now.saturating_add(lifetime.as_secs()),
-        nbf: now,
+        nbf: issued,
         scope: Some("files:write".to_owned()),
         client_id: Some("ingester-perf".to_owned()),
         rate_limit: None,

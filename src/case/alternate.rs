@@ -20,9 +20,9 @@ pub struct Comparison {
     /// Time of the case / time of the limit, an iteration each.
     #[serde(flatten)]
     pub effect: Effect,
-    /// Nanoseconds of an iteration of the case, on average over all blocks.
+    /// Nanoseconds of an iteration of the case, median of its slices.
     pub case_ns: f64,
-    /// Nanoseconds of an iteration of the limit.
+    /// Nanoseconds of an iteration of the limit, likewise.
     pub limit_ns: f64,
 }
 
@@ -39,14 +39,14 @@ pub fn compare(case: &mut Case, limit: &mut Case, budget: Duration) -> Result<Co
         ratios.push(block[1] / block[0]);
     }
     let effect = median_effect(ratios).expect("there are blocks");
-    Ok(Comparison { effect, limit_ns: arms[0].mean_ns(), case_ns: arms[1].mean_ns() })
+    let [limit_ns, case_ns] = arms.map(|arm| median_effect(arm.slices_ns).expect("there are slices").ratio);
+    Ok(Comparison { effect, case_ns, limit_ns })
 }
 
 struct Arm<'a> {
     case: &'a mut Case,
     iters: u64,
-    total_ns: f64,
-    slices: u64,
+    slices_ns: Vec<f64>,
 }
 
 impl<'a> Arm<'a> {
@@ -57,7 +57,7 @@ impl<'a> Arm<'a> {
             let took = case.time(iters)?;
             if took >= SLICE {
                 let fitting = iters as f64 * SLICE.as_secs_f64() / took.as_secs_f64();
-                return Ok(Self { case, iters: (fitting as u64).max(1), total_ns: 0.0, slices: 0 });
+                return Ok(Self { case, iters: (fitting as u64).max(1), slices_ns: Vec::new() });
             }
             iters *= 2;
         }
@@ -66,12 +66,41 @@ impl<'a> Arm<'a> {
     /// Nanoseconds an iteration in one slice.
     fn slice(&mut self) -> Result<f64, Error> {
         let ns = self.case.time(self.iters)?.as_nanos() as f64 / self.iters as f64;
-        self.total_ns += ns;
-        self.slices += 1;
+        self.slices_ns.push(ns);
         Ok(ns)
     }
+}
 
-    fn mean_ns(&self) -> f64 {
-        self.total_ns / self.slices as f64
+#[cfg(test)]
+mod tests {
+    use super::super::worker::Work;
+    use super::*;
+    use crate::recording::Recorder;
+
+    /// Says that an iteration takes so long.
+    struct Takes(Duration);
+
+    impl Work for Takes {
+        fn time(&mut self, iters: u64, _: &mut Recorder) -> Result<Duration, Error> {
+            Ok(self.0 * u32::try_from(iters).expect("is small"))
+        }
+    }
+
+    fn case(micros: u64) -> Case {
+        Case::start("takes", None, Takes(Duration::from_micros(micros))).expect("starts")
+    }
+
+    #[test]
+    fn the_ratio_is_case_over_limit_for_an_iteration_each() {
+        let compared = compare(&mut case(300), &mut case(100), Duration::ZERO).expect("compares");
+        assert_eq!((compared.case_ns, compared.limit_ns), (300e3, 100e3));
+        assert!((compared.effect.ratio - 3.0).abs() < 1e-12, "{compared:?}");
+        assert_eq!(compared.effect.blocks, MIN_BLOCKS as u64);
+    }
+
+    #[test]
+    fn a_slice_holds_as_many_iterations_as_fit_and_at_least_one() {
+        assert_eq!(Arm::calibrated(&mut case(100)).expect("runs").iters, 20);
+        assert_eq!(Arm::calibrated(&mut case(50_000)).expect("runs").iters, 1);
     }
 }

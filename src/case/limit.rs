@@ -23,19 +23,35 @@ const READ: usize = 256 << 10;
 /// A lost peer must not become a hang.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The least that a case's work can take here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// For an upload: the same bytes over raw loopback TCP through blocking sockets, hashed by the receiver, one
+    /// signature verified, a 200-byte answer.
+    RawUpload(Bytes),
+    /// For a token check: its signature, verified with a parsed key.
+    Signature,
+}
+
 impl Spec {
-    /// The limit of this case on the same cores.
-    ///
-    /// An upload's limit is the same bytes over raw loopback TCP through blocking sockets, hashed by the receiver,
-    /// one signature verified, a 200-byte answer. A token check's is its signature, verified with a parsed key. A
-    /// load's is that of one of its uploads.
-    pub fn limit(&self, placement: &Placement) -> Result<Case, Error> {
-        let id = format!("limit of {}", self.id());
+    /// The limit of one iteration. Load has none: what many users do at once overlaps, and no one thing lies below it.
+    pub fn limit(&self) -> Option<Limit> {
         match self.kind {
-            Kind::Upload { size } | Kind::Load { size, .. } => {
-                Case::start(&id, placement.client, RawUpload::new(size, placement.stub)?)
+            Kind::Upload { size } => Some(Limit::RawUpload(size)),
+            Kind::Jwt => Some(Limit::Signature),
+            Kind::Load { .. } => None,
+        }
+    }
+}
+
+impl Limit {
+    /// Starts it on the cores of the case.
+    pub fn start(self, placement: &Placement) -> Result<Case, Error> {
+        match self {
+            Self::RawUpload(size) => {
+                Case::start("raw upload", placement.client, RawUpload::new(size, placement.stub)?)
             }
-            Kind::Jwt => Case::start(&id, placement.client, Signature::new()?),
+            Self::Signature => Case::start("signature", placement.client, Signature::new()?),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{upload, worker};
 use crate::client::Uploader;
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::load::{Closed, run_pass};
+use crate::load::{Closed, Pass, run_pass};
 use crate::recording::Recorder;
 use crate::units::Bytes;
 
@@ -37,14 +37,23 @@ impl Work {
 impl worker::Work for Work {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
         upload::renew(&self.ingester, &mut self.users)?;
+        let pass = Pass { requests: self.requests, patience: self.patience() };
         self.runtime.block_on(async {
             join_all(self.users.iter_mut().map(Uploader::prepare)).await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {
                 let upload = async |user: &mut Uploader, _| user.upload().await;
-                elapsed += run_pass(&mut self.users, self.requests, recorder, upload).await;
+                elapsed += run_pass(&mut self.users, pass, recorder, upload).await;
+                if recorder.failures_in_a_row() >= pass.patience {
+                    break;
+                }
             }
             Ok(elapsed)
         })
+    }
+
+    /// A burst of failures of everybody at once does not end it; two in a row for each do.
+    fn patience(&self) -> u64 {
+        worker::PATIENCE.max(2 * self.users.len() as u64)
     }
 }

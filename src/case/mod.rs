@@ -10,7 +10,7 @@ mod upload;
 mod worker;
 
 pub use alternate::{Comparison, compare};
-pub use limit::recording;
+pub use limit::{Limit, recording};
 pub use probe::probe;
 pub use spec::{Kind, SUITE, Spec, Throughput};
 pub use worker::Case;

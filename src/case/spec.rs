@@ -100,6 +100,14 @@ impl Spec {
         }
     }
 
+    /// Operations under way at once.
+    pub fn users(&self) -> u32 {
+        match self.kind {
+            Kind::Upload { .. } | Kind::Jwt => 1,
+            Kind::Load { plan, .. } => plan.users,
+        }
+    }
+
     /// Files that one iteration sends, and the size of each; none where nothing is sent.
     pub fn uploads(&self) -> Option<(u64, Bytes)> {
         match self.kind {

@@ -38,6 +38,9 @@ impl worker::Work for Work {
                 let finished = self.uploader.upload().await;
                 elapsed += finished.latency;
                 recorder.record(finished);
+                if recorder.failures_in_a_row() >= worker::PATIENCE {
+                    break;
+                }
             }
             recorder.pass(elapsed);
             Ok(elapsed)

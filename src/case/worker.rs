@@ -11,13 +11,19 @@ use crate::environment::pin;
 use crate::error::Error;
 use crate::recording::{Recorder, Recording};
 
-/// The loop of a case. Runs `iters` iterations, records each operation and says how long the iterations took.
+/// So many failures in a row end a case: the time of failures is not the time of uploads.
+pub(super) const PATIENCE: u64 = 5;
+
+/// The loop of a case. Runs `iters` iterations, records each operation and says how long the iterations took. It
+/// stops early once it has lost patience.
 pub(super) trait Work: Send {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error>;
-}
 
-/// So many operations in a row without a success end a case: the time of failures is not the time of uploads.
-const BARREN: u64 = 5;
+    /// Failures in a row after which there is no sense in going on.
+    fn patience(&self) -> u64 {
+        PATIENCE
+    }
+}
 
 /// What the thread is asked for.
 struct Order {
@@ -44,14 +50,17 @@ impl Case {
         let (results, slices) = mpsc::channel();
         let recorder = Arc::new(Mutex::new(Recorder::default()));
         let shared = Arc::clone(&recorder);
-        let mut guard = Guard { id: id.to_owned(), barren: 0 };
+        let name = id.to_owned();
         let thread = std::thread::Builder::new()
             .name(format!("client {id}"))
             .spawn(move || {
                 pin(core);
                 for Order { iters, slowdown } in asked {
                     let mut recorder = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    let slice = guard.watch(&mut recorder, |recorder| work.time(iters, recorder));
+                    let slice = work.time(iters, &mut recorder).and_then(|took| {
+                        let barren = recorder.failures_in_a_row() >= work.patience();
+                        if barren { Err(nothing_succeeds(&name, &recorder)) } else { Ok(took) }
+                    });
                     drop(recorder);
                     if results.send(slice.map(|took| took + spin(took.mul_f64(slowdown)))).is_err() {
                         break;
@@ -70,11 +79,6 @@ impl Case {
         self
     }
 
-    /// The id, as Criterion has it.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Runs `iters` iterations and returns the wall time that they took, failures included. An error where they
     /// cannot be run, or where several operations in a row brought no success.
     pub fn time(&mut self, iters: u64) -> Result<Duration, Error> {
@@ -85,18 +89,19 @@ impl Case {
     }
 
     /// An error if anything that was recorded failed.
-    pub fn assert_success(&self) -> Result<(), Error> {
+    pub fn check_success(&self) -> Result<(), Error> {
         let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         let (total, ok) = recorder.counts();
-        match recorder.last_failure() {
-            None => Ok(()),
-            Some(failure) => Err(Error::Failed {
-                case: self.id.clone(),
-                failures: total - ok,
-                total,
-                failure: failure.to_owned(),
-            }),
+        let failure = recorder.last_failure().unwrap_or_default().to_owned();
+        if ok == total {
+            return Ok(());
         }
+        Err(Error::Failed { case: self.id.clone(), failures: total - ok, total, failure })
+    }
+
+    /// Operations since the start or the last `take_recording`, and how many of them were ok.
+    pub fn counts(&self) -> (u64, u64) {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner).counts()
     }
 
     /// What was recorded since the start or the last call.
@@ -115,30 +120,11 @@ impl Drop for Case {
     }
 }
 
-/// Counts operations that brought no success.
-struct Guard {
-    id: String,
-    barren: u64,
-}
-
-impl Guard {
-    fn watch(
-        &mut self,
-        recorder: &mut Recorder,
-        slice: impl FnOnce(&mut Recorder) -> Result<Duration, Error>,
-    ) -> Result<Duration, Error> {
-        let (total, ok) = recorder.counts();
-        let took = slice(recorder)?;
-        let (new_total, new_ok) = recorder.counts();
-        self.barren = if new_ok > ok { 0 } else { self.barren + new_total - total };
-        match recorder.last_failure() {
-            Some(failure) if self.barren >= BARREN => Err(Error::NothingSucceeds {
-                case: self.id.clone(),
-                operations: self.barren,
-                failure: failure.to_owned(),
-            }),
-            _ => Ok(took),
-        }
+fn nothing_succeeds(case: &str, recorder: &Recorder) -> Error {
+    Error::NothingSucceeds {
+        case: case.to_owned(),
+        operations: recorder.failures_in_a_row(),
+        failure: recorder.last_failure().unwrap_or_default().to_owned(),
     }
 }
 
@@ -205,7 +191,8 @@ mod tests {
             error.to_string(),
             "fake: stopped after 5 operations without one success; the last one said: gone"
         );
-        assert_eq!((case.take_recording().failures(), case.id()), (9, "fake"));
+        assert_eq!(case.counts(), (10, 1));
+        assert!(matches!(case.check_success(), Err(Error::Failed { failures: 9, total: 10, .. })));
     }
 
     #[test]

@@ -54,8 +54,11 @@ pub(super) fn judge(status: StatusCode, body: &[u8], expected: &Expected, token:
     if status != StatusCode::CREATED {
         return Err(Failure::status(status.as_u16(), format!("{status}: {}", reason(body, token))));
     }
-    let stored: StoredFile = serde_json::from_slice(body)
-        .map_err(|e| Failure::new(Class::Protocol, format!("the answer is not that of an upload: {e}")))?;
+    let stored: StoredFile = serde_json::from_slice(body).map_err(|_| {
+        // What serde would say quotes the body too, as it is.
+        let message = format!("the answer is not that of an upload: {}", reason(body, token));
+        Failure::new(Class::Protocol, message)
+    })?;
     if stored.file_size != expected.size {
         let message = format!("sent {} bytes, the service stored {}", expected.size, stored.file_size);
         return Err(Failure::new(Class::Corrupt, message));
@@ -143,6 +146,8 @@ mod tests {
         assert_eq!(said("claims payload-of-a-token"), "503 Service Unavailable: claims [redacted]");
         let cut = format!("{}{TOKEN}", "x".repeat(MAX_QUOTE - 20));
         assert!(!said(&cut).contains("header"), "{}", said(&cut));
+        let (_, odd) = judged(201, &format!("{{\"file_size\": \"{TOKEN}\"}}")).expect_err("is no answer");
+        assert!(odd.contains("[redacted]") && !odd.contains("payload"), "{odd}");
         assert_eq!(said(&"x".repeat(999)).len(), "503 Service Unavailable: ".len() + MAX_QUOTE);
     }
 }

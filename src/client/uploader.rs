@@ -14,6 +14,9 @@ use crate::auth::Token;
 use crate::payload::{MultipartBody, TestFile};
 use crate::recording::{Class, Failure, Finished, Outcome};
 
+/// Longest wait for a connection: who has not answered by then is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Sends one body with one token. Nothing is retried, redirected or sent through a proxy.
 pub struct Uploader {
     endpoint: Endpoint,
@@ -64,13 +67,18 @@ impl Uploader {
     /// For the time before the clock starts; the upload that follows says what failed.
     pub async fn prepare(&mut self) {
         tokio::task::yield_now().await;
-        let _ = tokio::time::timeout(self.timeout, self.connected()).await;
+        let _ = self.connected().await;
     }
 
     async fn connected(&mut self) -> Result<&mut Connection, Failure> {
         let open = match self.connection.take().and_then(Connection::if_open) {
             Some(kept) => kept,
-            None => Connection::open(&self.endpoint).await?,
+            None => {
+                let limit = self.timeout.min(CONNECT_TIMEOUT);
+                let opened = tokio::time::timeout(limit, Connection::open(&self.endpoint)).await;
+                let late = |_| Failure::new(Class::Connect, format!("no connection within {limit:?}"));
+                opened.map_err(late)??
+            }
         };
         Ok(self.connection.insert(open))
     }

@@ -26,10 +26,13 @@ impl Placement {
         Self { client: None, stub: None }
     }
 
-    /// The first two cores that this process may use; as `none` where there is only one.
+    /// The first two cores that this process may use; as `none` where there is only one, or where the system refuses
+    /// to pin a thread. Nothing is known of whether two cores share one's hardware.
     pub fn split() -> Self {
         match core_affinity::get_core_ids().unwrap_or_default().as_slice() {
-            [client, stub, ..] => Self { client: Some(client.id), stub: Some(stub.id) },
+            [client, stub, ..] if can_pin(client.id) && can_pin(stub.id) => {
+                Self { client: Some(client.id), stub: Some(stub.id) }
+            }
             _ => Self::none(),
         }
     }
@@ -54,6 +57,11 @@ impl fmt::Display for Placement {
             _ => f.write_str("none"),
         }
     }
+}
+
+/// Tries it on a thread that ends at once.
+fn can_pin(core: usize) -> bool {
+    std::thread::spawn(move || pin(Some(core))).join().unwrap_or(false)
 }
 
 /// Pins the calling thread, and so every thread it starts later. False where the system refuses.

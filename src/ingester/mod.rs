@@ -45,11 +45,6 @@ impl Ingester {
         Ok(Self { base, tokens, stub: Some(stub) })
     }
 
-    /// The stub, where that is what is measured.
-    pub fn as_stub(&self) -> Option<&Stub> {
-        self.stub.as_ref()
-    }
-
     /// What reports call it: `stub`, or the URL, which holds no credentials.
     pub fn name(&self) -> String {
         if self.stub.is_some() {
@@ -74,6 +69,7 @@ impl Ingester {
     pub async fn reach(&self) -> Result<(), Error> {
         let unreachable = |e: reqwest::Error| Error::Unreachable { url: self.name(), reason: root_cause(&e) };
         let client = reqwest::Client::builder()
+            .connect_timeout(HEALTH_TIMEOUT)
             .timeout(HEALTH_TIMEOUT)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -17,6 +17,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_BYTES: Bytes = Bytes::gb(2);
 /// Where reports go, seen from the folder that cargo starts benches in.
 const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
+/// The limits that come with the project.
+const DEFAULT_TARGETS: &str = "baseline/targets.toml";
 
 /// How a run is set up, apart from what is measured.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Settings {
     pub placement: Placement,
     /// Where reports are written.
     pub report_dir: PathBuf,
+    /// The file with the limits.
+    pub targets: PathBuf,
 }
 
 /// What proves to a real ingester that uploads are allowed.
@@ -50,6 +54,7 @@ impl Default for Settings {
             max_bytes: DEFAULT_MAX_BYTES,
             placement: Placement::split(),
             report_dir: DEFAULT_REPORT_DIR.into(),
+            targets: DEFAULT_TARGETS.into(),
         }
     }
 }
@@ -72,6 +77,7 @@ impl Settings {
             max_bytes: variables.parsed("INGESTER_MAX_BYTES")?.unwrap_or(default.max_bytes),
             placement: variables.parsed("INGESTER_PLACEMENT")?.unwrap_or(default.placement),
             report_dir: variables.get("INGESTER_REPORT_DIR")?.map_or(default.report_dir, PathBuf::from),
+            targets: variables.get("INGESTER_TARGETS")?.map_or(default.targets, PathBuf::from),
         })
     }
 }
@@ -99,13 +105,17 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
         let url = self.get("INGESTER_URL")?.map(|text| base_url(&text)).transpose()?;
         let credentials = self.credentials()?;
         match (url, credentials.as_slice()) {
-            (None, _) => Ok(None),
+            (None, []) => Ok(None),
+            (None, [(name, _)]) => Err(setting(
+                name,
+                "is set without INGESTER_URL; set that too, or unset this to measure the stub",
+            )),
             (Some(url), [(name, text)]) => Ok(Some((url, read_credentials(name, text)?))),
             (Some(_), []) => Err(setting(
                 "INGESTER_URL",
                 "is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN or INGESTER_PRIVATE_KEY",
             )),
-            (Some(_), [(first, _), (second, _), ..]) => {
+            (_, [(first, _), (second, _), ..]) => {
                 Err(setting(first, format!("is set together with {second}; keep one of them")))
             }
         }
@@ -121,12 +131,14 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
 }
 
 fn read_credentials(name: &'static str, text: &str) -> Result<Credentials, Error> {
-    let read = |path: &str| std::fs::read_to_string(path).map_err(|e| Error::file(path.as_ref(), "read", e));
+    // The value is not quoted: it may be the secret itself, put where its file's name belongs.
+    let unreadable = |e| setting(name, format!("the file that it names cannot be read: {e}"));
+    let read = |path: &str| std::fs::read_to_string(path).map_err(unreadable);
     match name {
         "INGESTER_TOKEN" => Ok(Credentials::Token(token(name, text)?)),
         "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(token(name, &read(text)?)?)),
         _ => {
-            let pem = if text.starts_with("-----BEGIN") { text.to_owned() } else { read(text)? };
+            let pem = if text.contains("-----BEGIN") { text.to_owned() } else { read(text)? };
             let key = KeyPair::from_pem(&pem).map_err(|e| setting(name, e))?;
             Ok(Credentials::PrivateKey(Minter::new(key)))
         }
@@ -195,6 +207,8 @@ mod tests {
         let both = read(&[URL, ("INGESTER_TOKEN", "a"), ("INGESTER_TOKEN_FILE", "b")]).expect_err("has two");
         assert!(both.contains("INGESTER_TOKEN_FILE: is set together with INGESTER_TOKEN"), "{both}");
         assert!(read(&[URL, ("INGESTER_TOKEN", "a.b.c")]).expect("has one").remote.is_some());
+        let alone = read(&[("INGESTER_TOKEN", "a.b.c")]).expect_err("lacks a URL");
+        assert!(alone.contains("INGESTER_TOKEN: is set without INGESTER_URL"), "{alone}");
     }
 
     #[test]
@@ -209,7 +223,7 @@ mod tests {
             ("INGESTER_MAX_BYTES", "much", "10KB"),
             ("INGESTER_PLACEMENT", "left", "split"),
         ] {
-            let error = read(&[(name, value), ("INGESTER_TOKEN", "a")]).expect_err(value);
+            let error = read(&[(name, value)]).expect_err(value);
             assert!(error.starts_with(name) && error.contains(says), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
@@ -220,6 +234,7 @@ mod tests {
     #[test]
     fn a_missing_token_file_is_named() {
         let error = read(&[URL, ("INGESTER_TOKEN_FILE", "no/such/file")]).expect_err("is missing");
-        assert!(error.contains("no/such/file: cannot read"), "{error}");
+        assert!(error.starts_with("INGESTER_TOKEN_FILE: the file that it names cannot be read"), "{error}");
+        assert!(!error.contains("no/such/file"), "it could have been the token: {error}");
     }
 }

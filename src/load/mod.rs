@@ -3,5 +3,5 @@
 mod engine;
 mod schedule;
 
-pub use engine::{load_test_scenario, run_pass};
+pub use engine::{Pass, load_test_scenario, run_pass};
 pub use schedule::Closed;

@@ -5,7 +5,7 @@ use bytes::Bytes as Buffer;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, RngExt, SeedableRng};
 
-use crate::units::Bytes;
+use crate::units::{Bytes, hex};
 
 /// The seed of every file unless another is given.
 pub const DEFAULT_SEED: u64 = 42;
@@ -122,11 +122,6 @@ impl TestFile {
 /// ```
 pub fn generate_test_file(size: Bytes) -> TestFile {
     TestFile::seeded(size, Content::usual_for(size), DEFAULT_SEED)
-}
-
-/// Lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn text(len: usize, rng: &mut impl Rng) -> Vec<u8> {

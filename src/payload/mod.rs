@@ -3,6 +3,5 @@
 mod file;
 mod form;
 
-pub(crate) use file::hex;
 pub use file::{Content, DEFAULT_SEED, TestFile, generate_test_file};
 pub use form::{Form, MultipartBody};

@@ -11,7 +11,8 @@ use super::samples::Samples;
 pub struct Recorder {
     ok: Samples,
     failed: BTreeMap<Class, Failed>,
-    last_failure: Option<Class>,
+    failures_in_a_row: u64,
+    last_failure: Option<String>,
     elapsed: Duration,
     passes: u64,
 }
@@ -30,8 +31,12 @@ pub struct Failed {
 impl Recorder {
     /// Counts one operation.
     pub fn record(&mut self, Finished { latency, outcome }: Finished) {
-        let Err(failure) = outcome else { return self.ok.record(latency) };
-        self.last_failure = Some(failure.class);
+        let Err(failure) = outcome else {
+            self.failures_in_a_row = 0;
+            return self.ok.record(latency);
+        };
+        self.failures_in_a_row += 1;
+        self.last_failure = Some(failure.message.clone());
         let failed = self.failed.entry(failure.class).or_default();
         if failed.latency.count() == 0 {
             failed.example = failure.message;
@@ -54,9 +59,14 @@ impl Recorder {
         (self.ok.count() + failed, self.ok.count())
     }
 
-    /// What a failure of the same class as the last one said.
+    /// Failures since the last success.
+    pub fn failures_in_a_row(&self) -> u64 {
+        self.failures_in_a_row
+    }
+
+    /// What the last failure said.
     pub fn last_failure(&self) -> Option<&str> {
-        self.last_failure.map(|class| self.failed[&class].example.as_str())
+        self.last_failure.as_deref()
     }
 
     /// Ends the recording.
@@ -105,7 +115,8 @@ mod tests {
         record(ms(3), Err(Failure::status(500, "broken")));
         record(ms(4), Err(Failure::new(Class::Reset, "gone")));
         recorder.pass(ms(10));
-        assert_eq!(recorder.counts(), (4, 1));
+        assert_eq!((recorder.counts(), recorder.failures_in_a_row()), ((4, 1), 3));
+        assert_eq!(recorder.last_failure(), Some("gone"));
 
         let recording = recorder.finish();
         assert_eq!((recording.total(), recording.failures()), (4, 3));

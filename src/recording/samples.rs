@@ -37,15 +37,6 @@ impl Samples {
         self.max_ns = self.max_ns.max(ns);
     }
 
-    /// Adds all of `other`, as if its latencies had been recorded here.
-    pub fn merge(&mut self, other: &Self) {
-        self.histogram.add(&other.histogram).expect("all samples have the same bounds");
-        self.sum_ns += other.sum_ns;
-        self.sum_squares += other.sum_squares;
-        self.min_ns = self.min_ns.min(other.min_ns);
-        self.max_ns = self.max_ns.max(other.max_ns);
-    }
-
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.histogram.len()
@@ -123,16 +114,6 @@ mod tests {
             (None, None, None, None)
         );
         assert_eq!(of(&[7]).std_dev_ns(), Some(0.0));
-    }
-
-    #[test]
-    fn merged_samples_equal_one_recorder() {
-        let mut merged = of(&[5, 1_000_000, 3]);
-        merged.merge(&of(&[2, 70_000]));
-        let one = of(&[5, 1_000_000, 3, 2, 70_000]);
-        assert_eq!(merged.histogram(), one.histogram());
-        assert_eq!((merged.mean_ns(), merged.std_dev_ns()), (one.mean_ns(), one.std_dev_ns()));
-        assert_eq!(merged.range(), one.range());
     }
 
     #[test]

@@ -39,11 +39,20 @@ pub fn write_atomically(path: &Path, value: &impl Serialize) -> Result<(), Error
     let failed = |e| Error::file(path, "write", e);
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    let mut file = temporary().tempfile_in(dir).map_err(failed)?;
     serde_json::to_writer_pretty(&mut file, value).map_err(|e| failed(e.into()))?;
     file.write_all(b"\n").map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
+}
+
+/// Readable as other files are: a temporary one would be its owner's alone.
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    #[allow(unused_mut, reason = "permissions are Unix's")]
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub fn print_figures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::
             with_interval(report.p95_latency_ms, report.intervals.p95_latency_ms),
             latency(report.p99_latency_ms),
             report.throughput_rps.map_or_else(none, |rps| format!("{}/s", significant(rps))),
-            format!("{} %", significant(report.success_rate_pct)),
+            percent(report.success_rate_pct),
         ]);
     }
     writeln!(out, "{table}")
@@ -79,8 +79,15 @@ fn target(judged: &Judgement) -> String {
 fn with_unit(metric: Metric, value: f64) -> String {
     match metric.label() {
         (_, "ms") => latency(Some(value)),
+        (_, "%") => percent(value),
         (_, unit) => format!("{} {unit}", significant(value)),
     }
+}
+
+/// Cut off, not rounded: one failure in a million must not read as 100 %.
+fn percent(value: f64) -> String {
+    let text = format!("{:.4}", (value * 1e4).floor() / 1e4);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn with_interval(point: Option<f64>, Interval { lower, upper }: Interval) -> String {
@@ -174,6 +181,8 @@ mod tests {
             (latency(Some(0.0183)), latency(Some(1500.0))),
             ("18.3 us".to_owned(), "1.50 s".to_owned())
         );
-        assert_eq!((latency(Some(0.13456)), significant(99.996)), ("135 us".to_owned(), "100.0".to_owned()));
+        assert_eq!((latency(Some(0.13456)), significant(99.97)), ("135 us".to_owned(), "100.0".to_owned()));
+        assert_eq!((percent(99.999_98), percent(100.0)), ("99.9999 %".to_owned(), "100 %".to_owned()));
+        assert_eq!((percent(91.25), percent(0.0)), ("91.25 %".to_owned(), "0 %".to_owned()));
     }
 }

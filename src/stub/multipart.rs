@@ -173,12 +173,16 @@ fn parse_disposition(value: &str) -> Option<Part> {
     while !rest.trim().is_empty() {
         let (key, after) = rest.split_once('=')?;
         let (value, after) = parse_value(after.trim_start())?;
-        match key.trim().to_ascii_lowercase().as_str() {
-            "name" => name = Some(value),
-            "filename" => file_name = Some(value),
-            _ => {}
+        let twice = match key.trim().to_ascii_lowercase().as_str() {
+            "name" => name.replace(value).is_some(),
+            "filename" => file_name.replace(value).is_some(),
+            _ => false,
+        };
+        let after = after.trim_start();
+        rest = if after.is_empty() { after } else { after.strip_prefix(';')? };
+        if twice {
+            return None;
         }
-        rest = after.trim_start().strip_prefix(';').unwrap_or_default();
     }
     kind.trim().eq_ignore_ascii_case("form-data").then_some(())?;
     Some(Part { name: name?, file_name })
@@ -282,6 +286,8 @@ mod tests {
             "Content-Disposition: form-data\r\n",
             "Content-Disposition: inline; name=a\r\n",
             "Content-Disposition: form-data; name=\"a\r\n",
+            "Content-Disposition: form-data; name=\"a\"x; filename=b\r\n",
+            "Content-Disposition: form-data; name=a; name=b\r\n",
             "no header\r\n",
         ] {
             assert_eq!(parts(format!("--b\r\n{head}\r\nx\r\n--b--").as_bytes(), 100), Err(Broken), "{head}");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{self, Context};
 
-use crate::payload::hex;
+use crate::units::hex;
 
 /// Files and bytes that were taken in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

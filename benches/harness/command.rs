@@ -1,0 +1,71 @@
+//! The options: those of Criterion 0.8.2, with the environment in the help.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command};
+
+/// The command line as clap reads it.
+pub fn command() -> Command {
+    let flag = |name: &'static str| Arg::new(name).long(name).num_args(0).action(ArgAction::SetTrue);
+    let value = |name: &'static str| Arg::new(name).long(name).num_args(1);
+    let one_of =
+        |name, values: &'static [&'static str]| value(name).value_parser(PossibleValuesParser::new(values));
+    Command::new("cargo bench --")
+        .about("Benchmarks of an ingester. Options are Criterion's; the ingester is the stub unless INGESTER_URL is set.")
+        .after_help(HELP)
+        .arg(Arg::new("FILTER").help("Measure only cases whose id matches this regular expression"))
+        .arg(flag("exact").help("Match the filter to the letter"))
+        .arg(value("save-baseline").short('s').help("Save the samples under this name [default: base]"))
+        .arg(value("baseline").short('b').help("Compare with this saved baseline; every case must have it")
+            .conflicts_with_all(["save-baseline", "baseline-lenient"]))
+        .arg(value("baseline-lenient").help("Compare with this saved baseline where a case has it")
+            .conflicts_with("save-baseline"))
+        .arg(flag("discard-baseline").help("Save nothing")
+            .conflicts_with_all(["save-baseline", "baseline", "baseline-lenient"]))
+        .arg(value("load-baseline").help("Compare this saved baseline instead of measuring").requires("baseline")
+            .conflicts_with("profile-time"))
+        .arg(flag("list").help("List the cases").conflicts_with_all(["test", "profile-time"]))
+        .arg(flag("test").help("Run each case once and check its outcome").conflicts_with("profile-time"))
+        .arg(value("profile-time").help("Run each case for this many seconds, for a profiler"))
+        .arg(value("sample-size").help("Samples a case, 10 or more"))
+        .arg(value("warm-up-time").help("Seconds of warm-up a case"))
+        .arg(value("measurement-time").help("Seconds of measuring a case"))
+        .arg(value("noise-threshold").help("Smallest share of change that counts"))
+        .arg(value("significance-level").help("p below which a change is significant"))
+        .arg(value("confidence-level").help("Confidence of the intervals"))
+        .arg(value("nresamples").help("Resamples of the bootstrap"))
+        .arg(flag("quick").help("Measure only until the figures settle").conflicts_with("sample-size"))
+        .arg(flag("noplot").short('n').help("Draw nothing"))
+        .arg(one_of("plotting-backend", &["gnuplot", "plotters"]).help("What draws"))
+        .arg(one_of("color", &["auto", "always", "never"]).short('c').alias("colour").help("When to use colour"))
+        .arg(one_of("output-format", &["criterion", "bencher"]).help("Format of Criterion's own output"))
+        .arg(one_of("format", &["pretty", "terse"]).help("Format of the list"))
+        .arg(flag("verbose").short('v').help("More figures"))
+        .arg(flag("quiet").help("Only the figures").conflicts_with("verbose"))
+        .arg(flag("ignored").hide(true))
+        .arg(flag("bench").hide(true))
+        .arg(flag("nocapture").hide(true))
+        .arg(flag("show-output").hide(true))
+        .arg(flag("include-ignored").hide(true))
+        .arg(flag("version").short('V').hide(true))
+}
+
+const HELP: &str = "\
+Examples:
+  cargo bench                                  everything
+  cargo bench -- 10MB                          what matches 10MB
+  cargo bench -- --save-baseline main          save the samples as main
+  cargo bench -- --baseline main               compare with them
+  INGESTER_URL=http://127.0.0.1:8020 INGESTER_TOKEN_FILE=token cargo bench --bench upload
+
+Environment:
+  INGESTER_URL            a running ingester; with one of the next three
+  INGESTER_TOKEN_FILE     file with a bearer token
+  INGESTER_TOKEN          a bearer token
+  INGESTER_PRIVATE_KEY    RSA private key to mint tokens with: a file, or the PEM text
+  INGESTER_TIMEOUT        time limit of one upload [30s]
+  INGESTER_MAX_BYTES      most bytes sent to a real ingester in one run [2GB]
+  INGESTER_PLACEMENT      split: client and stub on cores of their own; none [split]
+  INGESTER_REPORT_DIR     where reports go [target/performance_reports]
+  INGESTER_TARGETS        the limits [baseline/targets.toml]
+
+Exit codes: 0 held, 1 a target was missed, 2 could not measure, 130 and 143 interrupted.";
