@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 reruns=${1:-10}
-slowed=(upload/10KB load/10_users)
+slowed=(load/10_users upload/10KB)
 out=$PWD/target/noise
 rm -rf "$out"
 mkdir -p "$out"

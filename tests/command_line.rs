@@ -3,6 +3,9 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use common::bench::{Bench, SHORT, read_json};
@@ -31,6 +34,16 @@ fn reports_are_kept_beside_a_saved_baseline() {
     bench.short(&["--baseline", "main"]).exits(0);
     assert_ne!(bench.report("jwt_validation"), kept, "the last run has a report of its own");
     assert_eq!(read_json(&bench.reports().join("main/jwt_validation.json")), kept);
+}
+
+#[test]
+fn a_quick_run_saves_a_baseline_and_fails_nothing() {
+    let bench = Bench::new("jwt");
+    bench.run(&["--noplot", "--quick", "--measurement-time", "1", "--save-baseline", "q"]).exits(0);
+    assert!(bench.criterion().join("jwt/validate/q/sample.json").exists());
+    let report = bench.report("jwt_validation");
+    assert_eq!(report["failed_requests"], 0, "{report}");
+    assert!(report["total_requests"].as_u64() > Some(0), "{report}");
 }
 
 #[test]
@@ -220,6 +233,21 @@ fn a_report_that_cannot_be_written_is_named() {
     assert!(run.exits(2).contains("/dev/null/reports/jwt_validation.json: cannot write"), "{}", run.stderr);
 }
 
+/// Returns once Criterion says that it collects samples. What it says later is read and dropped: a full pipe would
+/// stop it.
+#[cfg(unix)]
+fn wait_until_measuring(child: &mut Child) {
+    let mut stderr = BufReader::new(child.stderr.take().expect("is piped"));
+    let (mut line, mut said) = (String::new(), String::new());
+    while !line.contains("Collecting") {
+        said.push_str(&line);
+        line.clear();
+        let read = stderr.read_line(&mut line).expect("is text");
+        assert!(read > 0, "it ended without measuring: {said}");
+    }
+    thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+}
+
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_reports_what_it_has() {
@@ -227,11 +255,12 @@ fn an_interrupted_run_reports_what_it_has() {
         let bench = Bench::new("jwt");
         let mut child = bench
             .command(&["--noplot", "--warm-up-time", "0.1", "--measurement-time", "60"])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("starts");
-        std::thread::sleep(Duration::from_secs(4));
+        wait_until_measuring(&mut child);
+        thread::sleep(Duration::from_millis(300));
         let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(killed.expect("kill exists").success());
         assert_eq!(child.wait().expect("ends").code(), Some(code));

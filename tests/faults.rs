@@ -11,11 +11,16 @@ use serde_json::Value;
 
 const OPERATION: &str = "upload_small_file";
 
-fn against(server: &Server) -> Bench {
-    Bench::new("upload")
+/// A server of this manner, and the bench set up against it.
+fn against(manner: Manner) -> (Server, Bench) {
+    let server = Server::start(manner);
+    // However busy the machine is, only who never answers may run into it.
+    let timeout = if manner == Manner::Hang { "200ms" } else { "10s" };
+    let bench = Bench::new("upload")
         .env("INGESTER_URL", server.url())
         .env("INGESTER_TOKEN", "a.bearer.token")
-        .env("INGESTER_TIMEOUT", "200ms")
+        .env("INGESTER_TIMEOUT", timeout);
+    (server, bench)
 }
 
 /// Asserts what holds of every report, and returns it.
@@ -36,8 +41,7 @@ fn sound(bench: &Bench) -> Value {
 
 /// Runs against the manner; all must fail as `class`, and the bench must say so with exit code 1.
 fn all_fail_as(manner: Manner, class: &str, says: &str) -> (Run, Value) {
-    let server = Server::start(manner);
-    let bench = against(&server);
+    let (_server, bench) = against(manner);
     let started = Instant::now();
     let run = bench.short(&["10KB"]);
     assert!(started.elapsed() < Duration::from_secs(60), "{manner:?} took {:?}", started.elapsed());
@@ -96,22 +100,39 @@ fn a_service_that_never_answers_times_out() {
 
 #[test]
 fn a_service_that_fails_half_way_keeps_its_successes_and_loses_its_verdict() {
-    let server = Server::start(Manner::Wears(300));
-    let bench = against(&server);
-    let run = bench.run(&["--noplot", "--warm-up-time", "0.001", "--measurement-time", "5", "10KB"]);
+    // Two to look, one to warm up, ten that are measured. Any upload takes longer than these microseconds, and so
+    // Criterion warms up once and gives each of the 30 samples one iteration: the eleventh sample is the first to fail.
+    let (server, bench) = against(Manner::Wears(2 + 1 + 10));
+    let once = ["--warm-up-time", "0.000001", "--measurement-time", "0.000001", "--sample-size", "30"];
+    let run = bench.run(&[&["--noplot"], &once[..], &["10KB"]].concat());
     assert!(run.exits(1).contains("without one success"), "{}", run.stderr);
     let report = sound(&bench);
+    assert_eq!(report["successful_requests"], 10, "{report}");
+    assert_eq!(report["failures"]["http_5xx"]["count"], report["failed_requests"]);
+    assert!(report["failed_requests"].as_u64() >= Some(5), "{report}");
+    assert_eq!(report["partial"], true, "{report}");
+    // The look before and the warm-up are counted by the server only.
+    assert_eq!(server.uploads(), 2 + 1 + report["total_requests"].as_u64().expect("is a count"));
+}
+
+#[test]
+fn a_service_that_fails_every_second_time_is_reported_and_no_baseline() {
+    let (_server, bench) = against(Manner::EverySecond);
+    bench.short(&["10KB"]).exits(1);
+    let report = sound(&bench);
     assert!(report["successful_requests"].as_u64() > Some(0), "{report}");
-    assert!(report["failures"]["http_5xx"]["count"].as_u64() >= Some(5), "{report}");
-    // The two of the look before are counted by the server only.
-    assert!(server.uploads() >= 2 + report["total_requests"].as_u64().expect("is a count"));
+    assert!(report["failed_requests"].as_u64() > Some(0), "{report}");
+    assert_eq!(report["failures"]["http_5xx"]["count"], report["failed_requests"], "{report}");
+    assert!(
+        !bench.criterion().join("upload/10KB/base/sample.json").exists(),
+        "a missed success rate was saved as a baseline"
+    );
 }
 
 #[test]
 fn a_refused_token_is_told_before_anything_is_measured() {
     for status in [401, 403] {
-        let server = Server::start(Manner::Status(status));
-        let bench = against(&server);
+        let (server, bench) = against(Manner::Status(status));
         let run = bench.short(&[]);
         let why = run.exits(2);
         assert!(why.contains("refused the token") && why.contains(&server.url()), "{why}");

@@ -25,35 +25,96 @@ fn traces(run: &Run, dir: &Path) -> String {
     text
 }
 
+/// Parts from this length on say something.
+const TELLING: usize = 12;
+
+/// The parts of the token that the server was shown.
+fn shown(server: &Server) -> Vec<String> {
+    let authorization = server.authorization();
+    let token =
+        authorization.strip_prefix("Bearer ").unwrap_or_else(|| panic!("is no token: {authorization}"));
+    token.split('.').filter(|part| part.len() > TELLING).map(str::to_owned).collect()
+}
+
+/// The lines of a PEM text that are key.
+fn key_lines(pem: &str) -> Vec<String> {
+    pem.lines().filter(|line| line.len() > TELLING && !line.contains("-----")).map(str::to_owned).collect()
+}
+
+/// Asserts that nothing the run left behind holds one of the secrets.
+#[track_caller]
+fn keeps(run: &Run, bench: &Bench, secrets: &[String], when: &str) {
+    assert!(!run.stderr.contains("panicked"), "{when}: {}", run.stderr);
+    let traces = traces(run, bench.dir.path());
+    for secret in secrets {
+        assert!(!traces.contains(secret.as_str()), "{when}: {secret} stands in: {traces}");
+    }
+}
+
+fn pem() -> String {
+    let key = rsa::PrivateKey::new(&mut rand::rng(), 2048).expect("makes a key");
+    key.to_pkcs8_pem(LineEnding::LF).expect("encodes").to_string()
+}
+
 fn loud(name: &'static str, server: &Server) -> Bench {
     Bench::new(name).env("INGESTER_URL", server.url()).env("RUST_LOG", "trace").env("CRITERION_DEBUG", "1")
 }
 
 #[test]
 fn a_token_stays_secret_even_if_the_service_repeats_it() {
-    for manner in [Manner::Echo, Manner::Python, Manner::Status(401)] {
+    for manner in [Manner::Echo, Manner::EchoCreated, Manner::Python, Manner::Status(401)] {
         let server = Server::start(manner);
         let bench = loud("upload", &server).env("INGESTER_TOKEN", "s3cret-bearer-token");
         let run = bench.short(&["--verbose", "10KB"]);
-        assert!(server.uploads() > 0);
-        let traces = traces(&run, bench.dir.path());
-        assert!(!traces.contains("s3cret"), "{manner:?}: {traces}");
+        assert_eq!(shown(&server), ["s3cret-bearer-token"], "{manner:?}");
+        keeps(&run, &bench, &["s3cret".to_owned()], &format!("{manner:?}"));
     }
 }
 
 #[test]
 fn a_private_key_and_the_tokens_minted_with_it_stay_secret() {
-    let key = rsa::PrivateKey::new(&mut rand::rng(), 2048).expect("makes a key");
-    let pem = key.to_pkcs8_pem(LineEnding::LF).expect("encodes").to_string();
-    for manner in [Manner::Echo, Manner::Python] {
+    let pem = pem();
+    for manner in [Manner::Echo, Manner::EchoCreated, Manner::Python] {
         let server = Server::start(manner);
         let bench = loud("upload", &server).env("INGESTER_PRIVATE_KEY", pem.as_str());
         let run = bench.short(&["--verbose", "10KB"]);
-        assert!(server.uploads() > 0);
-        let traces = traces(&run, bench.dir.path());
-        let line = pem.lines().nth(1).expect("has lines");
-        // Every token of RS256 begins with these letters: {"typ":"JWT","alg":"RS256"}
-        assert!(!traces.contains(line) && !traces.contains("eyJ0eXAiOiJKV1Qi"), "{manner:?}: {traces}");
+        let token = shown(&server);
+        assert_eq!(token.len(), 3, "{manner:?}: a token has a header, claims and a signature");
+        keeps(&run, &bench, &[token, key_lines(&pem)].concat(), &format!("{manner:?}"));
+    }
+}
+
+#[test]
+fn a_token_where_a_file_name_belongs_stays_secret() {
+    let token = "header-of-a-t0ken.payload-of-a-t0ken.signature-of-a-t0ken";
+    for given in [token.to_owned(), format!("Bearer {token}"), format!("{token}{}", "x".repeat(5000))] {
+        let server = Server::start(Manner::Python);
+        let bench = loud("upload", &server).env("INGESTER_TOKEN_FILE", given.as_str());
+        let run = bench.short(&["--verbose", "10KB"]);
+        assert!(run.exits(2).contains("INGESTER_TOKEN_FILE"), "{}", run.stderr);
+        assert_eq!(server.uploads(), 0);
+        keeps(&run, &bench, &["t0ken".to_owned()], "INGESTER_TOKEN_FILE");
+    }
+}
+
+#[test]
+fn a_private_key_in_a_wrong_form_stays_secret() {
+    let pem = pem();
+    let half = &pem[..pem.len() / 2];
+    // Whether a blank before it is taken as part of a key is not promised here.
+    for (given, codes) in [
+        (format!("\n{pem}"), [0, 2].as_slice()),
+        (format!(" {pem}"), &[0, 2]),
+        (half.to_owned(), &[2]),
+        (format!("\n{half}"), &[2]),
+        (key_lines(&pem).join("\n"), &[2]),
+    ] {
+        let server = Server::start(Manner::Python);
+        let bench = loud("upload", &server).env("INGESTER_PRIVATE_KEY", given.as_str());
+        let run = bench.short(&["--verbose", "10KB"]);
+        let when = format!("{given:.30?}");
+        assert!(run.code.is_some_and(|code| codes.contains(&code)), "{when}: {:?}", run.code);
+        keeps(&run, &bench, &key_lines(&given), &when);
     }
 }
 

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::bench::Bench;
+use rsa::pkcs8::{EncodePrivateKey, LineEnding};
+use tempfile::TempDir;
 
 const GIB: u64 = 1 << 30;
 
@@ -20,8 +22,13 @@ struct Serve {
 
 impl Serve {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ingester-perf"))
             .args(["serve", "--listen", "127.0.0.1:0", "--print-token"])
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -76,6 +83,23 @@ impl Serve {
     }
 }
 
+impl Drop for Serve {
+    /// Nothing is left of it where a test fails.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes an RSA key in a PEM file; its path.
+fn key_file(dir: &TempDir, name: &str) -> String {
+    let key = rsa::PrivateKey::new(&mut rand::rng(), 2048).expect("makes a key");
+    let path = dir.path().join(name);
+    let pem = key.to_pkcs8_pem(LineEnding::LF).expect("encodes");
+    std::fs::write(&path, pem.as_bytes()).expect("can be written");
+    path.to_str().expect("is UTF-8").to_owned()
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_gigabyte_passes_at_flat_memory_and_one_byte_more_does_not() {
@@ -98,6 +122,26 @@ fn the_benches_measure_it_by_its_url() {
     let bench = Bench::new("upload").env("INGESTER_URL", url).env("INGESTER_TOKEN", serve.token.as_str());
     bench.short(&["10KB"]).exits(0);
     assert_eq!(bench.report("upload_small_file")["success_rate_pct"], 100.0);
+    serve.interrupt();
+}
+
+#[test]
+fn a_private_key_of_ones_own_opens_it_and_another_does_not() {
+    let dir = TempDir::new().expect("makes a folder");
+    let key = key_file(&dir, "key.pem");
+    let serve = Serve::with(&["--private-key", &key]);
+    let with = |key: &str| {
+        let url = format!("http://{}", serve.address);
+        Bench::new("upload").env("INGESTER_URL", url).env("INGESTER_PRIVATE_KEY", key)
+    };
+    let bench = with(&key);
+    bench.short(&["10KB"]).exits(0);
+    assert_eq!(bench.report("upload_small_file")["success_rate_pct"], 100.0);
+
+    let stranger = with(&key_file(&dir, "other.pem"));
+    let run = stranger.short(&["10KB"]);
+    assert!(run.exits(2).contains("refused the token"), "{}", run.stderr);
+    assert!(!stranger.reports().exists(), "measured all the same");
     serve.interrupt();
 }
 

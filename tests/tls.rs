@@ -20,7 +20,9 @@ fn tls_before(plain: SocketAddr, key: &CertifiedKey<rcgen::KeyPair>) -> u16 {
     let private = key.signing_key.serialize_der().try_into().expect("is a key");
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![key.cert.der().clone()], private))
+        .and_then(|builder| {
+            builder.with_no_client_auth().with_single_cert(vec![key.cert.der().clone()], private)
+        })
         .expect("key and certificate fit");
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -33,10 +33,14 @@ pub enum Manner {
     Hang,
     /// Repeats the token in its refusal.
     Echo,
+    /// Repeats the token in its success, where a number belongs.
+    EchoCreated,
     /// A redirect to itself.
     Redirect,
     /// Good for this many uploads, failing with 500 from then on.
     Wears(u64),
+    /// Every second upload fails with 500.
+    EverySecond,
     /// Closes the connection after each good answer, announced.
     CloseEach,
 }
@@ -44,22 +48,37 @@ pub enum Manner {
 /// The server, on a free port of loopback. Its threads end with the process.
 pub struct Server {
     pub address: SocketAddr,
-    uploads: Arc<AtomicU64>,
+    seen: Arc<Seen>,
+}
+
+/// What has arrived.
+#[derive(Default)]
+struct Seen {
+    uploads: AtomicU64,
+    authorization: Mutex<String>,
+}
+
+impl Seen {
+    /// Takes note of an upload; its number, from 1.
+    fn upload(&self, request: &Request) -> u64 {
+        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&request.authorization);
+        self.uploads.fetch_add(1, Ordering::SeqCst) + 1
+    }
 }
 
 impl Server {
     pub fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
-        let uploads = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&uploads);
+        let seen = Arc::new(Seen::default());
+        let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let count = Arc::clone(&count);
-                std::thread::spawn(move || converse(stream, manner, &count));
+                let seen = Arc::clone(&shared);
+                std::thread::spawn(move || converse(stream, manner, &seen));
             }
         });
-        Self { address, uploads }
+        Self { address, seen }
     }
 
     pub fn url(&self) -> String {
@@ -68,7 +87,12 @@ impl Server {
 
     /// Uploads whose head has arrived.
     pub fn uploads(&self) -> u64 {
-        self.uploads.load(Ordering::SeqCst)
+        self.seen.uploads.load(Ordering::SeqCst)
+    }
+
+    /// The `Authorization` header of the last upload.
+    pub fn authorization(&self) -> String {
+        self.seen.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -79,7 +103,7 @@ struct Request {
     authorization: String,
 }
 
-fn converse(stream: TcpStream, manner: Manner, count: &AtomicU64) {
+fn converse(stream: TcpStream, manner: Manner, seen: &Seen) {
     let _ = stream.set_nodelay(true);
     let mut reader = BufReader::new(&stream);
     while let Some(request) = read_head(&mut reader) {
@@ -89,7 +113,7 @@ fn converse(stream: TcpStream, manner: Manner, count: &AtomicU64) {
             }
             continue;
         }
-        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = seen.upload(&request);
         if !upload(&mut reader, &stream, &request, manner, number) {
             return;
         }
@@ -129,6 +153,8 @@ fn upload(
             file.len()
         )),
         Manner::Wears(limit) if number <= limit => created(python(file.len(), &sum)),
+        Manner::EverySecond if number % 2 == 1 => created(python(file.len(), &sum)),
+        Manner::EverySecond => respond(stream, "500 Every Second", "every second").is_ok(),
         Manner::Wears(_) => respond(stream, "500 Worn Out", "worn out").is_ok(),
         Manner::Status(status) => {
             respond(stream, &format!("{status} Refused"), "{\"detail\":\"not today\"}").is_ok()
@@ -137,6 +163,7 @@ fn upload(
         Manner::WrongSize => created(python(file.len() + 1, &sum)),
         Manner::NoJson => created("stored".to_owned()),
         Manner::Echo => respond(stream, "500 Oops", &request.authorization).is_ok(),
+        Manner::EchoCreated => created(format!("{{\"file_size\":\"{}\"}}", request.authorization)),
         Manner::Redirect => {
             send(stream, b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
                 .is_ok()
