@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # What does `cargo bench -- --baseline main` say of a build compared with itself, and of a case slowed by 30 %?
-# Takes about 40 minutes of an otherwise idle machine. Prints Markdown; the figures stand in docs/noise.md.
+# Takes about 35 minutes of an otherwise idle machine. Prints Markdown; the figures stand in docs/noise.md.
 #
 # usage: ci/noise.sh [RERUNS]      (default 10)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 reruns=${1:-10}
-slowed=(load/10_users upload/10KB)
+slowed=(load/10_users)
 out=$PWD/target/noise
 rm -rf "$out"
 mkdir -p "$out"

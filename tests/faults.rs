@@ -161,5 +161,8 @@ fn load_counts_every_failure_too() {
     let report = bench.report("concurrent_upload_10");
     let count = |key: &str| report[key].as_u64().expect("is a count");
     assert_eq!(count("total_requests"), count("successful_requests") + count("failed_requests"));
-    assert_eq!(count("total_requests") % 100, 0, "passes are whole: {report}");
+    // Two failures in a row for each of the ten users end it, in the middle of a pass.
+    assert!(report["partial"] == true && count("failed_requests") >= 20, "{report}");
+    let passes = report["plan"]["passes"].as_u64().expect("is a count");
+    assert!(count("total_requests") <= 100 * passes, "{report}");
 }

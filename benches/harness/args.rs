@@ -5,13 +5,14 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::command::command;
-use super::filter::Filter;
-use super::outcome::Stop;
 use clap::ArgMatches;
 use clap::error::ErrorKind;
 use ingester_perf::baseline::check_name;
 use ingester_perf::case::SUITE;
+
+use super::command::command;
+use super::filter::Filter;
+use super::outcome::Stop;
 
 /// Makes one case slower by a share of its own time, as `upload/10KB=0.3`: how `ci/noise.sh` tries the comparison out.
 const SLOWDOWN: &str = "INGESTER_PERF_SLOWDOWN";

@@ -10,7 +10,7 @@ use crate::recording::{Class, Failure, Outcome};
 /// Longest text of the service's own that a message quotes, in characters.
 const MAX_QUOTE: usize = 200;
 
-/// From this length on, a part of a token says something.
+/// From this length on, a token or a part of one says something.
 const SECRET: usize = 12;
 
 /// Size and checksum that a correct answer carries.
@@ -82,13 +82,12 @@ fn reason(body: &[u8], token: &Token) -> String {
     shown.take(MAX_QUOTE).collect::<String>().trim().to_owned()
 }
 
-/// The text with the token and its longer parts blacked out.
+/// The text with the token and its parts blacked out, where they are long enough to say something.
 fn without(text: &str, token: &Token) -> String {
-    let parts = token.as_str().split('.').filter(|part| part.len() >= SECRET);
-    [token.as_str()]
-        .into_iter()
-        .chain(parts)
-        .fold(text.to_owned(), |text, part| text.replace(part, "[redacted]"))
+    let secrets = [token.as_str()].into_iter().chain(token.as_str().split('.'));
+    secrets
+        .filter(|secret| secret.len() >= SECRET)
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
 }
 
 #[cfg(test)]

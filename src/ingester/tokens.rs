@@ -23,18 +23,45 @@ impl Tokens {
 
     /// A token with at least half of its lifetime left, where we mint it ourselves.
     pub fn current(&self) -> Result<Token, KeyError> {
+        self.current_at(Instant::now())
+    }
+
+    fn current_at(&self, now: Instant) -> Result<Token, KeyError> {
         let minter = match &self.credentials {
             Credentials::Token(token) => return Ok(token.clone()),
             Credentials::PrivateKey(minter) => minter,
         };
         let mut minted = self.minted.lock().unwrap_or_else(PoisonError::into_inner);
         match &*minted {
-            Some((token, since)) if since.elapsed() < LIFETIME / 2 => Ok(token.clone()),
+            Some((token, since)) if now.duration_since(*since) < LIFETIME / 2 => Ok(token.clone()),
             _ => {
                 let token = minter.mint(LIFETIME)?;
-                *minted = Some((token.clone(), Instant::now()));
+                *minted = Some((token.clone(), now));
                 Ok(token)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{KeyPair, Minter};
+
+    #[test]
+    fn a_minted_token_is_kept_for_half_of_its_life() {
+        let key = KeyPair::generate().expect("makes a key");
+        let tokens = Tokens::new(Credentials::PrivateKey(Minter::new(key)));
+        let start = Instant::now();
+        let at = |minutes: u64| tokens.current_at(start + Duration::from_secs(60 * minutes)).expect("mints");
+        let first = at(0);
+        assert_eq!(at(14), first);
+        assert_ne!(at(15), first);
+    }
+
+    #[test]
+    fn a_given_token_stays() {
+        let tokens = Tokens::new(Credentials::Token(Token::new("a.b.c")));
+        assert_eq!(tokens.current().expect("is there").as_str(), "a.b.c");
     }
 }

@@ -2,12 +2,14 @@
 
 mod collector;
 mod performance;
+mod quantile;
 mod ratio;
 mod save;
 mod table;
 
 pub use collector::{PerformanceCollector, benchmark_timer};
-pub use performance::{FailureReport, Interval, Intervals, PerformanceReport, Plan};
+pub use performance::{FailureReport, PerformanceReport, Plan};
+pub use quantile::{Interval, Intervals};
 pub use ratio::{Ratio, print_ratios};
 pub use save::{save_performance_report, write_atomically};
 pub use table::{print_failures, print_figures, print_targets};

@@ -1,22 +1,19 @@
 //! The report of one operation, as it is written: the thirteen keys of the earlier suite first, in its order.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::Serialize;
 
+use super::quantile::{Intervals, Quantile, ms, ns_to_ms};
 use crate::environment::Environment;
 use crate::recording::{Class, Failed, Recording, Samples};
-use crate::stats::quantile_ranks;
 use crate::targets::{Figures, Judgement, Metric, Targets};
 
 /// Version of the keys below; it rises when one of them changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
-/// Confidence of every interval.
-const CONFIDENCE: f64 = 0.95;
 
 /// Figures of one operation. Latencies are of successes only, in ms, and `null` where nothing succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,26 +60,6 @@ pub struct PerformanceReport {
     pub plan: Option<Plan>,
     /// Where it was done.
     pub environment: Option<Environment>,
-}
-
-/// Intervals of the quantiles, from order statistics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Intervals {
-    /// Of `median_latency_ms`.
-    pub median_latency_ms: Interval,
-    /// Of `p95_latency_ms`.
-    pub p95_latency_ms: Interval,
-    /// Of `p99_latency_ms`.
-    pub p99_latency_ms: Interval,
-}
-
-/// A 95 % confidence interval; an end is `null` where the sample is too small to have one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Interval {
-    /// Lower end, ms.
-    pub lower: Option<f64>,
-    /// Upper end, ms.
-    pub upper: Option<f64>,
 }
 
 /// The failures of one class.
@@ -205,37 +182,16 @@ impl From<&Failed> for FailureReport {
     }
 }
 
-#[derive(Default)]
-struct Quantile {
-    point: Option<f64>,
-    interval: Interval,
-}
-
-impl Quantile {
-    fn of(samples: &Samples, q: f64) -> Self {
-        let Some(ranks) = quantile_ranks(samples.count(), q, CONFIDENCE) else { return Self::default() };
-        let at = |rank| samples.at_rank(rank).map(ms);
-        let interval = Interval { lower: ranks.lower.and_then(at), upper: ranks.upper.and_then(at) };
-        Self { point: at(ranks.point), interval }
-    }
-}
-
 fn encode(samples: &Samples) -> Option<String> {
     let mut bytes = Vec::new();
     V2Serializer::new().serialize(samples.histogram(), &mut bytes).ok().filter(|_| samples.count() > 0)?;
     Some(STANDARD.encode(bytes))
 }
 
-fn ms(duration: Duration) -> f64 {
-    ns_to_ms(duration.as_nanos() as f64)
-}
-
-fn ns_to_ms(ns: f64) -> f64 {
-    ns / 1e6
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::recording::{Failure, Finished, Recorder};
 

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::performance::{Interval, PerformanceReport};
+use super::performance::PerformanceReport;
+use super::quantile::Interval;
 use crate::targets::{Better, Judgement, Metric};
 
 /// Figures with their units, one row a report.
@@ -100,7 +101,8 @@ pub(super) fn latency(ms: Option<f64>) -> String {
         None => none(),
         Some(ms) if ms >= 1000.0 => format!("{} s", significant(ms / 1000.0)),
         Some(ms) if ms >= 1.0 || ms == 0.0 => format!("{} ms", significant(ms)),
-        Some(ms) => format!("{} us", significant(ms * 1000.0)),
+        Some(ms) if ms >= 1e-3 => format!("{} us", significant(ms * 1e3)),
+        Some(ms) => format!("{} ns", significant(ms * 1e6)),
     }
 }
 
@@ -180,6 +182,10 @@ mod tests {
         assert_eq!(
             (latency(Some(0.0183)), latency(Some(1500.0))),
             ("18.3 us".to_owned(), "1.50 s".to_owned())
+        );
+        assert_eq!(
+            (latency(Some(0.000_033_4)), latency(Some(0.0))),
+            ("33.4 ns".to_owned(), "0 ms".to_owned())
         );
         assert_eq!((latency(Some(0.13456)), significant(99.97)), ("135 us".to_owned(), "100.0".to_owned()));
         assert_eq!((percent(99.999_98), percent(100.0)), ("99.9999 %".to_owned(), "100 %".to_owned()));

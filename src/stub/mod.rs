@@ -6,6 +6,7 @@ mod auth;
 mod drain;
 mod fields;
 mod multipart;
+mod part;
 mod server;
 mod storage;
 mod upload;

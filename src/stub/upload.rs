@@ -12,7 +12,8 @@ use super::answer::{Refusal, StoredFile};
 use super::app::State;
 use super::drain;
 use super::fields::Fields;
-use super::multipart::{self, Broken, Multipart, Part};
+use super::multipart::{self, Broken, Multipart};
+use super::part::Part;
 use super::storage::{Discard, Kept, Writing};
 use crate::units::{Bytes, rfc3339};
 

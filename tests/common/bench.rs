@@ -15,8 +15,9 @@ pub const SHORT: [&str; 7] =
 /// The bench executables by name, built once a process by the cargo that runs the tests.
 static BENCHES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
     let cargo = std::env::var_os("CARGO").expect("CARGO names the cargo that runs these tests");
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let built = Command::new(cargo)
-        .args(["build", "--benches", "--message-format=json", "--quiet"])
+        .args(["build", "--locked", "--benches", "--profile", profile, "--message-format=json", "--quiet"])
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo can be started");
