@@ -43,9 +43,11 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
     let settings = Settings::from_env()?;
     let targets = read_targets(&settings.targets)?;
     if group == floor::GROUP {
+        // Cargo runs it first: what the other benches will miss is better said now than after it.
+        check_baselines(&selected(SUITE, args), args)?;
         return floor::run(args, settings);
     }
-    let cases: Vec<Spec> = cases_of(group).filter(|spec| args.filter.selects(&spec.id())).collect();
+    let cases = selected(cases_of(group), args);
     if cases.is_empty() {
         return Ok(true);
     }
@@ -70,6 +72,10 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
 
 fn cases_of(group: &str) -> impl Iterator<Item = Spec> {
     SUITE.into_iter().filter(move |spec| spec.group == group)
+}
+
+fn selected(cases: impl IntoIterator<Item = Spec>, args: &Args) -> Vec<Spec> {
+    cases.into_iter().filter(|spec| args.filter.selects(&spec.id())).collect()
 }
 
 /// Prints the ids as Criterion does. Nothing is started or read for it.
