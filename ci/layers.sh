@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../src"
 
-layers=(units error environment stats targets recording payload auth stub ingester client load case baseline report cli)
+layers=(units error interrupt environment stats targets recording payload auth stub ingester client load case baseline report gate cli)
 pure=(stats targets load/schedule.rs)
 failed=0
 

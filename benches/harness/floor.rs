@@ -13,7 +13,7 @@ use ingester_perf::{Error, report::Ratio};
 use serde::Serialize;
 
 use super::args::{Args, Mode};
-use super::interrupt::Interrupt;
+use super::halt::Halt;
 use super::outcome::Stop;
 
 /// The name of this bench.
@@ -66,8 +66,8 @@ pub fn run(args: &Args, mut settings: Settings) -> Result<bool, Stop> {
     if settings.remote.take().is_some() {
         eprintln!("INGESTER_URL is set, but this measures the machine that it runs on");
     }
-    let interrupt = Interrupt::watch()?;
-    let floor = compare_all(&pairs, args, &settings, &interrupt)?;
+    let halt = Halt::watch()?;
+    let floor = compare_all(&pairs, args, &settings, &halt)?;
     if args.mode == Mode::Measure {
         let path = settings.report_dir.join(format!("{GROUP}.json"));
         write_atomically(&path, &floor)?;
@@ -75,15 +75,10 @@ pub fn run(args: &Args, mut settings: Settings) -> Result<bool, Stop> {
         print_ratios(out, &floor.ratios)?;
         writeln!(out, "\nReport: {}\n", path.display())?;
     }
-    if floor.partial { interrupt.check().map(|()| true) } else { Ok(true) }
+    if floor.partial { halt.check().map(|()| true) } else { Ok(true) }
 }
 
-fn compare_all(
-    pairs: &[Pair],
-    args: &Args,
-    settings: &Settings,
-    interrupt: &Interrupt,
-) -> Result<Floor, Stop> {
+fn compare_all(pairs: &[Pair], args: &Args, settings: &Settings, halt: &Halt) -> Result<Floor, Stop> {
     let ingester = Arc::new(Ingester::start(settings)?);
     let budget = match args.mode {
         Mode::Test => Duration::ZERO,
@@ -91,7 +86,7 @@ fn compare_all(
     };
     let mut ratios = Vec::new();
     for pair in pairs {
-        if interrupt.check().is_err() {
+        if halt.check().is_err() {
             break;
         }
         eprintln!("Comparing {} with its limit", pair.id());

@@ -60,12 +60,12 @@ fn measure(spec: &Spec, sampling: Sampling, args: &Args, session: &Session, turn
     let left = if args.is_quick() { 1 } else { sampling.samples };
     let spread = args.mode == Mode::Measure;
     let mut sampler = Sampler { case, spec, sampling, session, turn, spread, phase, left };
-    let stopped = bench(&mut sampler).and_then(|()| session.interrupt.check()).err();
+    let stopped = bench(&mut sampler).and_then(|()| session.halt.check()).err();
     let report = Some(sampler.report(stopped.is_some()));
     let stopped = stopped.map(|stop| match stop {
         Stop::Error(error @ (Error::NothingSucceeds { .. } | Error::Failed { .. })) => Stop::Barren(error),
         stop => {
-            session.interrupt.halt();
+            session.halt.halt();
             stop
         }
     });
@@ -149,7 +149,7 @@ impl Sampler<'_> {
             self.turn.pass();
             thread::sleep(self.sampling.pause);
         }
-        self.session.interrupt.check()?;
+        self.session.halt.check()?;
         self.session.spend(self.spec, iters)?;
         if matches!(self.phase, Phase::WarmedUp) {
             self.phase = Phase::Measuring;

@@ -10,7 +10,7 @@ use ingester_perf::targets::Targets;
 use ingester_perf::units::Bytes;
 
 use super::args::Args;
-use super::interrupt::Interrupt;
+use super::halt::Halt;
 use super::outcome::Stop;
 use super::remote;
 use super::sampling::Sampling;
@@ -20,7 +20,7 @@ pub struct Session {
     pub settings: Settings,
     pub targets: Targets,
     pub ingester: Arc<Ingester>,
-    pub interrupt: Interrupt,
+    pub halt: Halt,
     /// How each case is sampled, in the order of the cases.
     pub sampling: Vec<Sampling>,
     /// Bytes that may still be sent to a real ingester.
@@ -30,7 +30,7 @@ pub struct Session {
 impl Session {
     /// Starts or looks at the ingester, and plans what is sent to it.
     pub fn open(cases: &[Spec], args: &Args, mut settings: Settings, targets: Targets) -> Result<Self, Stop> {
-        let interrupt = Interrupt::watch()?;
+        let halt = Halt::watch()?;
         let uploads = cases.iter().any(|spec| spec.uploads().is_some());
         if !uploads && settings.remote.take().is_some() {
             eprintln!("INGESTER_URL is set, but this measures the machine that it runs on");
@@ -44,7 +44,7 @@ impl Session {
             eprintln!("Measuring {what}; placement {}", settings.placement);
             (vec![Sampling::local(args, cases.len() as u32); cases.len()], None)
         };
-        Ok(Self { settings, targets, ingester, interrupt, sampling, allowance })
+        Ok(Self { settings, targets, ingester, halt, sampling, allowance })
     }
 
     /// What a report says was measured.

@@ -11,6 +11,8 @@ use ingester_perf::units::Bytes;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::Exit;
+
 /// How long the printed token is valid.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -40,7 +42,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub fn run(self) -> Result<(), Error> {
+    pub fn run(self) -> Result<Exit, Error> {
         // Watched from the start, so that a signal during start-up is not lost.
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Thread)?;
         let key = self.key()?;
@@ -56,7 +58,7 @@ impl Serve {
         let stored = stub.stored();
         drop(stub);
         eprintln!("Took in {} files, {}", stored.files, Bytes(stored.bytes));
-        Ok(())
+        Ok(Exit::Held)
     }
 
     fn key(&self) -> Result<KeyPair, Error> {
