@@ -105,6 +105,18 @@ pub enum Error {
         /// What went wrong.
         failure: String,
     },
+    /// A table could not be printed.
+    #[error("cannot print: {0}")]
+    Output(io::Error),
+    /// The gate's worker and the gate cannot talk.
+    #[error("the pipe between gate and worker broke: {0}")]
+    Pipe(io::Error),
+    /// The gate asked its worker for something that it cannot do.
+    #[error("the worker {0}")]
+    Worker(String),
+    /// The gate's arms share no case.
+    #[error("base and head have no case in common: there is nothing to compare")]
+    NothingInCommon,
     /// A part that is needed said no; the text is its own.
     #[error(transparent)]
     Unusable(Box<dyn std::error::Error + Send + Sync>),

@@ -1,4 +1,4 @@
-//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB), checksums, instants.
+//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB), shares, checksums, instants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -65,6 +65,33 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A share of a whole, read from `2%` or `2 %` (0.02) and printed the same way.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Share(pub f64);
+
+/// Why a text is no share.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a share; write a number from 0 to 100 with %, like 2%")]
+pub struct NotAShare(String);
+
+impl FromStr for Share {
+    type Err = NotAShare;
+
+    fn from_str(text: &str) -> Result<Self, NotAShare> {
+        let number = text.trim().strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
+        let share = number.filter(|number| (0.0..=100.0).contains(number)).map(|number| Self(number / 100.0));
+        share.ok_or_else(|| NotAShare(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Share {
+    /// To two decimals at most.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.2}", 100.0 * self.0);
+        write!(f, "{} %", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 /// Lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -97,6 +124,16 @@ mod tests {
         for text in ["", "KB", "-1", "1.5MB", "1TB", "99999999999GB"] {
             assert_eq!(text.parse::<Bytes>(), Err(NotASize(text.to_owned())), "{text}");
         }
+    }
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        assert_eq!("2%".parse(), Ok(Share(0.02)));
+        assert_eq!("0.5 %".parse(), Ok(Share(0.005)));
+        for text in ["2", "%", "-1%", "101%", "nan%", "1e9%", ""] {
+            assert_eq!(text.parse::<Share>(), Err(NotAShare(text.to_owned())), "{text}");
+        }
+        assert_eq!([0.02, 0.005, 0.1, 1.0].map(|s| Share(s).to_string()), ["2 %", "0.5 %", "10 %", "100 %"]);
     }
 
     #[test]

@@ -14,15 +14,13 @@ mod session;
 mod turns;
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use ingester_perf::Error;
 use ingester_perf::baseline::check_saved;
-use ingester_perf::case::{SUITE, Spec};
+use ingester_perf::case::{SUITE, Spec, read_targets};
 use ingester_perf::ingester::Settings;
 use ingester_perf::report::{self, PerformanceReport};
-use ingester_perf::targets::Targets;
 
 use args::{Args, Mode};
 use outcome::Stop;
@@ -89,12 +87,6 @@ fn list(group: &str, args: &Args) -> Result<bool, Stop> {
         writeln!(out, "{id}: benchmark")?;
     }
     Ok(true)
-}
-
-fn read_targets(path: &Path) -> Result<Targets, Stop> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
-    let known = SUITE.map(|spec| spec.operation);
-    Ok(Targets::parse(&text, &known).map_err(|e| Error::malformed(path, e))?)
 }
 
 /// Criterion would notice only after measuring, by a panic or not at all.

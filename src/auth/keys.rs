@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use jsonwebtoken::EncodingKey;
 use rsa::PrivateKey;
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey, LineEnding};
 use rsa::pkcs8::DecodePrivateKey;
 
 use crate::error::Error;
@@ -45,6 +45,12 @@ impl KeyPair {
     pub fn generate() -> Result<Self, KeyError> {
         let key = PrivateKey::new(&mut rand::rng(), KEY_BITS).map_err(unusable)?;
         Self::from_private(&key)
+    }
+
+    /// A fresh pair's private key in PEM form (PKCS#1), to be handed to another process.
+    pub fn generate_pem() -> Result<String, KeyError> {
+        let key = PrivateKey::new(&mut rand::rng(), KEY_BITS).map_err(unusable)?;
+        key.to_pkcs1_pem(LineEnding::LF).map(|pem| pem.to_string()).map_err(unusable)
     }
 
     /// Reads an unencrypted PKCS#8 or PKCS#1 private key.
@@ -122,7 +128,6 @@ fn unusable(why: impl fmt::Display) -> KeyError {
 pub(crate) mod tests {
     use std::sync::LazyLock;
 
-    use rsa::pkcs1::LineEnding;
     use rsa::pkcs8::EncodePrivateKey;
 
     use super::*;
@@ -146,6 +151,7 @@ pub(crate) mod tests {
 
     #[test]
     fn short_keys_and_other_texts_are_refused() {
+        assert!(KeyPair::from_pem(&KeyPair::generate_pem().expect("makes one")).is_ok());
         let short = private(1024).to_pkcs8_pem(LineEnding::LF).expect("encodes");
         assert!(matches!(KeyPair::from_pem(&short), Err(KeyError::TooShort(1024))));
         assert!(matches!(KeyPair::from_pem("no key"), Err(KeyError::NotAKey)));

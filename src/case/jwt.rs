@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::worker;
-use crate::auth::{KeyPair, Minter, Token, Verifier};
+use crate::auth::{Minter, Token, Verifier};
 use crate::error::Error;
+use crate::ingester::Settings;
 use crate::recording::{Class, Failure, Finished, Recorder};
 
 /// Longer than any run.
@@ -17,8 +18,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub fn new() -> Result<Self, Error> {
-        let key = KeyPair::generate()?;
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
+        let key = settings.key()?;
         let verifier = Verifier::new(key.public().clone());
         Ok(Self { verifier, token: Minter::new(key).mint(LIFETIME)? })
     }

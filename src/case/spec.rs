@@ -1,5 +1,6 @@
 //! The suite as data: every case by id, with what it does.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::worker::Case;
@@ -7,6 +8,7 @@ use super::{jwt, load, upload};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
 use crate::load::Closed;
+use crate::targets::Targets;
 use crate::units::Bytes;
 
 /// A case that can be started.
@@ -85,6 +87,12 @@ pub const SUITE: [Spec; 6] = [
     },
 ];
 
+/// Reads the limits of the suite's operations.
+pub fn read_targets(path: &Path) -> Result<Targets, Error> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
+    Targets::parse(&text, &SUITE.map(|spec| spec.operation)).map_err(|e| Error::malformed(path, e))
+}
+
 impl Spec {
     /// `group/name`, as Criterion has it.
     pub fn id(&self) -> String {
@@ -124,7 +132,7 @@ impl Spec {
             Kind::Upload { size } => {
                 Case::start(&self.id(), core, upload::Work::new(ingester, settings, size)?)
             }
-            Kind::Jwt => Case::start(&self.id(), core, jwt::Work::new()?),
+            Kind::Jwt => Case::start(&self.id(), core, jwt::Work::new(settings)?),
             Kind::Load { plan, size } => {
                 Case::start(&self.id(), core, load::Work::new(ingester, settings, plan, size)?)
             }

@@ -29,7 +29,16 @@ pub(super) trait Work: Send {
 struct Order {
     iters: u64,
     /// Share of the slice's own time to spin afterwards.
-    slowdown: f64,
+    spin: f64,
+}
+
+/// How long some iterations took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// The iterations themselves.
+    pub took: Duration,
+    /// What was spent spinning after them.
+    pub spun: Duration,
 }
 
 /// Something that can be timed. Dropping it ends its thread.
@@ -38,7 +47,7 @@ pub struct Case {
     id: String,
     slowdown: f64,
     orders: Option<mpsc::Sender<Order>>,
-    slices: mpsc::Receiver<Result<Duration, Error>>,
+    slices: mpsc::Receiver<Result<Slice, Error>>,
     recorder: Arc<Mutex<Recorder>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,14 +64,15 @@ impl Case {
             .name(format!("client {id}"))
             .spawn(move || {
                 pin(core);
-                for Order { iters, slowdown } in asked {
+                for Order { iters, spin: share } in asked {
                     let mut recorder = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     let slice = work.time(iters, &mut recorder).and_then(|took| {
                         let barren = recorder.failures_in_a_row() >= work.patience();
                         if barren { Err(nothing_succeeds(&name, &recorder)) } else { Ok(took) }
                     });
                     drop(recorder);
-                    if results.send(slice.map(|took| took + spin(took.mul_f64(slowdown)))).is_err() {
+                    let slice = slice.map(|took| Slice { took, spun: spin(took.mul_f64(share)) });
+                    if results.send(slice).is_err() {
                         break;
                     }
                 }
@@ -82,8 +92,13 @@ impl Case {
     /// Runs `iters` iterations and returns the wall time that they took, failures included. An error where they
     /// cannot be run, or where several operations in a row brought no success.
     pub fn time(&mut self, iters: u64) -> Result<Duration, Error> {
+        self.slice(iters, self.slowdown).map(|slice| slice.took + slice.spun)
+    }
+
+    /// As `time`, followed by spinning for this share of the time that the iterations took.
+    pub fn slice(&mut self, iters: u64, spin: f64) -> Result<Slice, Error> {
         let ended = || Error::ThreadEnded(self.id.clone());
-        let order = Order { iters, slowdown: self.slowdown };
+        let order = Order { iters, spin };
         self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or_else(ended)?;
         self.slices.recv().map_err(|_| ended())?
     }

@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand.
 
 mod exit;
+mod gate;
 mod serve;
+mod worker;
 
 use clap::{Parser, Subcommand};
 use ingester_perf::Error;
@@ -20,11 +22,18 @@ struct Cli {
 enum Command {
     /// Run the stub ingester as a server of its own, until Ctrl-C.
     Serve(serve::Serve),
+    /// Tell whether a change made a case slower: two builds, or two running ingesters, in lock-step.
+    Gate(Box<gate::GateArgs>),
+    /// Serve the cases of this build over standard input and output, for the gate.
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Does what the command line says. Wrong arguments print their own message and exit with 2.
 pub fn run() -> Result<Exit, Error> {
     match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Gate(gate) => gate.run(),
+        Command::Worker => worker::run(),
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use settings::{Credentials, Settings};
+pub(crate) use settings::OF_A_REAL_INGESTER;
+pub use settings::{Credentials, Settings, base_url};
 
 use crate::auth::{KeyError, KeyPair, Minter, Token};
 use crate::error::Error;
@@ -33,12 +34,11 @@ impl Ingester {
                 let tokens = Tokens::new(credentials.clone());
                 Ok(Self { base: url.clone(), tokens, stub: None })
             }
-            None => Self::stub(settings.placement.stub),
+            None => Self::stub(settings.key()?, settings.placement.stub),
         }
     }
 
-    fn stub(core: Option<usize>) -> Result<Self, Error> {
-        let key = KeyPair::generate()?;
+    fn stub(key: KeyPair, core: Option<usize>) -> Result<Self, Error> {
         let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public().clone()) })?;
         let base = Url::parse(&format!("http://{}", stub.address())).expect("an address makes a URL");
         let tokens = Tokens::new(Credentials::PrivateKey(Minter::new(key)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::auth::{KeyPair, Minter, Token};
+use crate::auth::{KeyError, KeyPair, Minter, Token};
 use crate::environment::Placement;
 use crate::error::Error;
 use crate::units::Bytes;
@@ -19,6 +19,10 @@ const DEFAULT_MAX_BYTES: Bytes = Bytes::gb(2);
 const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
 /// The limits that come with the project.
 const DEFAULT_TARGETS: &str = "baseline/targets.toml";
+
+/// Variables that have a meaning only for a running ingester.
+pub const OF_A_REAL_INGESTER: [&str; 4] =
+    ["INGESTER_URL", "INGESTER_TOKEN", "INGESTER_TOKEN_FILE", "INGESTER_PRIVATE_KEY"];
 
 /// How a run is set up, apart from what is measured.
 #[derive(Debug, Clone)]
@@ -35,6 +39,8 @@ pub struct Settings {
     pub report_dir: PathBuf,
     /// The file with the limits.
     pub targets: PathBuf,
+    /// The key of the stub's tokens and of the token check; a fresh one where there is none.
+    pub key: Option<KeyPair>,
 }
 
 /// What proves to a real ingester that uploads are allowed.
@@ -55,6 +61,7 @@ impl Default for Settings {
             placement: Placement::split(),
             report_dir: DEFAULT_REPORT_DIR.into(),
             targets: DEFAULT_TARGETS.into(),
+            key: None,
         }
     }
 }
@@ -62,7 +69,22 @@ impl Default for Settings {
 impl Settings {
     /// Reads the variables of this process.
     pub fn from_env() -> Result<Self, Error> {
-        Self::read(|name| std::env::var_os(name).map(|value| value.into_string().map_err(|_| ())))
+        Self::read(variable)
+    }
+
+    /// As the variables say, but measuring this URL, or the stub, whatever `INGESTER_URL` says. The credentials of a
+    /// real ingester are read for a URL only.
+    pub fn measuring(url: Option<&Url>) -> Result<Self, Error> {
+        Self::read(|name| match url {
+            Some(url) if name == "INGESTER_URL" => Some(Ok(url.to_string())),
+            None if OF_A_REAL_INGESTER.contains(&name) => None,
+            _ => variable(name),
+        })
+    }
+
+    /// The key of what is signed and checked in this process.
+    pub fn key(&self) -> Result<KeyPair, KeyError> {
+        self.key.clone().map_or_else(KeyPair::generate, Ok)
     }
 
     fn read(lookup: impl Fn(&'static str) -> Option<Result<String, ()>>) -> Result<Self, Error> {
@@ -78,8 +100,13 @@ impl Settings {
             placement: variables.parsed("INGESTER_PLACEMENT")?.unwrap_or(default.placement),
             report_dir: variables.get("INGESTER_REPORT_DIR")?.map_or(default.report_dir, PathBuf::from),
             targets: variables.get("INGESTER_TARGETS")?.map_or(default.targets, PathBuf::from),
+            key: None,
         })
     }
+}
+
+fn variable(name: &'static str) -> Option<Result<String, ()>> {
+    std::env::var_os(name).map(|value| value.into_string().map_err(|_| ()))
 }
 
 struct Variables<F> {
@@ -102,7 +129,7 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
     }
 
     fn remote(&self) -> Result<Option<(Url, Credentials)>, Error> {
-        let url = self.get("INGESTER_URL")?.map(|text| base_url(&text)).transpose()?;
+        let url = self.get("INGESTER_URL")?.map(|text| base_url("INGESTER_URL", &text)).transpose()?;
         let credentials = self.credentials()?;
         match (url, credentials.as_slice()) {
             (None, []) => Ok(None),
@@ -154,8 +181,9 @@ fn token(name: &'static str, text: &str) -> Result<Token, Error> {
     Ok(Token::new(text))
 }
 
-fn base_url(text: &str) -> Result<Url, Error> {
-    let wrong = |problem| setting("INGESTER_URL", problem);
+/// An ingester's base URL, given as the flag or variable `name`.
+pub fn base_url(name: &'static str, text: &str) -> Result<Url, Error> {
+    let wrong = |problem| setting(name, problem);
     let url =
         Url::parse(text.trim()).map_err(|e| wrong(format!("is not a URL ({e}), like http://host:8020")))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

@@ -11,5 +11,6 @@ pub use collector::{PerformanceCollector, benchmark_timer};
 pub use performance::{FailureReport, PerformanceReport, Plan};
 pub use quantile::{Interval, Intervals};
 pub use ratio::{Ratio, print_ratios};
-pub use save::{save_performance_report, write_atomically};
+pub use save::{save_performance_report, write_atomically, write_text_atomically};
+pub(crate) use table::{latency, table};
 pub use table::{print_failures, print_figures, print_targets};

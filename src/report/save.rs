@@ -36,12 +36,17 @@ pub fn save_performance_report(report: &PerformanceReport, dir: &Path) -> Result
 
 /// Writes a value as JSON to a temporary file beside `path` and renames it; makes the folder if need be.
 pub fn write_atomically(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::file(path, "write", e.into()))?;
+    write_text_atomically(path, &(text + "\n"))
+}
+
+/// The same with a text.
+pub fn write_text_atomically(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |e| Error::file(path, "write", e);
-    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    let dir = path.parent().filter(|dir| *dir != Path::new("")).unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(dir).map_err(failed)?;
     let mut file = temporary().tempfile_in(dir).map_err(failed)?;
-    serde_json::to_writer_pretty(&mut file, value).map_err(|e| failed(e.into()))?;
-    file.write_all(b"\n").map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
 }

@@ -58,7 +58,7 @@ pub fn print_failures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io:
 }
 
 /// A table without borders; all columns but the first are aligned right.
-pub(super) fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     for column in table.column_iter_mut().skip(1) {
@@ -96,7 +96,7 @@ fn with_interval(point: Option<f64>, Interval { lower, upper }: Interval) -> Str
 }
 
 /// Milliseconds in the unit that reads best.
-pub(super) fn latency(ms: Option<f64>) -> String {
+pub(crate) fn latency(ms: Option<f64>) -> String {
     match ms {
         None => none(),
         Some(ms) if ms >= 1000.0 => format!("{} s", significant(ms / 1000.0)),
@@ -107,7 +107,7 @@ pub(super) fn latency(ms: Option<f64>) -> String {
 }
 
 /// Three significant digits at least, without an exponent.
-pub(super) fn significant(value: f64) -> String {
+pub(crate) fn significant(value: f64) -> String {
     let whole = value.fract() == 0.0;
     match value.abs() {
         v if whole || v >= 100.0 => grouped(value.round() as u64),
@@ -117,7 +117,7 @@ pub(super) fn significant(value: f64) -> String {
 }
 
 /// A whole number with a comma every three digits.
-pub(super) fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {

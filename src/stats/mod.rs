@@ -1,7 +1,9 @@
-//! Pure statistics: ranks of quantiles with their intervals, and paired comparisons.
+//! Pure statistics: order-statistic intervals, medians of paired blocks, and an exact test over pairs.
 
 mod order;
 mod paired;
+mod sign_flip;
 
 pub use order::{Ranks, quantile_ranks};
-pub use paired::{Effect, median_effect};
+pub use paired::{Effect, median, median_effect};
+pub use sign_flip::{MAX_PAIRS, SignFlip, sign_flip_max, statistic};

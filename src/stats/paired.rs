@@ -23,8 +23,23 @@ pub fn median_effect(mut ratios: Vec<f64>) -> Option<Effect> {
     let n = ratios.len();
     let ranks = quantile_ranks(n as u64, 0.5, 0.95)?;
     let at = |rank: u64| ratios[rank as usize - 1];
-    let ratio = f64::midpoint(ratios[(n - 1) / 2], ratios[n / 2]);
-    Some(Effect { ratio, lower: ranks.lower.map(at), upper: ranks.upper.map(at), blocks: n as u64 })
+    Some(Effect {
+        ratio: middle(&ratios),
+        lower: ranks.lower.map(at),
+        upper: ranks.upper.map(at),
+        blocks: n as u64,
+    })
+}
+
+/// The median; nothing where there are no values.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    (!values.is_empty()).then(|| middle(&values))
+}
+
+fn middle(sorted: &[f64]) -> f64 {
+    let n = sorted.len();
+    f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2])
 }
 
 #[cfg(test)]

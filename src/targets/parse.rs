@@ -1,4 +1,4 @@
-//! `targets.toml`: a table an operation, a number a metric.
+//! `targets.toml`: a table an operation, a number a metric, and what fails it in the gate.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,11 @@ use super::judge::{Figures, Judgement, Limit};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Targets {
     limits: BTreeMap<String, Vec<Limit>>,
+    fail_over: BTreeMap<String, f64>,
 }
+
+/// From which slowdown on the gate fails an operation, in percent.
+const FAIL_OVER: &str = "gate_fail_over_pct";
 
 /// What is wrong, and on which line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +36,7 @@ impl Targets {
             line: at(e.span().map_or(0, |span| span.start)),
             problem: e.message().to_owned(),
         })?;
-        let mut limits = BTreeMap::new();
+        let mut targets = Self::default();
         for (name, value) in root.into_inner() {
             let error = |problem| TargetError { line: at(name.span().start), problem };
             let operation = name.get_ref().to_string();
@@ -42,16 +46,30 @@ impl Targets {
             let DeValue::Table(table) = value.into_inner() else {
                 return Err(error(format!("{operation}: must be a table of limits, [{operation}]")));
             };
-            let parsed = table.into_iter().map(|(key, value)| {
+            let limits = targets.limits.entry(operation.clone()).or_default();
+            for (key, value) in table {
                 let line = at(key.span().start);
-                limit(key.get_ref(), &value).map_err(|problem| TargetError {
+                let error = |problem| TargetError {
                     line,
                     problem: format!("{operation}.{}: {problem}", key.get_ref()),
-                })
-            });
-            limits.insert(operation.clone(), parsed.collect::<Result<_, _>>()?);
+                };
+                if key.get_ref() == FAIL_OVER {
+                    let percent =
+                        number(&value).filter(|n| *n <= 100.0).ok_or("must be a number from 0 to 100");
+                    targets
+                        .fail_over
+                        .insert(operation.clone(), percent.map_err(|e| error(e.to_owned()))? / 100.0);
+                } else {
+                    limits.push(limit(key.get_ref(), &value).map_err(error)?);
+                }
+            }
         }
-        Ok(Self { limits })
+        Ok(targets)
+    }
+
+    /// The share of its time by which an operation has to get slower to fail the gate, where it has one of its own.
+    pub fn fail_over(&self, operation: &str) -> Option<f64> {
+        self.fail_over.get(operation).copied()
     }
 
     /// Holds the operation's limits against its figures; nothing where it has none.
@@ -62,17 +80,21 @@ impl Targets {
 }
 
 fn limit(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Limit, String> {
-    let metric = Metric::ALL
-        .into_iter()
-        .find(|metric| metric.key() == key)
-        .ok_or_else(|| format!("no such metric; there are {}", Metric::ALL.map(Metric::key).join(", ")))?;
+    let metric = Metric::ALL.into_iter().find(|metric| metric.key() == key).ok_or_else(|| {
+        format!("no such metric; there are {} and {FAIL_OVER}", Metric::ALL.map(Metric::key).join(", "))
+    })?;
+    let number = number(value).ok_or("must be a number, 0 or more")?;
+    Ok((metric, number))
+}
+
+/// A decimal number, 0 or more.
+fn number(value: &Spanned<DeValue<'_>>) -> Option<f64> {
     let number = match value.get_ref() {
         DeValue::Integer(n) if n.radix() == 10 => n.as_str().parse::<f64>().ok(),
         DeValue::Float(n) => n.as_str().parse::<f64>().ok(),
         _ => None,
     };
-    let number = number.filter(|n| n.is_finite() && *n >= 0.0).ok_or("must be a number, 0 or more")?;
-    Ok((metric, number))
+    number.filter(|n| n.is_finite() && *n >= 0.0)
 }
 
 #[cfg(test)]
@@ -101,6 +123,16 @@ mod tests {
         let summary: Vec<_> = judged.iter().map(|j| (j.metric, j.limit, j.held)).collect();
         assert_eq!(summary, [(Metric::AvgMs, 50.0, false), (Metric::P95Ms, 100.0, true)]);
         assert_eq!(targets.judge("jwt_validation", &Flat(1.0)), []);
+    }
+
+    #[test]
+    fn the_gate_may_have_a_threshold_of_its_own() {
+        let text = "[jwt_validation]\ngate_fail_over_pct = 3.5\n";
+        let targets = Targets::parse(text, &KNOWN).expect("is valid");
+        assert_eq!(targets.fail_over("jwt_validation"), Some(0.035));
+        assert_eq!(targets.fail_over("upload_small_file"), None);
+        assert_eq!(targets.judge("jwt_validation", &Flat(1.0)), []);
+        assert!(error("[jwt_validation]\ngate_fail_over_pct = 101").contains("from 0 to 100"));
     }
 
     #[test]

@@ -1,0 +1,144 @@
+//! A verdict for people: a table for a terminal, Markdown for a pull request.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use super::compared::Effect;
+use super::record::Record;
+use super::verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict};
+use crate::report::{latency, table};
+use crate::units::Share;
+
+const HEADER: [&str; 7] =
+    ["case", "base", "head", "effect [95 % interval]", "could have seen", "spread", "verdict"];
+
+/// The table, what is to be known of the run, and its conclusion.
+pub fn print_verdict(out: &mut dyn Write, record: &Record, verdict: &Verdict) -> io::Result<()> {
+    let mut table = table(&HEADER);
+    for case in &verdict.cases {
+        table.add_row(row(case));
+    }
+    writeln!(out, "{table}\n")?;
+    for line in remarks(record, verdict) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "\n{}", sentence(verdict))
+}
+
+/// The same for a pull request.
+pub fn markdown(record: &Record, verdict: &Verdict) -> String {
+    let mut out = format!("### Gate: {}\n\n", sentence(verdict));
+    let _ = writeln!(out, "`{}` against `{}`\n", record.head.name, record.base.name);
+    let _ = writeln!(out, "| {} |\n|{}", HEADER.join(" | "), " --- |".repeat(HEADER.len()));
+    for case in &verdict.cases {
+        let cells = row(case);
+        let _ = writeln!(out, "| `{}` | {} |", cells[0], cells[1..].join(" | "));
+    }
+    out.push('\n');
+    for line in remarks(record, verdict) {
+        let _ = writeln!(out, "* {line}");
+    }
+    out
+}
+
+fn row(case: &CaseVerdict) -> [String; 7] {
+    let Some(figures) = &case.figures else {
+        let none = || "-".to_owned();
+        return [case.id.clone(), none(), none(), none(), none(), none(), label(case)];
+    };
+    [
+        case.id.clone(),
+        latency(Some(figures.base_ns / 1e6)),
+        latency(Some(figures.head_ns / 1e6)),
+        interval(figures.effect),
+        percent(figures.smallest),
+        format!("{:.2} %", 100.0 * figures.spread),
+        label(case),
+    ]
+}
+
+fn label(case: &CaseVerdict) -> String {
+    match case.finding {
+        Finding::Regressed => "SLOWER",
+        Finding::Improved => "faster",
+        Finding::Same => "same",
+        Finding::Underpowered => "underpowered",
+        Finding::TooSlow => "too slow to judge",
+    }
+    .to_owned()
+}
+
+/// What a reader has to know beside the table, a sentence each.
+fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
+    let mut remarks = record.notices.clone();
+    for (arm, cases) in [("base", &record.only_in_base), ("head", &record.only_in_head)] {
+        if !cases.is_empty() {
+            remarks.push(format!("Only {arm} has {}: not compared.", cases.join(", ")));
+        }
+    }
+    if let Some(injection) = &record.plan.injected {
+        remarks.push(format!(
+            "{} of head was slowed by {} on purpose.",
+            injection.case,
+            Share(injection.share)
+        ));
+    }
+    remarks.extend(verdict.distrust.iter().map(|problem| format!("Not to be trusted: {problem}.")));
+    remarks.extend(controls(verdict));
+    let plan = &record.plan;
+    remarks.push(format!(
+        "{} pairs of processes, seed {}; slower is what is at least {} slower, and by more than {} with a false-alarm \
+         rate of {} for the whole run.",
+        plan.pairs,
+        plan.seed,
+        Share(plan.fail_over),
+        Share(plan.margin),
+        Share(plan.rate),
+    ));
+    remarks
+}
+
+/// Least and most of what the controls showed.
+fn controls(verdict: &Verdict) -> Option<String> {
+    let figures: Vec<&Figures> = verdict.cases.iter().filter_map(|case| case.figures.as_ref()).collect();
+    let range = |of: fn(&Figures) -> f64| {
+        let all = figures.iter().map(|figures| of(figures));
+        let (least, most) =
+            (all.clone().fold(f64::INFINITY, f64::min), all.fold(f64::NEG_INFINITY, f64::max));
+        format!("{} to {}", percent(least), percent(most))
+    };
+    let share = Share(figures.first()?.control_share);
+    Some(format!(
+        "Controls: base against itself {}; base slowed by {share} {}.",
+        range(|figures| figures.copy.share),
+        range(|figures| figures.slowed.share),
+    ))
+}
+
+fn sentence(verdict: &Verdict) -> String {
+    let named = |finding| {
+        let cases = verdict.cases.iter().filter(|case| case.finding == finding);
+        cases.map(|case| case.id.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match verdict.conclusion {
+        Conclusion::Pass => "passed, no case got slower".to_owned(),
+        Conclusion::Regression => format!("FAILED, slower: {}", named(Finding::Regressed)),
+        Conclusion::Inconclusive if !verdict.distrust.is_empty() => {
+            "inconclusive: the controls say that this run is not to be trusted; run it again on a quieter machine".to_owned()
+        }
+        Conclusion::Inconclusive => {
+            let unseen = [named(Finding::Underpowered), named(Finding::TooSlow)].into_iter().filter(|ids| !ids.is_empty());
+            let unseen = unseen.collect::<Vec<_>>().join(", ");
+            format!("inconclusive: a slowdown would not have been seen in {unseen}; take a larger --budget or more --pairs")
+        }
+    }
+}
+
+fn interval(Effect { share, lower, upper }: Effect) -> String {
+    let end = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), percent);
+    format!("{} [{}, {}]", percent(share), end(lower), end(upper))
+}
+
+fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:+.1} %", 100.0 * share) } else { "nothing".to_owned() }
+}
