@@ -52,6 +52,9 @@ pub enum Throughput {
     Operations(u64),
 }
 
+/// Times every case.
+const TIMING: &str = "src/case/worker.rs";
+
 /// Every case, in the order in which they are measured.
 pub const SUITE: [Spec; 6] = [
     Spec {
@@ -125,6 +128,25 @@ impl Spec {
         }
     }
 
+    /// Where the code is that times the case, seen from the project's root. Not what is timed: that is the ingester.
+    pub fn sources(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Upload { .. } => {
+                &[TIMING, "src/case/upload.rs", "src/client/", "src/payload/", "src/recording/"]
+            }
+            Kind::Jwt => &[TIMING, "src/case/jwt.rs", "src/recording/"],
+            Kind::Load { .. } => &[
+                TIMING,
+                "src/case/load.rs",
+                "src/case/upload.rs",
+                "src/client/",
+                "src/load/",
+                "src/payload/",
+                "src/recording/",
+            ],
+        }
+    }
+
     /// Starts the case's thread on the client's core.
     pub fn start(&self, ingester: &Arc<Ingester>, settings: &Settings) -> Result<Case, Error> {
         let core = settings.placement.client;
@@ -136,6 +158,18 @@ impl Spec {
             Kind::Load { plan, size } => {
                 Case::start(&self.id(), core, load::Work::new(ingester, settings, plan, size)?)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sources_of_every_case_exist() {
+        for source in SUITE.iter().flat_map(Spec::sources) {
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(source).exists(), "{source}");
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ingester_perf::Error;
-use ingester_perf::case::read_targets;
+use ingester_perf::case::{SUITE, Spec, read_targets};
+use ingester_perf::gate::build::{Build, Commit, Lock, Tree};
 use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Progress, Record, Side};
 use ingester_perf::ingester::{Settings, base_url};
 use ingester_perf::interrupt::Interrupt;
@@ -94,7 +95,7 @@ impl GateArgs {
         let urls = self.urls()?;
         let settings = Settings::measuring(urls.as_ref().map(|[base, _]| base))?;
         let targets = read_targets(&settings.targets)?;
-        let (base, head, notices) = self.sides(urls)?;
+        let Sides { base, head, notices, _lock } = self.sides(urls)?;
         if base.sha256 == head.sha256 && base.url == head.url && !self.even_if_identical {
             println!("{} and {} are identical builds: nothing to measure. passed", base.name, head.name);
             return Ok(Exit::Held);
@@ -145,17 +146,55 @@ impl GateArgs {
         Ok(Some([base_url("--base-url", base)?, base_url("--head-url", head)?]))
     }
 
-    /// Base, head, and what is known of them.
-    fn sides(&self, urls: Option<[Url; 2]>) -> Result<(Side, Side, Vec<String>), Error> {
+    fn sides(&self, urls: Option<[Url; 2]>) -> Result<Sides, Error> {
+        let of = |base, head| Sides { base, head, notices: Vec::new(), _lock: None };
         if let Some([base, head]) = urls {
             let own = std::env::current_exe().map_err(Error::Pipe)?;
-            return Ok((Side::at_url(&base, &own)?, Side::at_url(&head, &own)?, Vec::new()));
+            return Ok(of(Side::at_url(&base, &own)?, Side::at_url(&head, &own)?));
         }
         if let (Some(base), Some(head)) = (&self.base_exe, &self.head_exe) {
-            return Ok((Side::executable(base)?, Side::executable(head)?, Vec::new()));
+            return Ok(of(Side::executable(base)?, Side::executable(head)?));
         }
-        todo!("refs")
+        self.built_sides()
     }
+
+    /// Both commits, built.
+    fn built_sides(&self) -> Result<Sides, Error> {
+        let tree = Tree::find()?;
+        let lock = tree.lock()?;
+        let head = tree.head(self.head.as_deref())?;
+        let base = tree.base(self.base.as_deref(), &head)?;
+        let mut notices = [base.notes.clone(), head.notes.clone()].concat();
+        notices.extend(changed_cases(&tree.changed(&base, &head)?));
+        let side = |commit: &Commit| -> Result<Side, Error> {
+            let Build { executable, sha256 } = tree.build(commit, &lock)?;
+            Ok(Side { name: commit.name.clone(), executable, sha256, url: None })
+        };
+        Ok(Sides { base: side(&base)?, head: side(&head)?, notices, _lock: Some(lock) })
+    }
+}
+
+/// What is compared.
+struct Sides {
+    base: Side,
+    head: Side,
+    /// What is known of them.
+    notices: Vec<String>,
+    /// Held until all is measured: a second gate would measure the first.
+    _lock: Option<Lock>,
+}
+
+/// Cases whose own source differs are timed in two ways: an effect may be the measurement's.
+fn changed_cases(paths: &[String]) -> Option<String> {
+    let timed_by =
+        |spec: &&Spec| paths.iter().any(|path| spec.sources().iter().any(|source| path.starts_with(source)));
+    let cases: Vec<String> = SUITE.iter().filter(timed_by).map(Spec::id).collect();
+    (!cases.is_empty()).then(|| {
+        format!(
+            "the code that times {} differs between the two: an effect may be that code's own",
+            cases.join(", ")
+        )
+    })
 }
 
 /// Prints the verdict, writes it to `out`, and says how to exit.

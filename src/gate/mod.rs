@@ -4,6 +4,7 @@
 //! [`schedule`] say; what it measured is a [`record`], and the [`verdict`] is a pure function of that.
 
 mod arm;
+pub mod build;
 mod compared;
 mod controls;
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn label(case: &CaseVerdict) -> String {
 
 /// What a reader has to know beside the table, a sentence each.
 fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
-    let mut remarks = record.notices.clone();
+    let mut remarks: Vec<String> = record.notices.iter().map(|notice| format!("Note: {notice}.")).collect();
     for (arm, cases) in [("base", &record.only_in_base), ("head", &record.only_in_head)] {
         if !cases.is_empty() {
             remarks.push(format!("Only {arm} has {}: not compared.", cases.join(", ")));

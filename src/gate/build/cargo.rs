@@ -1,0 +1,187 @@
+//! Running cargo: the same flags for both arms, whoever started the gate, and nothing left over from the other arm.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use aws_lc_rs::digest;
+use serde_json::Value;
+
+use super::error::BuildError;
+use super::{Commit, PACKAGE};
+use crate::error::Error;
+use crate::units::hex;
+
+/// Variables of cargo that stay: where packages come from, and how this machine links. All others go; an outer
+/// `cargo run` sets dozens.
+const STAY: [&str; 8] = [
+    "CARGO_HOME",
+    "CARGO_NET_",
+    "CARGO_HTTP_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+    "CARGO_TARGET_",
+    "CARGO_BUILD_JOBS",
+    "CARGO_ENCODED_RUSTFLAGS",
+];
+/// Variables that change what the compilers make, beside those of `CARGO_TARGET_<triple>_`.
+const DECIDE: [&str; 8] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "CC",
+    "CFLAGS",
+    "AWS_LC_SYS_CFLAGS",
+    "SOURCE_DATE_EPOCH",
+];
+/// Of a failed build's output: an error or two and cargo's own last words.
+const LINES: usize = 40;
+
+/// Cargo, building what is checked out in one folder.
+#[derive(Debug)]
+pub struct Cargo {
+    program: OsString,
+    /// Where it runs. Cargo takes settings and rustup a toolchain from the folders above the current one. The checkout
+    /// lies in the user's working tree, whose `.cargo/config.toml` may be head's: base must not be built with it. So
+    /// it runs above that tree, and is told of the commit's own settings. Both arms have one toolchain, the gate's.
+    outside: PathBuf,
+    /// The one folder that every commit is built in: paths end up in the executable.
+    pub source: PathBuf,
+    target: PathBuf,
+}
+
+impl Cargo {
+    pub fn new(program: OsString, root: &Path, home: &Path) -> Self {
+        let outside = root.parent().unwrap_or(root).to_owned();
+        Self { program, outside, source: home.join("source"), target: home.join("target") }
+    }
+
+    /// Compiles what is checked out, dependencies once for both arms, and returns the executable.
+    pub fn build(&self, commit: &Commit) -> Result<PathBuf, Error> {
+        // Cargo believes in file times: a source older than the other arm's build would count as built. This also
+        // waits for a build that outlived its gate, and removes what that one made.
+        self.run(&["clean", "--package", PACKAGE], commit)?;
+        let bin = ["build", "--bin", PACKAGE, "--message-format", "json-render-diagnostics"];
+        let output = self.run(&bin, commit)?;
+        executable(&String::from_utf8_lossy(&output.stdout))
+            .ok_or_else(|| BuildError::NoExecutable { commit: commit.name.clone() }.into())
+    }
+
+    fn run(&self, args: &[&str], commit: &Commit) -> Result<Output, BuildError> {
+        let mut command = self.command(&self.program);
+        command.args(args).args(["--release", "--locked", "--manifest-path"]);
+        command.arg(self.source.join("Cargo.toml")).arg("--target-dir").arg(&self.target);
+        let settings = self.source.join(".cargo/config.toml");
+        if settings.is_file() {
+            command.arg("--config").arg(settings);
+        }
+        let output = output(command, &self.program)?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        let (status, output) = (output.status, tail(&output.stderr));
+        Err(BuildError::Compile { commit: commit.name.clone(), status, output })
+    }
+
+    /// Stands for everything that decides an executable's bytes beside the commit.
+    pub fn key(&self) -> Result<String, Error> {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let mut version = self.command(&rustc);
+        version.arg("-vV");
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(&output(version, &rustc)?.stdout);
+        hash.update(self.source.as_os_str().as_encoded_bytes());
+        for (name, value) in deciding() {
+            hash.update(name.as_bytes());
+            hash.update(value.as_encoded_bytes());
+        }
+        for settings in self.settings() {
+            hash.update(&std::fs::read(settings).unwrap_or_default());
+        }
+        Ok(hex(&hash.finish().as_ref()[..8]))
+    }
+
+    /// Where cargo looks for settings that are not the commit's.
+    fn settings(&self) -> impl Iterator<Item = PathBuf> {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+        let above = self.outside.ancestors().map(|folder| folder.join(".cargo"));
+        above.chain(home).map(|folder| folder.join("config.toml"))
+    }
+
+    fn command(&self, program: &OsString) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.outside).stdin(std::process::Stdio::null());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| goes(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        // Incremental builds of the same source differ in their bytes.
+        command.env("CARGO_INCREMENTAL", "0").env("CARGO_TERM_COLOR", "never");
+        command
+    }
+}
+
+fn goes(name: &str) -> bool {
+    name.starts_with("CARGO_") && (is_folder(name) || !STAY.iter().any(|stays| name.starts_with(stays)))
+}
+
+/// These are about folders, unlike all others that begin with `CARGO_TARGET_`.
+fn is_folder(name: &str) -> bool {
+    ["CARGO_TARGET_DIR", "CARGO_TARGET_TMPDIR"].contains(&name)
+}
+
+/// The variables that change what the compilers make, in a fixed order.
+fn deciding() -> Vec<(String, OsString)> {
+    let decides =
+        |name: &str| DECIDE.contains(&name) || name.starts_with("CARGO_TARGET_") && !is_folder(name);
+    let named = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value));
+    let mut found: Vec<_> = named.filter(|(name, value)| decides(name) && !value.is_empty()).collect();
+    found.sort_unstable();
+    found
+}
+
+fn output(mut command: Command, program: &OsString) -> Result<Output, BuildError> {
+    let named = || program.to_string_lossy().into_owned();
+    command.output().map_err(|source| BuildError::NotRun { program: named(), source })
+}
+
+/// Where cargo says that it put the executable.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut ours = messages.filter(|message| message["target"]["name"] == PACKAGE);
+    ours.find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+}
+
+fn tail(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_outer_cargo_sets_goes_and_what_the_machine_needs_stays() {
+        for name in
+            ["CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR", "CARGO_PROFILE_RELEASE_LTO", "CARGO_INCREMENTAL"]
+        {
+            assert!(goes(name), "{name}");
+        }
+        for name in
+            ["CARGO_HOME", "CARGO_REGISTRIES_MIRROR_INDEX", "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER"]
+        {
+            assert!(!goes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_output_the_end_is_kept() {
+        let long: String = (0..100).map(|n| format!("{n}\n")).collect();
+        assert!(tail(long.as_bytes()).starts_with("60\n"));
+        assert!(tail(long.as_bytes()).ends_with("\n99"));
+        assert_eq!(tail(b"one"), "one");
+    }
+}

@@ -1,0 +1,115 @@
+//! Why a git ref did not become an executable.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::Error;
+
+/// What git or cargo could not do, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A program that is needed does not start.
+    #[error("cannot run {program}: {source}; comparing two refs needs git, cargo and rustc in PATH")]
+    NotRun {
+        /// Its name.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The current folder belongs to no checkout of this project.
+    #[error(
+        "{}: no checkout of ingester-perf ({reason}); run the gate in one, or give two executables or two URLs",
+        path.display()
+    )]
+    NotACheckout {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// A git command failed that should not.
+    #[error("git {command} failed: {said}")]
+    Git {
+        /// The command's first words.
+        command: String,
+        /// What it printed.
+        said: String,
+    },
+    /// Nothing is known by this name.
+    #[error("\"{name}\" is no commit of this repository{}", missing(*shallow))]
+    NoSuchRef {
+        /// As it was given.
+        name: String,
+        /// Whether history is cut short.
+        shallow: bool,
+    },
+    /// None of the branches that changes start from exists.
+    #[error("there is no {tried} to compare with{}; or name a commit with --base", missing(*shallow))]
+    NoMain {
+        /// The branches looked for.
+        tried: String,
+        /// Whether history is cut short.
+        shallow: bool,
+    },
+    /// Head and main have no commit in common.
+    #[error("{head} and {main} have no common commit{}; or name one with --base", missing(*shallow))]
+    NoMergeBase {
+        /// What people call the head.
+        head: String,
+        /// The branch.
+        main: String,
+        /// Whether history is cut short.
+        shallow: bool,
+    },
+    /// There is nothing before the head.
+    #[error("{head} has no commit before it{}; or name one with --base", missing(*shallow))]
+    NoParent {
+        /// What people call the head.
+        head: String,
+        /// Whether history is cut short.
+        shallow: bool,
+    },
+    /// Someone else measures.
+    #[error(
+        "{}: another gate{} builds or measures in this checkout; two at once would measure each other: wait for it",
+        path.display(), .process.as_ref().map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// Whose it is, where that is known.
+        process: Option<String>,
+    },
+    /// Cargo refused the source of this commit.
+    #[error("{commit} does not build ({status}); the end of what cargo said:\n{output}")]
+    Compile {
+        /// What people call it.
+        commit: String,
+        /// How cargo ended: by itself, or by a signal.
+        status: std::process::ExitStatus,
+        /// Its last lines.
+        output: String,
+    },
+    /// Cargo was content and made nothing to run.
+    #[error("{commit} has no executable named ingester-perf; compare it with commits that have one")]
+    NoExecutable {
+        /// What people call the commit.
+        commit: String,
+    },
+}
+
+/// Advice for a clone whose history is cut short, which is what CI makes by default.
+fn missing(shallow: bool) -> &'static str {
+    if shallow {
+        ", but this clone is shallow: fetch more history (git fetch --unshallow; in GitHub Actions: \
+         actions/checkout with fetch-depth: 0)"
+    } else {
+        ""
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        Self::Unusable(error.into())
+    }
+}

@@ -1,0 +1,72 @@
+//! One gate a checkout: two at once would measure each other.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use super::error::BuildError;
+use crate::error::Error;
+
+/// Held while the gate builds and measures. The system lets go of it however the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a gate's folder, or says who has it.
+    pub(super) fn take(home: &Path) -> Result<Self, Error> {
+        let path = home.join("lock");
+        std::fs::create_dir_all(home).map_err(|e| Error::file(home, "make", e))?;
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|e| Error::file(&path, "open", e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(busy(&path, &mut file).into()),
+            Err(TryLockError::Error(e)) => return Err(Error::file(&path, "lock", e)),
+        }
+        sign(&mut file).map_err(|e| Error::file(&path, "write", e))?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked while a child that is just being started still has a copy of it.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Leaves this process's number for the one who finds the lock taken.
+fn sign(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "{}", std::process::id())
+}
+
+fn busy(path: &Path, file: &mut File) -> BuildError {
+    let mut process = String::new();
+    // Some systems refuse to read what another has locked; the number is a courtesy.
+    let read = file.read_to_string(&mut process).is_ok() && !process.is_empty();
+    BuildError::Busy { path: path.to_owned(), process: read.then_some(process) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_gate_is_told_who_has_the_lock_until_it_is_dropped() {
+        let home = tempfile::tempdir().expect("makes one");
+        let first = Lock::take(home.path()).expect("free");
+        let error = Lock::take(home.path()).expect_err("taken").to_string();
+        assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
+        drop(first);
+        Lock::take(home.path()).expect("free again");
+    }
+}

@@ -1,0 +1,123 @@
+//! A checkout of this project, and executables made of its commits.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use aws_lc_rs::digest;
+
+use super::PACKAGE;
+use super::cache::Cache;
+use super::cargo::Cargo;
+use super::checkout::Checkout;
+use super::error::BuildError;
+use super::git::Git;
+use super::lock::Lock;
+use super::refs::Commit;
+use crate::error::Error;
+use crate::units::hex;
+
+/// The checkout that the gate runs in.
+#[derive(Debug)]
+pub struct Tree {
+    pub(super) git: Git,
+    /// `<target>/gate`: everything that the gate writes.
+    pub(super) home: PathBuf,
+    pub(super) cargo: Cargo,
+    /// Names of the branch that changes start from.
+    pub(super) mains: Vec<String>,
+}
+
+/// The executable of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Where it is kept; it stays there for as long as the lock is held.
+    pub executable: PathBuf,
+    /// Its checksum: equal ones need no measurement.
+    pub sha256: String,
+}
+
+impl Tree {
+    /// The checkout around the current folder.
+    pub fn find() -> Result<Self, Error> {
+        let here = std::env::current_dir().map_err(|e| Error::file(Path::new("."), "find", e))?;
+        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let mains = match (variable("GATE_BASE"), variable("GITHUB_BASE_REF")) {
+            (Some(name), _) | (None, Some(name)) => vec![format!("origin/{name}"), name],
+            (None, None) => ["main", "origin/main", "master", "origin/master"].map(str::to_owned).to_vec(),
+        };
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(|dir| here.join(dir));
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        Self::around(&here, target, cargo, mains)
+    }
+
+    pub(super) fn around(
+        here: &Path,
+        target: Option<PathBuf>,
+        cargo: OsString,
+        mains: Vec<String>,
+    ) -> Result<Self, Error> {
+        let root = root(here)?;
+        let home = target.unwrap_or_else(|| root.join("target")).join("gate");
+        let cargo = Cargo::new(cargo, &root, &home);
+        Ok(Self { git: Git::at(&root), home, cargo, mains })
+    }
+
+    /// To be held from the first build to the last measurement; an error where another gate has it.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        Lock::take(&self.home)
+    }
+
+    /// The executable of this commit: the one kept, or a new one. Says on standard error what takes long.
+    pub fn build(&self, commit: &Commit, _held: &Lock) -> Result<Build, Error> {
+        let cache = Cache::in_folder(self.home.join("builds"));
+        let name = format!("{}-{}", commit.id, self.cargo.key()?);
+        let executable = match cache.get(&name)? {
+            Some(executable) => executable,
+            None => cache.put(&name, &self.compile(commit)?)?,
+        };
+        let bytes = std::fs::read(&executable).map_err(|e| Error::file(&executable, "read", e))?;
+        Ok(Build { executable, sha256: hex(digest::digest(&digest::SHA256, &bytes).as_ref()) })
+    }
+
+    fn compile(&self, commit: &Commit) -> Result<PathBuf, Error> {
+        eprintln!("Building {}; the first build of a checkout takes minutes", commit.name);
+        let start = Instant::now();
+        let _source = Checkout::of(&self.git, &commit.id, &self.cargo.source)?;
+        let built = self.cargo.build(commit)?;
+        eprintln!("Built {} in {:.0} s", commit.name, start.elapsed().as_secs_f64());
+        Ok(built)
+    }
+}
+
+/// The top of the checkout that this folder belongs to.
+fn root(here: &Path) -> Result<PathBuf, Error> {
+    let no = |reason: String| BuildError::NotACheckout { path: here.to_owned(), reason };
+    let root =
+        Git::at(here).run(&["rev-parse", "--show-toplevel"]).map(PathBuf::from).map_err(|e| match e {
+            BuildError::Git { said, .. } => no(said),
+            other => other,
+        })?;
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).ok();
+    let parsed = manifest.and_then(|text| text.parse::<toml::Table>().ok());
+    let name = parsed.as_ref().and_then(|table| table.get("package")?.get("name")?.as_str());
+    if name != Some(PACKAGE) {
+        return Err(no("its Cargo.toml is not this package's".to_owned()).into());
+    }
+    Ok(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elsewhere_than_in_a_checkout_of_this_project_is_an_error() {
+        let folder = tempfile::tempdir().expect("makes one");
+        let around =
+            || Tree::around(folder.path(), None, "cargo".into(), vec![]).expect_err("none").to_string();
+        assert!(around().contains("not a git repository"), "{}", around());
+        Git::at(folder.path()).run(&["init", "--quiet"]).expect("git does it");
+        assert!(around().contains("its Cargo.toml is not this package's"), "{}", around());
+    }
+}
