@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../src"
 
-layers=(units error interrupt environment stats targets recording payload auth stub ingester client load case baseline report gate cli)
-pure=(stats targets load/schedule.rs)
+layers=(units error files interrupt environment stats targets recording payload auth stub ingester client load case baseline report gate cli)
+pure=(stats targets load/schedule.rs gate/verdict.rs gate/compared.rs gate/controls.rs baseline/compare.rs)
 failed=0
 
 complain() { # what, offending lines

@@ -11,6 +11,7 @@ pub mod case;
 pub mod client;
 pub mod environment;
 mod error;
+pub mod files;
 pub mod gate;
 pub mod ingester;
 pub mod interrupt;

@@ -2,103 +2,16 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use common::bench::Bench;
-use rsa::pkcs8::{EncodePrivateKey, LineEnding};
+use common::serve::{Serve, key_file};
 use tempfile::TempDir;
 
 const GIB: u64 = 1 << 30;
-
-struct Serve {
-    child: Child,
-    address: String,
-    token: String,
-    stderr: BufReader<std::process::ChildStderr>,
-}
-
-impl Serve {
-    fn start() -> Self {
-        Self::with(&[])
-    }
-
-    fn with(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ingester-perf"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--print-token"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("starts");
-        let mut stderr = BufReader::new(child.stderr.take().expect("is piped"));
-        let mut line = String::new();
-        stderr.read_line(&mut line).expect("says where it listens");
-        let address =
-            line.split("http://").nth(1).and_then(|rest| rest.split(';').next()).expect(&line).to_owned();
-        let mut token = String::new();
-        BufReader::new(child.stdout.take().expect("is piped")).read_line(&mut token).expect("prints a token");
-        Self { child, address, token: token.trim().to_owned(), stderr }
-    }
-
-    /// Peak of its resident memory so far, in KB.
-    fn peak_kb(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("Linux tells");
-        line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("is a number")
-    }
-
-    /// Uploads a file of `size` bytes without holding it; the answer's status.
-    fn upload(&self, size: u64) -> String {
-        let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"big\"\r\n\r\n";
-        let tail = "\r\n--b--\r\n";
-        let length = head.len() as u64 + size + tail.len() as u64;
-        let mut stream = TcpStream::connect(&self.address).expect("connects");
-        write!(
-            stream,
-            "POST /api/v1/files/upload HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n{head}",
-            self.address, self.token
-        )
-        .expect("sends");
-        let sent = std::io::copy(&mut std::io::repeat(b'x').take(size), &mut stream);
-        // A refusal may come while it is sending.
-        if sent.is_ok() {
-            let _ = stream.write_all(tail.as_bytes());
-        }
-        let mut status = String::new();
-        BufReader::new(stream).read_line(&mut status).expect("answers");
-        status.split(' ').nth(1).expect("has a status").to_owned()
-    }
-
-    fn interrupt(mut self) -> (Option<i32>, String) {
-        let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(killed.expect("kill exists").success());
-        let code = self.child.wait().expect("ends").code();
-        let mut last = String::new();
-        self.stderr.read_to_string(&mut last).expect("is text");
-        (code, last)
-    }
-}
-
-impl Drop for Serve {
-    /// Nothing is left of it where a test fails.
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Makes an RSA key in a PEM file; its path.
-fn key_file(dir: &TempDir, name: &str) -> String {
-    let key = rsa::PrivateKey::new(&mut rand::rng(), 2048).expect("makes a key");
-    let path = dir.path().join(name);
-    let pem = key.to_pkcs8_pem(LineEnding::LF).expect("encodes");
-    std::fs::write(&path, pem.as_bytes()).expect("can be written");
-    path.to_str().expect("is UTF-8").to_owned()
-}
 
 #[test]
 #[cfg(target_os = "linux")]

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ingester_perf::case::{Case, Comparison, Limit, SUITE, Spec, compare, recording};
 use ingester_perf::environment::Environment;
+use ingester_perf::files::write_json;
 use ingester_perf::ingester::{Ingester, Settings};
-use ingester_perf::report::{print_ratios, write_atomically};
+use ingester_perf::report::print_ratios;
 use ingester_perf::{Error, report::Ratio};
 use serde::Serialize;
 
@@ -70,7 +71,7 @@ pub fn run(args: &Args, mut settings: Settings) -> Result<bool, Stop> {
     let floor = compare_all(&pairs, args, &settings, &halt)?;
     if args.mode == Mode::Measure {
         let path = settings.report_dir.join(format!("{GROUP}.json"));
-        write_atomically(&path, &floor)?;
+        write_json(&path, &floor)?;
         let out = &mut io::stdout().lock();
         print_ratios(out, &floor.ratios)?;
         writeln!(out, "\nReport: {}\n", path.display())?;

@@ -5,7 +5,6 @@ mod command;
 mod filter;
 mod floor;
 mod halt;
-mod home;
 mod measure;
 mod outcome;
 mod remote;
@@ -17,7 +16,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use ingester_perf::Error;
-use ingester_perf::baseline::check_saved;
+use ingester_perf::baseline::{check_saved, criterion_home};
 use ingester_perf::case::{SUITE, Spec, read_targets};
 use ingester_perf::ingester::Settings;
 use ingester_perf::report::{self, PerformanceReport};
@@ -91,7 +90,7 @@ fn list(group: &str, args: &Args) -> Result<bool, Stop> {
 
 /// Criterion would notice only after measuring, by a panic or not at all.
 fn check_baselines(cases: &[Spec], args: &Args) -> Result<(), Stop> {
-    let home = home::criterion_home();
+    let home = criterion_home();
     for needed in args.needed_baselines() {
         for id in cases.iter().map(Spec::id) {
             if !check_saved(&home, &id, needed.name)? && needed.must_exist {
@@ -105,7 +104,7 @@ fn check_baselines(cases: &[Spec], args: &Args) -> Result<(), Stop> {
 /// Criterion says nothing in its exit code if it could not write.
 fn check_saved_now(reports: &[PerformanceReport], args: &Args) -> Result<(), Stop> {
     let Some(name) = args.saves_baseline() else { return Ok(()) };
-    let home = home::criterion_home();
+    let home = criterion_home();
     let whole = reports.iter().filter(|report| !report.partial);
     for id in whole.filter_map(|report| Some(&report.plan.as_ref()?.case)) {
         if !check_saved(&home, id, name)? {

@@ -1,5 +1,16 @@
-//! Criterion's saved baselines, read back before anything is measured against them.
+//! Saved baselines: what Criterion kept of the samples, the reports beside it, both in one file, and two of them
+//! compared.
 
+mod bundle;
+mod compare;
+mod home;
+mod report;
 mod saved;
+mod side;
 
-pub use saved::{check_name, check_saved};
+pub use bundle::Bundle;
+pub use compare::{Comparison, Figure, Figures, Row, compare};
+pub use home::criterion_home;
+pub use report::{Origin, Report};
+pub use saved::{Criterion, check_name, check_saved};
+pub use side::Side;

@@ -7,6 +7,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::files::read_limited;
+
+/// What Criterion saves of a case.
+pub const FILES: [&str; 4] = ["benchmark.json", "estimates.json", "sample.json", "tukey.json"];
+/// Largest of these files that is read: a million samples.
+pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// Names that Criterion uses itself in the same folder.
 const RESERVED: [&str; 3] = ["new", "change", "report"];
@@ -35,7 +41,7 @@ struct Estimate {
     standard_error: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 struct ConfidenceInterval {
     confidence_level: f64,
     lower_bound: f64,
@@ -62,42 +68,88 @@ pub fn check_saved(home: &Path, id: &str, name: &str) -> Result<bool, Error> {
     if !dir.exists() {
         return Ok(false);
     }
-    check_sample(&dir.join("sample.json"))?;
-    check_estimates(&dir.join("estimates.json"))?;
-    Ok(true)
+    Criterion::read(&dir).map(|_| true)
 }
 
-fn check_sample(path: &Path) -> Result<(), Error> {
-    let Sample { iters, times } = read(path)?;
-    let problem = if iters.len() != times.len() {
-        format!("{} iteration counts and {} times", iters.len(), times.len())
-    } else if iters.len() < 2 {
-        format!("{} samples; two are the least", iters.len())
-    } else if iters.iter().chain(&times).any(|value| !value.is_finite() || *value <= 0.0) {
-        "a count or time is not above 0".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(broken(path, &problem))
+/// What Criterion saved of a case: four files, as they are, and what a comparison needs of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Criterion {
+    /// The texts of [`FILES`].
+    pub texts: [String; 4],
+    /// Mean time of an iteration, ns.
+    pub mean_ns: f64,
+    /// The time of an iteration that one sample in twenty stays below, ns: what the machine's slow spells hardly move.
+    pub low_ns: f64,
 }
 
-fn check_estimates(path: &Path) -> Result<(), Error> {
-    let Estimates { mean, median, std_dev, median_abs_dev, slope } = read(path)?;
-    let all = [mean, median, std_dev, median_abs_dev].into_iter().chain(slope);
-    let sound = all.flat_map(Estimate::values).all(f64::is_finite);
-    if sound { Ok(()) } else { Err(broken(path, "an estimate is not finite")) }
+impl Criterion {
+    /// Reads and checks a case's folder.
+    pub fn read(dir: &Path) -> Result<Self, Error> {
+        let texts: Vec<String> =
+            FILES.iter().map(|file| read_limited(&dir.join(file), MAX_BYTES)).collect::<Result<_, _>>()?;
+        Self::check(dir, texts.try_into().expect("there are four"))
+    }
+
+    /// Checks the four texts; messages name their files in `dir`.
+    pub fn check(dir: &Path, texts: [String; 4]) -> Result<Self, Error> {
+        let at = |file: usize| dir.join(FILES[file]);
+        for file in [0, 3] {
+            let _: serde_json::Value = parse(&at(file), &texts[file])?;
+        }
+        let estimates: Estimates = parse(&at(1), &texts[1])?;
+        let sample: Sample = parse(&at(2), &texts[2])?;
+        estimates.problem().map_or(Ok(()), |problem| Err(broken(&at(1), &problem)))?;
+        sample.problem().map_or(Ok(()), |problem| Err(broken(&at(2), &problem)))?;
+        Ok(Self { mean_ns: estimates.mean.point_estimate, low_ns: sample.low_ns(), texts })
+    }
+}
+
+impl Sample {
+    fn problem(&self) -> Option<String> {
+        let Self { iters, times } = self;
+        if iters.len() != times.len() {
+            Some(format!("{} iteration counts and {} times", iters.len(), times.len()))
+        } else if iters.len() < 2 {
+            Some(format!("{} samples; two are the least", iters.len()))
+        } else if iters.iter().chain(times).any(|value| !value.is_finite() || *value <= 0.0) {
+            Some("a count or time is not above 0".to_owned())
+        } else {
+            None
+        }
+    }
+
+    fn low_ns(&self) -> f64 {
+        let mut each: Vec<f64> =
+            self.times.iter().zip(&self.iters).map(|(time, iters)| time / iters).collect();
+        each.sort_by(f64::total_cmp);
+        each[each.len() / 20]
+    }
+}
+
+impl Estimates {
+    fn problem(&self) -> Option<String> {
+        let all =
+            [&self.mean, &self.median, &self.std_dev, &self.median_abs_dev].into_iter().chain(&self.slope);
+        let sound = all.flat_map(Estimate::values).all(f64::is_finite);
+        if !sound {
+            Some("an estimate is not finite".to_owned())
+        } else if self.mean.point_estimate <= 0.0 || self.median.point_estimate <= 0.0 {
+            Some("a mean or median is not above 0".to_owned())
+        } else {
+            None
+        }
+    }
 }
 
 impl Estimate {
-    fn values(self) -> [f64; 5] {
+    fn values(&self) -> [f64; 5] {
         let ConfidenceInterval { confidence_level, lower_bound, upper_bound } = self.confidence_interval;
         [self.point_estimate, self.standard_error, confidence_level, lower_bound, upper_bound]
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
-    serde_json::from_str(&text).map_err(|e| broken(path, &e.to_string()))
+fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|e| broken(path, &e.to_string()))
 }
 
 fn broken(path: &Path, problem: &str) -> Error {
@@ -123,6 +175,9 @@ mod tests {
         std::fs::create_dir_all(&dir).expect("makes it");
         std::fs::write(dir.join("sample.json"), sample).expect("writes");
         std::fs::write(dir.join("estimates.json"), estimates).expect("writes");
+        for other in ["benchmark.json", "tukey.json"] {
+            std::fs::write(dir.join(other), "{}").expect("writes");
+        }
         check_saved(home.path(), "upload/10KB", "main").map_err(|e| e.to_string())
     }
 
@@ -131,6 +186,13 @@ mod tests {
         assert_eq!(checked(SAMPLE, &estimates()), Ok(true));
         let empty = tempfile::tempdir().expect("makes one");
         assert!(matches!(check_saved(empty.path(), "upload/10KB", "main"), Ok(false)));
+    }
+
+    #[test]
+    fn the_low_quantile_is_of_iterations() {
+        let iters = vec![2.0; 40];
+        let times = (1..=40).map(|i| 2.0 * f64::from(i)).collect();
+        assert_eq!(Sample { iters, times }.low_ns(), 3.0);
     }
 
     #[test]

@@ -28,6 +28,9 @@ Examples:
 Exit codes: 0 no case got slower, 1 a case did, 2 could not measure, 3 inconclusive, 130 and 143 interrupted.
 How it works, and what it can tell: docs/gate.md.";
 
+/// Sessions that `--proof` draws from the stored pairs.
+const DRAWS: u32 = 10_000;
+
 /// The command's arguments.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -80,6 +83,9 @@ pub struct GateArgs {
     /// Judge the slices of this folder again; measures nothing
     #[arg(long, value_name = "DIR", exclusive = true)]
     replay: Option<PathBuf>,
+    /// Count the sessions stored in this folder, as ci/gate-proof.sh does
+    #[arg(long, hide = true, value_name = "DIR", exclusive = true)]
+    proof: Option<PathBuf>,
     /// Slow a case of head by a share of its time, like upload/10KB=3%: to try the gate out
     #[arg(long, hide = true, value_name = "CASE=SHARE", value_parser = injection)]
     inject: Option<Injection>,
@@ -89,6 +95,10 @@ impl GateArgs {
     pub fn run(self) -> Result<Exit, Error> {
         if let Some(dir) = &self.replay {
             return conclude(&gate::load_record(dir)?, None);
+        }
+        if let Some(dir) = &self.proof {
+            print!("{}", gate::prove(dir, DRAWS)?);
+            return Ok(Exit::Held);
         }
         let plan = self.plan();
         plan.check()?;

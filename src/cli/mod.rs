@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand.
 
+mod baseline;
+mod compare;
 mod exit;
 mod gate;
 mod serve;
@@ -24,6 +26,10 @@ enum Command {
     Serve(serve::Serve),
     /// Tell whether a change made a case slower: two builds, or two running ingesters, in lock-step.
     Gate(Box<gate::GateArgs>),
+    #[command(about = "Compare two saved baselines, or reports, side by side.")]
+    Compare(compare::Compare),
+    /// Keep a saved baseline in one file, or put one back.
+    Baseline(baseline::BaselineArgs),
     /// Serve the cases of this build over standard input and output, for the gate.
     #[command(hide = true)]
     Worker,
@@ -34,6 +40,8 @@ pub fn run() -> Result<Exit, Error> {
     match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Compare(compare) => compare.run(),
+        Command::Baseline(baseline) => baseline.run(),
         Command::Worker => worker::run(),
     }
 }

@@ -23,6 +23,8 @@ pub struct Environment {
     pub profile: &'static str,
     /// Version of this crate.
     pub version: &'static str,
+    /// SHA-256 of the benchmark source that was built, hex.
+    pub source: &'static str,
     /// How threads were placed on cores.
     pub placement: String,
     /// What was measured: `stub`, or the URL of an ingester.
@@ -50,6 +52,7 @@ impl Environment {
             rustc: env!("INGESTER_PERF_RUSTC"),
             profile: if cfg!(debug_assertions) { "debug" } else { "release" },
             version: env!("CARGO_PKG_VERSION"),
+            source: env!("INGESTER_PERF_SOURCE"),
             placement: placement.to_string(),
             ingester: ingester.into(),
             made_at: rfc3339(time::OffsetDateTime::now_utc()),
@@ -66,6 +69,7 @@ mod tests {
         let here = Environment::read(&Placement::none(), "stub");
         assert!(here.cores >= 1 && here.memory_mb > 0);
         assert!(here.rustc.starts_with("rustc 1."), "{}", here.rustc);
+        assert_eq!(here.source.len(), 64);
         assert!(here.made_at.ends_with("+00:00"), "{}", here.made_at);
     }
 }

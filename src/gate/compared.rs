@@ -115,6 +115,9 @@ impl OneCase<'_> {
         let n = self.values.len() as f64;
         let z = Normal::standard().inverse_cdf(POWER);
         let standard_error = self.spread() / n.sqrt();
+        if standard_error == 0.0 {
+            return fail_over;
+        }
         let t = self.critical * ((n - 1.0) / (n - self.critical.powi(2))).sqrt();
         if !t.is_finite() {
             return f64::INFINITY;

@@ -6,7 +6,7 @@ use super::print::markdown;
 use super::record::{Record, SCHEMA_VERSION};
 use super::verdict::Verdict;
 use crate::error::Error;
-use crate::report::{write_atomically, write_text_atomically};
+use crate::files::{read_limited, write_json, write_text};
 
 /// The name of the record's file.
 pub const SLICES: &str = "slices.json";
@@ -16,23 +16,19 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Writes the record.
 pub fn save_record(dir: &Path, record: &Record) -> Result<(), Error> {
     let text = serde_json::to_string(record).expect("a record has only texts and finite numbers");
-    write_text_atomically(&dir.join(SLICES), &(text + "\n"))
+    write_text(&dir.join(SLICES), &(text + "\n"))
 }
 
 /// Writes what follows from it.
 pub fn save_verdict(dir: &Path, record: &Record, verdict: &Verdict) -> Result<(), Error> {
-    write_atomically(&dir.join("verdict.json"), verdict)?;
-    write_text_atomically(&dir.join("summary.md"), &markdown(record, verdict))
+    write_json(&dir.join("verdict.json"), verdict)?;
+    write_text(&dir.join("summary.md"), &markdown(record, verdict))
 }
 
 /// Reads a record that can be judged.
 pub fn load_record(dir: &Path) -> Result<Record, Error> {
     let path = dir.join(SLICES);
-    let size = std::fs::metadata(&path).map_err(|e| Error::file(&path, "read", e))?.len();
-    if size > MAX_BYTES {
-        return Err(Error::malformed(&path, "is too large for a session's slices"));
-    }
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, "read", e))?;
+    let text = read_limited(&path, MAX_BYTES)?;
     let record: Record = serde_json::from_str(&text).map_err(|e| Error::malformed(&path, e))?;
     record.check().map_err(|problem| Error::malformed(&path, problem))?;
     Ok(record)

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::compared::{Comparison, Effect, OneCase};
 use super::controls::{problems_of_controls, problems_of_order};
-use super::plan::control;
+use super::plan::{Plan, control};
 use super::record::{CaseRecord, Compared, Record};
 use super::schedule::Role;
 use crate::stats::median;
@@ -97,18 +97,23 @@ pub struct Figures {
 
 /// Judges a whole record: one that holds as many pairs of every case.
 pub fn judge(record: &Record) -> Verdict {
-    let measured: Vec<&CaseRecord> = record.cases.iter().filter(|case| !case.too_slow).collect();
-    let compare = |of| Comparison::new(&measured, of, record.plan.margin, record.plan.rate);
+    judge_cases(&record.plan, &record.cases, problems_of_order(record))
+}
+
+/// Judges cases whose order of arms has been looked at, with what was wrong about that.
+pub(super) fn judge_cases(plan: &Plan, cases: &[CaseRecord], mut distrust: Vec<String>) -> Verdict {
+    let (too_slow_ones, measured): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.too_slow);
+    let compare = |of| Comparison::new(&measured, of, plan.margin, plan.rate);
     let comparisons = (compare(Compared::Head), compare(Compared::Copy), compare(Compared::Slowed));
-    let (mut cases, mut distrust) = (Vec::new(), problems_of_order(record));
+    let mut verdicts = Vec::new();
     if let (Some(head), Some(copy), Some(slowed)) = comparisons {
         let of =
             |(i, case): (usize, &&CaseRecord)| of_case(case, [head.case(i), copy.case(i), slowed.case(i)]);
-        cases.extend(measured.iter().enumerate().map(of));
+        verdicts.extend(measured.iter().enumerate().map(of));
         distrust.extend(problems_of_controls(&measured, &copy, &slowed));
     }
-    cases.extend(record.cases.iter().filter(|case| case.too_slow).map(too_slow));
-    Verdict { conclusion: conclusion(&cases, &distrust), distrust, cases }
+    verdicts.extend(too_slow_ones.into_iter().map(too_slow));
+    Verdict { conclusion: conclusion(&verdicts, &distrust), distrust, cases: verdicts }
 }
 
 /// A broken control makes all of it worthless; a proven slowdown outranks what could not be seen elsewhere.
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn only_the_slowed_case_is_named() {
         let injected = super::super::plan::Injection { case: "b".to_owned(), share: 0.04 };
-        let plan = super::super::plan::Plan { injected: Some(injected), ..fake::plan(3) };
+        let plan = Plan { injected: Some(injected), ..fake::plan(3) };
         let verdict = judge(&session(&plan, &CASES, &[Trait::TwoSpeeds]));
         assert_eq!(findings(&verdict), [Finding::Same, Finding::Regressed, Finding::Same]);
     }
@@ -240,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_case_that_is_too_slow_is_listed_and_not_passed() {
-        let plan = super::super::plan::Plan { budget_ms: 2_000, ..fake::plan(1) };
+        let plan = Plan { budget_ms: 2_000, ..fake::plan(1) };
         let verdict = judge(&session(&plan, &["slow", "a"], &[Trait::Quiet]));
         assert_eq!((verdict.conclusion, verdict.cases.len()), (Conclusion::Inconclusive, 2));
         assert!(findings(&verdict).contains(&Finding::TooSlow));

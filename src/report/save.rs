@@ -1,12 +1,10 @@
-//! Writing reports: whole or not at all.
+//! Writing reports, a file an operation.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
 
 use super::performance::PerformanceReport;
 use crate::error::Error;
+use crate::files::write_json;
 
 /// Writes `<dir>/<operation>.json` and returns its path; an older one is replaced, never half-written.
 ///
@@ -30,34 +28,8 @@ pub fn save_performance_report(report: &PerformanceReport, dir: &Path) -> Result
         return Err(Error::malformed(Path::new(&report.operation), problem));
     }
     let path = dir.join(format!("{}.json", report.operation));
-    write_atomically(&path, report)?;
+    write_json(&path, report)?;
     Ok(path)
-}
-
-/// Writes a value as JSON to a temporary file beside `path` and renames it; makes the folder if need be.
-pub fn write_atomically(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Error::file(path, "write", e.into()))?;
-    write_text_atomically(path, &(text + "\n"))
-}
-
-/// The same with a text.
-pub fn write_text_atomically(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |e| Error::file(path, "write", e);
-    let dir = path.parent().filter(|dir| *dir != Path::new("")).unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut file = temporary().tempfile_in(dir).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
-}
-
-/// Readable as other files are: a temporary one would be its owner's alone.
-fn temporary() -> tempfile::Builder<'static, 'static> {
-    #[allow(unused_mut, reason = "permissions are Unix's")]
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
 }
 
 #[cfg(test)]

@@ -4,4 +4,5 @@
 #![allow(dead_code)]
 
 pub mod bench;
+pub mod serve;
 pub mod server;

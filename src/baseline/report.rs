@@ -1,0 +1,195 @@
+//! A report read back: the figures that a comparison needs, and where they were measured.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// The version of reports that is understood.
+const SCHEMA_VERSION: u32 = 1;
+/// The quantile that the machine's slow spells hardly move.
+const LOW: f64 = 0.05;
+
+/// Figures of one operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What was done.
+    pub operation: String,
+    /// Mean latency, ms.
+    pub mean_ms: f64,
+    /// 5th percentile, ms.
+    pub low_ms: f64,
+    /// 50th percentile, ms.
+    pub p50_ms: f64,
+    /// 95th percentile, ms.
+    pub p95_ms: f64,
+    /// 99th percentile, ms.
+    pub p99_ms: f64,
+    /// Where it was measured.
+    pub origin: Origin,
+}
+
+/// Where something was measured, and with what.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Origin {
+    /// CPU model.
+    pub cpu: String,
+    /// Cores that could be used.
+    pub cores: usize,
+    /// Operating system.
+    pub os: String,
+    /// Compiler of the build.
+    pub rustc: String,
+    /// `debug` or `release`.
+    pub profile: String,
+    /// Version of this crate.
+    pub version: String,
+    /// SHA-256 of the benchmark source.
+    pub source: String,
+    /// How threads were placed on cores.
+    pub placement: String,
+    /// What was measured.
+    pub ingester: String,
+}
+
+/// The keys of a report that are read.
+#[derive(Deserialize)]
+struct Wire {
+    operation: String,
+    schema_version: u32,
+    partial: bool,
+    avg_latency_ms: Option<f64>,
+    median_latency_ms: Option<f64>,
+    p95_latency_ms: Option<f64>,
+    p99_latency_ms: Option<f64>,
+    histogram: Option<String>,
+    environment: Option<Origin>,
+}
+
+impl Report {
+    /// Reads a report's text; messages name `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let wire: Wire =
+            serde_json::from_str(text).map_err(|e| Error::malformed(path, format!("is no report: {e}")))?;
+        Self::of(wire).map_err(|problem| Error::malformed(path, problem))
+    }
+
+    fn of(wire: Wire) -> Result<Self, String> {
+        if wire.schema_version != SCHEMA_VERSION {
+            return Err(format!("has version {}, and {SCHEMA_VERSION} is understood", wire.schema_version));
+        }
+        let operation = wire.operation;
+        if wire.partial {
+            return Err(format!("{operation}: the run was interrupted; measure it again"));
+        }
+        let sound = |name: &str, value: Option<f64>| {
+            let value = value.ok_or_else(|| format!("{operation}: has no {name}; nothing succeeded"))?;
+            let positive = value.is_finite() && value > 0.0;
+            if positive { Ok(value) } else { Err(format!("{operation}: {name} is not above 0")) }
+        };
+        let low_ms = wire.histogram.as_deref().and_then(low_ms);
+        Ok(Self {
+            mean_ms: sound("avg_latency_ms", wire.avg_latency_ms)?,
+            p50_ms: sound("median_latency_ms", wire.median_latency_ms)?,
+            p95_ms: sound("p95_latency_ms", wire.p95_latency_ms)?,
+            p99_ms: sound("p99_latency_ms", wire.p99_latency_ms)?,
+            low_ms: sound("histogram", Some(low_ms.unwrap_or(f64::NAN)))?,
+            origin: wire
+                .environment
+                .ok_or_else(|| format!("{operation}: does not say where it was measured"))?,
+            operation,
+        })
+    }
+}
+
+/// The low quantile of an HDR histogram of ns (V2, base64).
+fn low_ms(histogram: &str) -> Option<f64> {
+    let bytes = STANDARD.decode(histogram).ok()?;
+    let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).ok()?;
+    (!histogram.is_empty()).then(|| histogram.value_at_quantile(LOW) as f64 / 1e6)
+}
+
+impl Origin {
+    /// What of it makes figures incomparable, by name.
+    pub fn decisive(&self) -> [(&'static str, String); 4] {
+        [
+            ("CPU", self.cpu.clone()),
+            ("cores", self.cores.to_string()),
+            ("profile", self.profile.clone()),
+            ("benchmark source", self.source.chars().take(12).collect()),
+        ]
+    }
+
+    /// What else a reader should know of it.
+    pub fn telling(&self) -> [(&'static str, &str); 5] {
+        [
+            ("system", &self.os),
+            ("compiler", &self.rustc),
+            ("version", &self.version),
+            ("placement", &self.placement),
+            ("ingester", &self.ingester),
+        ]
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use hdrhistogram::serialization::{Serializer, V2Serializer};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A sound report: latencies in ms, and what `change` does to it.
+    pub fn report(operation: &str, mean_ms: f64, change: impl FnOnce(&mut Value)) -> String {
+        let mut histogram = Histogram::<u64>::new(3).expect("is valid");
+        let ns = Duration::from_secs_f64(mean_ms / 1e3).as_nanos() as u64;
+        histogram.record_n(ns, 100).expect("is in range");
+        let mut bytes = Vec::new();
+        V2Serializer::new().serialize(&histogram, &mut bytes).expect("serialises");
+        let mut report = json!({
+            "operation": operation, "schema_version": 1, "partial": false, "avg_latency_ms": mean_ms,
+            "median_latency_ms": mean_ms, "p95_latency_ms": 2.0 * mean_ms, "p99_latency_ms": 3.0 * mean_ms,
+            "histogram": STANDARD.encode(bytes),
+            "environment": {
+                "cpu": "Z80", "cores": 2, "os": "CP/M", "rustc": "rustc 1.95", "profile": "release",
+                "version": "0.1.0", "source": "0123456789abcdef", "placement": "none", "ingester": "stub",
+            },
+        });
+        change(&mut report);
+        report.to_string()
+    }
+
+    fn parsed(change: impl FnOnce(&mut Value)) -> Result<Report, String> {
+        Report::parse(Path::new("r.json"), &report("op", 2.0, change)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_report_is_read_back() {
+        let report = parsed(|_| ()).expect("is sound");
+        assert_eq!((report.mean_ms, report.p50_ms, report.p95_ms, report.p99_ms), (2.0, 2.0, 4.0, 6.0));
+        assert!((report.low_ms / 2.0 - 1.0).abs() < 1e-3, "{}", report.low_ms);
+        assert_eq!(report.origin.decisive()[1], ("cores", "2".to_owned()));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_says_why() {
+        let says = |change: fn(&mut Value), what: &str| {
+            let error = parsed(change).expect_err(what);
+            assert!(error.starts_with("r.json: ") && error.contains(what), "{error}");
+        };
+        says(|r| r["schema_version"] = json!(7), "has version 7");
+        says(|r| r["partial"] = json!(true), "interrupted");
+        says(|r| r["avg_latency_ms"] = Value::Null, "nothing succeeded");
+        says(|r| r["p95_latency_ms"] = json!(-1.0), "p95_latency_ms is not above 0");
+        says(|r| r["histogram"] = json!("AAAA"), "histogram is not above 0");
+        says(|r| r["environment"] = Value::Null, "does not say where");
+        says(|r| r["operation"] = json!(3), "is no report");
+    }
+}

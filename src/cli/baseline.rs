@@ -1,0 +1,118 @@
+//! `ingester-perf baseline`: a saved baseline as one file, and back.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use ingester_perf::Error;
+use ingester_perf::baseline::{Bundle, Origin, Side, check_name, criterion_home};
+use ingester_perf::environment::{Environment, Placement};
+use ingester_perf::files::{read_limited, write_text};
+use ingester_perf::ingester::Settings;
+
+use super::Exit;
+
+/// Largest bundle that is read.
+const MAX_BYTES: u64 = 256 << 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo bench -- --save-baseline main
+  ingester-perf baseline export main            writes baseline/main.json
+  ingester-perf baseline import baseline/main.json
+  cargo bench -- --baseline main
+
+Exit codes: 0 done, 2 something is missing or broken, 4 it was measured on another machine, with another build profile,
+or by other benchmark source.";
+
+/// The command's arguments.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct BaselineArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Put a saved baseline, with its reports and a checksum, into one file.
+    Export {
+        /// Its name
+        name: String,
+        /// The file [default: baseline/NAME.json]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Put such a file back where Criterion looks for baselines.
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Call it this [default: its name when it was exported]
+        #[arg(long)]
+        name: Option<String>,
+        /// Replace a baseline of that name
+        #[arg(long)]
+        replace: bool,
+        /// Import even what was measured elsewhere
+        #[arg(long)]
+        even_so: bool,
+    },
+}
+
+impl BaselineArgs {
+    pub fn run(self) -> Result<Exit, Error> {
+        let (home, reports) = (criterion_home(), Settings::from_env()?.report_dir);
+        match self.command {
+            Command::Export { name, out } => {
+                check_name(&name).map_err(|problem| Error::Setting { name: "baseline export", problem })?;
+                let bundle = Bundle::of(Side::baseline(&name, &home, &reports)?);
+                let path = out.unwrap_or_else(|| Path::new("baseline").join(format!("{name}.json")));
+                write_text(&path, &bundle.to_text())?;
+                println!("{}: {} cases of baseline {name}", path.display(), bundle.cases.len());
+                Ok(Exit::Held)
+            }
+            Command::Import { file, name, replace, even_so } => {
+                let bundle = Bundle::parse(&file, &read_limited(&file, MAX_BYTES)?)?;
+                let differences = differences(&bundle);
+                if !differences.is_empty() && !even_so {
+                    let (file, why) = (file.display(), differences.join("; "));
+                    eprintln!(
+                        "error: {file} is not comparable with what is measured here: {why}; --even-so imports it"
+                    );
+                    return Ok(Exit::NotComparable);
+                }
+                let name = name.as_deref().unwrap_or(&bundle.baseline);
+                bundle.restore(&home, &reports, name, replace)?;
+                if !differences.is_empty() {
+                    println!("NOT COMPARABLE: {}", differences.join("; "));
+                }
+                println!("{} cases; compare with them: cargo bench -- --baseline {name}", bundle.cases.len());
+                Ok(Exit::Held)
+            }
+        }
+    }
+}
+
+/// What makes the bundle's figures incomparable with this machine's and this build's.
+fn differences(bundle: &Bundle) -> Vec<String> {
+    let here = Environment::read(&Placement::none(), "");
+    let here = Origin {
+        cpu: here.cpu,
+        cores: here.cores,
+        os: here.os,
+        rustc: here.rustc.to_owned(),
+        profile: here.profile.to_owned(),
+        version: here.version.to_owned(),
+        source: here.source.to_owned(),
+        placement: here.placement,
+        ingester: here.ingester,
+    };
+    let origins = bundle.cases.iter().map(|(_, kept)| kept.report.origin.decisive());
+    let mut found: Vec<String> = origins
+        .flat_map(|there| there.into_iter().zip(here.decisive()))
+        .filter(|((_, there), (_, here))| there != here)
+        .map(|((name, there), (_, here))| format!("{name}: {there}, here {here}"))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}

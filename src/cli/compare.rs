@@ -1,0 +1,73 @@
+//! `ingester-perf compare`: two saved baselines, or reports, side by side.
+
+use std::io::{self, Write};
+
+use ingester_perf::Error;
+use ingester_perf::baseline::{Side, compare, criterion_home};
+use ingester_perf::ingester::Settings;
+use ingester_perf::report::print_changes;
+
+use super::Exit;
+
+const ABOUT: &str = "\
+Compare two saved baselines, or reports, side by side.
+
+mean and 5 % are of an iteration where Criterion's samples are there on both sides (under load/, a whole pass), and of \
+single operations otherwise; p50, p95 and p99 are of single operations.";
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo bench -- --save-baseline main       then change something, and
+  cargo bench -- --baseline main
+  ingester-perf compare main new            new is what Criterion calls the last run
+
+  ingester-perf compare baseline/main.json new
+  ingester-perf compare reports/monday reports/tuesday
+
+Whatever it shows, the exit code is 0: it is a look, and no verdict. 2 means that something is missing or broken, 4 that
+the two were not measured on the same machine with the same build profile and benchmark source.";
+
+/// The command's arguments.
+#[derive(clap::Args)]
+#[command(long_about = ABOUT, after_help = EXAMPLES)]
+pub struct Compare {
+    /// A saved baseline (new: the last run), a file of `baseline export`, a report, or a folder of reports
+    first: String,
+    /// What is compared with it
+    second: String,
+    /// Compare even what was measured on another machine, with another profile, or by other benchmark source
+    #[arg(long)]
+    even_so: bool,
+}
+
+impl Compare {
+    pub fn run(self) -> Result<Exit, Error> {
+        let (home, reports) = (criterion_home(), Settings::from_env()?.report_dir);
+        let [first, second] =
+            [Side::read(&self.first, &home, &reports)?, Side::read(&self.second, &home, &reports)?];
+        let of_iterations = first.has_iterations() && second.has_iterations();
+        let comparison =
+            compare(&first.figures(of_iterations), &second.figures(of_iterations)).map_err(|missing| {
+                Error::Setting {
+                    name: "compare",
+                    problem: format!("{} and {}: {missing}", first.name, second.name),
+                }
+            })?;
+        if !comparison.incomparable.is_empty() && !self.even_so {
+            let why = comparison.incomparable.join("; ");
+            eprintln!(
+                "error: {} and {} are not comparable: {why}; --even-so compares them",
+                first.name, second.name
+            );
+            return Ok(Exit::NotComparable);
+        }
+        let out = &mut io::stdout().lock();
+        print_changes(out, [&first.name, &second.name], &comparison)
+            .and_then(|()| {
+                writeln!(out, "\nTwo runs one after the other differ by several percent on a shared machine (docs/noise.md).")?;
+                writeln!(out, "Whether a change made it slower is told by ingester-perf gate.")
+            })
+            .map_err(Error::Output)?;
+        Ok(Exit::Held)
+    }
+}

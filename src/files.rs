@@ -1,0 +1,92 @@
+//! Files, whole or not at all: what is written appears under its name at once, what is read has a limit.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Writes a value as JSON; see [`write_text`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::file(path, "write", e.into()))?;
+    write_text(path, &(text + "\n"))
+}
+
+/// Writes to a temporary file beside `path` and renames it; makes the folder if need be. An older file is replaced.
+pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |e| Error::file(path, "write", e);
+    let dir = path.parent().filter(|dir| *dir != Path::new("")).unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let mut file = temporary(0o666).tempfile_in(dir).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// Makes the folder `path` with these files, by name and text. An older folder of that name is replaced.
+pub fn write_folder<'a>(path: &Path, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Error> {
+    let failed = |e| Error::file(path, "write", e);
+    let parent = path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    let whole = temporary(0o777).tempdir_in(parent).map_err(failed)?;
+    for (name, text) in files {
+        std::fs::write(whole.path().join(name), text).map_err(failed)?;
+    }
+    if path.exists() {
+        std::fs::remove_dir_all(path).map_err(failed)?;
+    }
+    std::fs::rename(whole.path(), path).map_err(failed)
+}
+
+/// A text of at most `limit` bytes.
+pub fn read_limited(path: &Path, limit: u64) -> Result<String, Error> {
+    let failed = |e| Error::file(path, "read", e);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let read = file.take(limit + 1).read_to_string(&mut text).map_err(failed)?;
+    if read as u64 > limit {
+        return Err(Error::malformed(
+            path,
+            format!("is larger than {limit} bytes, the most that is read of it"),
+        ));
+    }
+    Ok(text)
+}
+
+/// Open to others as files usually are: a temporary one would be its owner's alone.
+fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_replaced_as_a_whole_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let path = dir.path().join("a/b");
+        write_folder(&path, [("old", "1")].into_iter()).expect("writes");
+        write_folder(&path, [("new", "2")].into_iter()).expect("writes");
+        let names = |path: &Path| -> Vec<_> {
+            path.read_dir().expect("is there").map(|entry| entry.expect("reads").file_name()).collect()
+        };
+        assert_eq!((names(&path), names(&dir.path().join("a"))), (vec!["new".into()], vec!["b".into()]));
+    }
+
+    #[test]
+    fn what_is_read_has_a_limit() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let path = dir.path().join("x");
+        std::fs::write(&path, "12345").expect("writes");
+        assert_eq!(read_limited(&path, 5).expect("fits"), "12345");
+        let error = read_limited(&path, 4).expect_err("is larger").to_string();
+        assert!(error.ends_with("x: is larger than 4 bytes, the most that is read of it"), "{error}");
+    }
+}
