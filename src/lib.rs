@@ -3,7 +3,8 @@
 //! One upload, from the top down: a [`case`] asks its [`client`] for uploads and times them; the client sends a
 //! [`payload`] with a token of [`auth`] to an [`ingester`], which is the [`stub`] or a service by URL; what came of it
 //! is kept by [`recording`], made into a [`report`] with the help of [`stats`], and held against [`targets`].
-//! [`load`] does many operations at once, of any kind. The benches in `benches/` drive the cases through Criterion.
+//! [`load`] does many operations at once, of any kind. The benches in `benches/` drive the cases through Criterion, the
+//! [`gate`] drives those of two builds in turn; [`baseline`] reads what Criterion saved.
 
 pub mod auth;
 pub mod baseline;

@@ -154,7 +154,11 @@ fn a_baseline_that_was_exported_and_imported_is_the_same_byte_for_byte() {
 
     let taken = kept.run(&["baseline", "import", "main.json"]);
     assert!(taken.exits(2).contains("there is one of that name; add --replace"));
+    // A case that the file lacks would be compared with beside those that it has.
+    let stray = kept.criterion().join("load/10_users/main");
+    fs::create_dir_all(&stray).expect("makes it");
     kept.run(&["baseline", "import", "main.json", "--replace"]).exits(0);
+    assert!(!stray.exists());
     assert!(
         kept.run(&["baseline", "import", "main.json", "--name", "../out"]).exits(2).contains("is no name")
     );

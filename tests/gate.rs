@@ -93,7 +93,9 @@ done
     /// Runs a head that does this instead of a slice; the line that says why it could not be measured.
     fn fails(&self, name: &str, slice: &str) -> String {
         let run = self.compare(&self.worker("base", STEADY), &self.worker(name, slice), &[]);
-        run.exits(2).to_owned()
+        let why = run.exits(2).to_owned();
+        assert!(!self.path("out/verdict.json").exists(), "no old verdict stands for this one");
+        why
     }
 }
 
@@ -115,6 +117,7 @@ fn a_slower_head_fails_a_faster_one_passes_and_the_slices_replay_to_the_same_ver
 
     let faster = bench.compare(&slower, &steady, &[]);
     faster.exits(0);
+    assert_eq!(read_json(&out.join("verdict.json"))["conclusion"], "pass", "in place of the last");
     assert!(faster.stdout.contains("faster") && faster.stdout.contains("passed"), "{}", faster.stdout);
 }
 
@@ -123,8 +126,8 @@ fn identical_builds_pass_without_being_measured() {
     let bench = Bench::new();
     let run = bench.compare(Path::new(GATE), Path::new(GATE), &[]);
     run.exits(0);
-    assert!(run.stdout.contains("identical builds: nothing to measure"), "{}", run.stdout);
-    assert!(!bench.path("out").exists());
+    assert!(run.stdout.contains("identical builds: there is nothing to measure"), "{}", run.stdout);
+    assert!(bench.path("out/summary.md").exists() && !bench.path("out/slices.json").exists());
 }
 
 #[test]
@@ -139,10 +142,12 @@ fn a_control_that_is_not_slowed_makes_the_run_inconclusive() {
 #[test]
 fn a_head_whose_processes_differ_is_never_a_pass() {
     let bench = Bench::new();
-    // Each process has one of two speeds 35 % apart.
-    let moody = "[ $(($$ / 3 % 2)) = 0 ] && slice 2000000 || slice 2700000";
+    // Every other process is 35 % slower.
+    let moody = r#"[ $n = 1 ] && { m=$(cat "$0.n" 2>&-); echo $((m + 1)) >"$0.n"; }
+      [ $((m % 2)) = 0 ] && slice 2000000 || slice 2700000"#;
     let run = bench.compare(&bench.worker("base", STEADY), &bench.worker("moody", moody), &[]);
-    assert!(matches!(run.code, Some(1 | 3)), "{:?} {}", run.code, run.stdout);
+    run.exits(3);
+    assert!(run.stdout.contains("underpowered"), "{}", run.stdout);
 }
 
 #[test]
@@ -167,6 +172,13 @@ fn a_worker_that_cannot_be_measured_is_named_with_what_it_did() {
     assert!(endless.contains("a line is too long"), "{endless}");
     let binary = bench.fails("binary", r"printf '\377\376\n'");
     assert!(binary.contains("cannot be read"), "{binary}");
+    let chatty = bench.fails("chatty", "slice 2000000; slice 2000000");
+    assert!(
+        chatty.contains("answered more than it was asked") || chatty.contains("something else"),
+        "{chatty}"
+    );
+    let eternal = bench.fails("eternal", "slice 18446744073709551615");
+    assert!(eternal.contains("something else than was asked"), "{eternal}");
     let timeless = bench.fails("timeless", "slice 0");
     assert!(timeless.contains("something else than was asked"), "{timeless}");
     let failing = bench.fails("failing", "echo '{\"failed\":{\"problem\":\"3 of 10 operations failed\"}}'");
@@ -300,8 +312,16 @@ fn an_interrupted_session_keeps_its_slices_and_ends_its_workers() {
     let record = read_json(&bench.path("out").join("slices.json"));
     assert_eq!(record["partial"], true);
     assert!(!bench.path("out").join("verdict.json").exists());
-    let left = Command::new("pgrep").arg("-f").arg(bench.0.path()).output().expect("pgrep exists");
-    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "workers are left");
+    #[cfg(target_os = "linux")]
+    assert_eq!(running(bench.0.path()), Vec::<String>::new(), "workers are left");
+}
+
+/// Command lines that name this folder.
+#[cfg(target_os = "linux")]
+fn running(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").expect("Linux has it").flatten();
+    let lines = processes.filter_map(|process| std::fs::read_to_string(process.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(folder.to_str().expect("is UTF-8"))).collect()
 }
 
 #[test]
@@ -311,6 +331,11 @@ fn a_real_build_slowed_by_half_does_not_pass() {
     let run = bench.compare(Path::new(GATE), Path::new(GATE), &args);
     assert!(matches!(run.code, Some(1 | 3)), "{:?} {}", run.code, run.output());
     assert!(run.stdout.contains("was slowed by 50 % on purpose"), "{}", run.stdout);
+    let verdict = read_json(&bench.path("out/verdict.json"));
+    let effect = verdict["cases"][0]["effect"]["share"].as_f64();
+    assert!(effect > Some(0.25), "{verdict}");
+    let unknown = bench.compare(Path::new(GATE), Path::new(GATE), &["--inject", "jwt/valid=50%"]);
+    assert!(unknown.exits(2).contains("jwt/valid is not among the cases"));
 }
 
 #[test]

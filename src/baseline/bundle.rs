@@ -111,10 +111,15 @@ impl Bundle {
         check_name(name).map_err(|problem| Error::Setting { name: "--name", problem })?;
         let specs: Vec<Spec> =
             self.cases.iter().map(|(id, _)| spec(Path::new("baseline"), id)).collect::<Result<_, _>>()?;
-        let taken = specs.iter().find(|spec| home.join(spec.id()).join(name).exists());
-        if let Some(spec) = taken.filter(|_| !replace) {
-            let problem = "there is one of that name; add --replace, or choose another --name";
-            return Err(Error::malformed(&home.join(spec.id()).join(name), problem));
+        // Of any case, not only of those in the bundle: a baseline made of two would be compared with unawares.
+        let folders =
+            SUITE.map(|spec| home.join(spec.id()).join(name)).into_iter().chain([reports.join(name)]);
+        for taken in folders.filter(|folder| folder.exists()) {
+            if !replace {
+                let problem = "there is one of that name; add --replace, or choose another --name";
+                return Err(Error::malformed(&taken, problem));
+            }
+            std::fs::remove_dir_all(&taken).map_err(|e| Error::file(&taken, "replace", e))?;
         }
         for (spec, (_, kept)) in specs.iter().zip(&self.cases) {
             let texts = kept.criterion.iter().flat_map(|kept| &kept.texts);

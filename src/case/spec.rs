@@ -52,6 +52,8 @@ pub enum Throughput {
     Operations(u64),
 }
 
+/// Says what every case does.
+const SPECS: &str = "src/case/spec.rs";
 /// Times every case.
 const TIMING: &str = "src/case/worker.rs";
 
@@ -132,11 +134,12 @@ impl Spec {
     pub fn sources(&self) -> &'static [&'static str] {
         match self.kind {
             Kind::Upload { .. } => {
-                &[TIMING, "src/case/upload.rs", "src/client/", "src/payload/", "src/recording/"]
+                &[TIMING, SPECS, "src/case/upload.rs", "src/client/", "src/payload/", "src/recording/"]
             }
-            Kind::Jwt => &[TIMING, "src/case/jwt.rs", "src/recording/"],
+            Kind::Jwt => &[TIMING, SPECS, "src/case/jwt.rs", "src/recording/"],
             Kind::Load { .. } => &[
                 TIMING,
+                SPECS,
                 "src/case/load.rs",
                 "src/case/upload.rs",
                 "src/client/",

@@ -1,5 +1,6 @@
 //! `ingester-perf baseline`: a saved baseline as one file, and back.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -67,8 +68,7 @@ impl BaselineArgs {
                 let bundle = Bundle::of(Side::baseline(&name, &home, &reports)?);
                 let path = out.unwrap_or_else(|| Path::new("baseline").join(format!("{name}.json")));
                 write_text(&path, &bundle.to_text())?;
-                println!("{}: {} cases of baseline {name}", path.display(), bundle.cases.len());
-                Ok(Exit::Held)
+                say(&format!("{}: {} cases of baseline {name}", path.display(), bundle.cases.len()))
             }
             Command::Import { file, name, replace, even_so } => {
                 let bundle = Bundle::parse(&file, &read_limited(&file, MAX_BYTES)?)?;
@@ -83,13 +83,20 @@ impl BaselineArgs {
                 let name = name.as_deref().unwrap_or(&bundle.baseline);
                 bundle.restore(&home, &reports, name, replace)?;
                 if !differences.is_empty() {
-                    println!("NOT COMPARABLE: {}", differences.join("; "));
+                    say(&format!("NOT COMPARABLE: {}", differences.join("; ")))?;
                 }
-                println!("{} cases; compare with them: cargo bench -- --baseline {name}", bundle.cases.len());
-                Ok(Exit::Held)
+                say(&format!(
+                    "{} cases; compare with them: cargo bench -- --baseline {name}",
+                    bundle.cases.len()
+                ))
             }
         }
     }
+}
+
+fn say(line: &str) -> Result<Exit, Error> {
+    writeln!(io::stdout(), "{line}").map_err(Error::Output)?;
+    Ok(Exit::Held)
 }
 
 /// What makes the bundle's figures incomparable with this machine's and this build's.

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
+use super::record::LONGEST_NS;
 use super::schedule::Role;
 use super::session::Timed;
 use crate::error::Error;
@@ -48,6 +49,11 @@ impl Side {
         let name = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self { url: Some(name.clone()), name, ..Self::executable(client)? })
     }
+}
+
+/// This program.
+pub fn own_executable() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|e| Error::file(Path::new("this program"), "find", e))
 }
 
 /// SHA-256 of a file, hex.
@@ -124,6 +130,9 @@ impl Arm {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply, ArmError> {
+        if self.lines.try_recv().is_ok() {
+            return Err(self.error("its worker answered more than it was asked".to_owned()));
+        }
         self.send(request)?;
         let line = self.line()?;
         match self.parse(&line)? {
@@ -181,7 +190,9 @@ impl Timed for Arm {
 
     fn slice(&mut self, iters: u64, spin: f64) -> Result<(u64, u64), Error> {
         match self.ask(&Request::Slice { iters, spin })? {
-            Reply::Slice { ns, spun_ns } if ns > 0 => Ok((ns, spun_ns)),
+            Reply::Slice { ns, spun_ns } if (1..=LONGEST_NS).contains(&ns) && spun_ns <= LONGEST_NS => {
+                Ok((ns, spun_ns))
+            }
             reply => Err(self.unexpected(&reply).into()),
         }
     }
@@ -217,7 +228,8 @@ fn command(side: &Side) -> Command {
 
 /// Reads lines on a thread of its own, so that waiting for one can have an end. It ends with the stream.
 fn read_in_background(output: ChildStdout) -> mpsc::Receiver<Result<String, String>> {
-    let (lines, read) = mpsc::channel();
+    // One at a time: a worker that answers without end waits for us, not in our memory.
+    let (lines, read) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut output = BufReader::new(output);
         while let Some(line) = read_line(&mut output).transpose() {

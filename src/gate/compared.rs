@@ -10,6 +10,9 @@ use crate::stats::{SignFlip, median, median_effect, sign_flip_max};
 /// How sure the smallest effect that a session could have seen is to be seen.
 const POWER: f64 = 0.9;
 
+/// A spread below this is a rounding error.
+const NEGLIGIBLE: f64 = 1e-12;
+
 /// A share with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Effect {
@@ -115,7 +118,7 @@ impl OneCase<'_> {
         let n = self.values.len() as f64;
         let z = Normal::standard().inverse_cdf(POWER);
         let standard_error = self.spread() / n.sqrt();
-        if standard_error == 0.0 {
+        if standard_error < NEGLIGIBLE {
             return fail_over;
         }
         let t = self.critical * ((n - 1.0) / (n - self.critical.powi(2))).sqrt();

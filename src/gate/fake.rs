@@ -99,8 +99,9 @@ pub fn session(plan: &Plan, cases: &[&str], traits: &[Trait]) -> Record {
     let start = |role| {
         let own = traits.iter().fold(1.0, |own, odd| match *odd {
             Trait::Restless(restless, share) if restless == role => {
-                // Uniform with this standard deviation.
-                own + share * 3.0_f64.sqrt() * world.borrow_mut().rng.random_range(-1.0..1.0)
+                // Three uniform numbers: nearly normal, with a standard deviation of 1.
+                let rng = &mut world.borrow_mut().rng;
+                own + share * (0..3).map(|_| rng.random_range(-1.0..1.0)).sum::<f64>()
             }
             _ => own,
         });

@@ -17,7 +17,7 @@ use crate::environment::{Environment, Placement};
 use crate::error::Error;
 use crate::ingester::Settings;
 use crate::targets::Targets;
-use crate::units::{Bytes, rfc3339};
+use crate::units::{Bytes, Share, rfc3339};
 
 /// A worker answers within this and the time limit of an upload.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -60,7 +60,9 @@ impl Gate<'_> {
         }
         let begin = Begin { key: KeyPair::generate_pem()?, client, stub };
         let met = self.meet()?;
+        self.notices.extend(unlike(&met));
         let cases = self.cases(&met.common)?;
+        self.check_injection(&cases)?;
         let session = Session::new(self.plan, &cases);
         let (cases, whole) = session.run(|role| self.start(role, &begin), watch)?;
         let measures = self.head.url.as_deref().unwrap_or("stub");
@@ -85,7 +87,12 @@ impl Gate<'_> {
         let greet =
             |role, side| -> Result<Hello, ArmError> { Arm::start(role, side, self.patience())?.hello(side) };
         let (base, head) = (greet(Role::Base, self.base)?, greet(Role::Head, self.head)?);
-        let common: Vec<String> = head.cases.iter().filter(|id| base.cases.contains(id)).cloned().collect();
+        // What sends nothing measures this machine, whatever the URL.
+        let sends = |id: &&String| {
+            self.head.url.is_none() || SUITE.iter().any(|spec| spec.id() == **id && spec.uploads().is_some())
+        };
+        let shared = head.cases.iter().filter(|id| base.cases.contains(id)).filter(sends);
+        let common: Vec<String> = shared.cloned().collect();
         let unknown = self.only.iter().find(|id| !common.contains(id));
         match unknown {
             Some(id) => Err(Error::Setting {
@@ -104,7 +111,15 @@ impl Gate<'_> {
             let spec = SUITE.iter().find(|spec| spec.id() == **id);
             let own = spec.and_then(|spec| self.targets.fail_over(spec.operation));
             let max_iters = self.max_iters(spec, ids.len())?;
-            Ok(CasePlan { id: (*id).clone(), fail_over: own.unwrap_or(self.plan.fail_over), max_iters })
+            let fail_over = own.unwrap_or(self.plan.fail_over);
+            if fail_over < self.plan.margin {
+                let (margin, own) = (Share(self.plan.margin), Share(fail_over));
+                let problem = format!(
+                    "{margin} is above gate_fail_over_pct of {id} ({own}); lower one or raise the other"
+                );
+                return Err(Error::Setting { name: "--margin", problem });
+            }
+            Ok(CasePlan { id: (*id).clone(), fail_over, max_iters })
         };
         ids.iter().map(plan).collect()
     }
@@ -128,6 +143,15 @@ impl Gate<'_> {
         )))
     }
 
+    /// A slowdown of nothing would look like a gate that misses it.
+    fn check_injection(&self, cases: &[CasePlan]) -> Result<(), Error> {
+        let unknown = self.plan.injected.as_ref().filter(|i| cases.iter().all(|case| case.id != i.case));
+        unknown.map_or(Ok(()), |injection| {
+            let problem = format!("{} is not among the cases that are compared", injection.case);
+            Err(Error::Setting { name: "--inject", problem })
+        })
+    }
+
     fn start(&self, role: Role, begin: &Begin) -> Result<Arm, Error> {
         let side = if role == Role::Head { self.head } else { self.base };
         let mut arm = Arm::start(role, side, self.patience())?;
@@ -139,6 +163,23 @@ impl Gate<'_> {
     fn patience(&self) -> Duration {
         self.settings.timeout + PATIENCE
     }
+}
+
+/// What a reader should know of two builds that were not made alike, or of a case that is left out.
+fn unlike(met: &Met) -> Vec<String> {
+    let (base, head) = (&met.base.build, &met.head.build);
+    let mut notices = Vec::new();
+    for (what, base, head) in
+        [("profile", &base.profile, &head.profile), ("compiler", &base.rustc, &head.rustc)]
+    {
+        if base != head {
+            notices.push(format!("the {what} of base is {base}, of head {head}: an effect may be its doing"));
+        }
+    }
+    let left_out = |id: &&String| met.base.cases.contains(id) && !met.common.contains(id);
+    notices
+        .extend(met.head.cases.iter().filter(left_out).map(|id| format!("{id} sends nothing: not compared")));
+    notices
 }
 
 fn measured(side: &Side, hello: Hello) -> Measured {

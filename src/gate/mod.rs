@@ -21,7 +21,7 @@ mod store;
 mod verdict;
 pub mod worker;
 
-pub use arm::{Arm, ArmError, Side};
+pub use arm::{Arm, ArmError, Side, own_executable};
 pub use compared::Effect;
 pub use measure::Gate;
 pub use plan::{CasePlan, Injection, Plan};
@@ -31,5 +31,5 @@ pub use protocol::{Begin, Build, Hello};
 pub use record::{Block, CaseRecord, Measured, Record, SCHEMA_VERSION};
 pub use schedule::Role;
 pub use session::{Progress, Session, Timed};
-pub use store::{load_record, save_record, save_verdict};
+pub use store::{clear, load_record, save_identical, save_record, save_verdict};
 pub use verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict, judge};

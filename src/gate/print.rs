@@ -83,6 +83,8 @@ fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
             Share(injection.share)
         ));
     }
+    let own = verdict.cases.iter().filter(|case| case.fail_over != record.plan.fail_over);
+    remarks.extend(own.map(|case| format!("{} fails from {} on.", case.id, Share(case.fail_over))));
     remarks.extend(verdict.distrust.iter().map(|problem| format!("Not to be trusted: {problem}.")));
     remarks.extend(controls(verdict));
     let plan = &record.plan;
@@ -107,7 +109,9 @@ fn controls(verdict: &Verdict) -> Option<String> {
             (all.clone().fold(f64::INFINITY, f64::min), all.fold(f64::NEG_INFINITY, f64::max));
         format!("{} to {}", percent(least), percent(most))
     };
-    let share = Share(figures.first()?.control_share);
+    let least = figures.iter().map(|figures| figures.control_share).reduce(f64::min)?;
+    let same = figures.iter().all(|figures| figures.control_share == least);
+    let share = format!("{}{}", Share(least), if same { "" } else { " or more" });
     Some(format!(
         "Controls: base against itself {}; base slowed by {share} {}.",
         range(|figures| figures.copy.share),
@@ -124,12 +128,17 @@ fn sentence(verdict: &Verdict) -> String {
         Conclusion::Pass => "passed, no case got slower".to_owned(),
         Conclusion::Regression => format!("FAILED, slower: {}", named(Finding::Regressed)),
         Conclusion::Inconclusive if !verdict.distrust.is_empty() => {
-            "inconclusive: the controls say that this run is not to be trusted; run it again on a quieter machine".to_owned()
+            "inconclusive: this run is not to be trusted, as said above; run it again on a quieter machine"
+                .to_owned()
         }
         Conclusion::Inconclusive => {
-            let unseen = [named(Finding::Underpowered), named(Finding::TooSlow)].into_iter().filter(|ids| !ids.is_empty());
+            let unseen = [named(Finding::Underpowered), named(Finding::TooSlow)]
+                .into_iter()
+                .filter(|ids| !ids.is_empty());
             let unseen = unseen.collect::<Vec<_>>().join(", ");
-            format!("inconclusive: a slowdown would not have been seen in {unseen}; take a larger --budget or more --pairs")
+            format!(
+                "inconclusive: a slowdown would not have been seen in {unseen}; take a larger --budget or more --pairs"
+            )
         }
     }
 }
@@ -141,4 +150,58 @@ fn interval(Effect { share, lower, upper }: Effect) -> String {
 
 fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:+.1} %", 100.0 * share) } else { "nothing".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{self, Trait, session};
+    use super::super::schedule::Role;
+    use super::super::verdict::judge;
+    use super::*;
+
+    /// The terminal's text and the pull request's.
+    fn printed(cases: &[&str], traits: &[Trait]) -> [String; 2] {
+        let record = session(&fake::plan(1), cases, traits);
+        let verdict = judge(&record);
+        let mut out = Vec::new();
+        print_verdict(&mut out, &record, &verdict).expect("writes");
+        [String::from_utf8(out).expect("is text"), markdown(&record, &verdict)]
+    }
+
+    #[test]
+    fn both_texts_say_the_conclusion_and_name_the_cases() {
+        for (traits, says) in [
+            ([Trait::Quiet].as_slice(), "passed, no case got slower"),
+            (&[Trait::Slower(0.05)], "FAILED, slower: a, b"),
+            (&[Trait::NoSpin], "inconclusive: this run is not to be trusted"),
+            (
+                &[Trait::Restless(Role::Head, 0.1)],
+                "inconclusive: a slowdown would not have been seen in a, b",
+            ),
+        ] {
+            let [text, markdown] = printed(&["a", "b"], traits);
+            assert!(text.lines().last().is_some_and(|line| line.starts_with(says)), "{text}");
+            assert!(markdown.starts_with(&format!("### Gate: {says}")), "{markdown}");
+            assert!(markdown.contains("`new` against `old`"), "{markdown}");
+        }
+    }
+
+    #[test]
+    fn a_row_holds_both_times_the_effect_and_its_interval() {
+        let [text, markdown] = printed(&["a"], &[Trait::Slower(0.05)]);
+        for row in [text.lines().nth(1), markdown.lines().find(|line| line.starts_with("| `a`"))] {
+            let row = row.expect("has a row");
+            assert!(row.contains("100 us") && row.contains("105 us") && row.contains("SLOWER"), "{row}");
+            assert!(row.contains("+5.") || row.contains("+4."), "{row}");
+        }
+        assert!(text.contains("base slowed by 5 % +"), "{text}");
+    }
+
+    #[test]
+    fn a_case_without_figures_has_a_row_too() {
+        let record =
+            session(&super::super::Plan { budget_ms: 2_000, ..fake::plan(1) }, &["slow"], &[Trait::Quiet]);
+        let text = markdown(&record, &judge(&record));
+        assert!(text.contains("| `slow` | - | - | - | - | - | too slow to judge |"), "{text}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -35,8 +35,12 @@ pub fn prove(dir: &Path, draws: u32) -> Result<String, Error> {
 fn read(dir: &Path) -> Result<Kinds, Error> {
     let failed = |e| Error::file(dir, "read", e);
     let mut kinds = Kinds::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    let entries = std::fs::read_dir(dir).map_err(failed)?;
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(failed)?;
+    // In one order, so that the same sessions give the same draws.
+    paths.sort();
+    for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // The exit code is written last: without one the session is not over.
         if let Some((kind, _)) = name.rsplit_once('.').filter(|_| path.join("exit").exists()) {

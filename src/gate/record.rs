@@ -9,6 +9,9 @@ use super::schedule::{Order, Role};
 /// Rises when a field below changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Longest slice, an hour: so that no sum overflows.
+pub const LONGEST_NS: u64 = 3_600_000_000_000;
+
 /// A whole session. The verdict follows from it alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -87,9 +90,9 @@ impl Block {
         mirrored.zip(self.ns).filter(|(of, _)| **of == role).map(|(_, ns)| ns).sum()
     }
 
-    /// Whether it has every arm, and every slice took time: an hour at most, so that nothing overflows.
+    /// Whether it has every arm, and every slice took time.
     pub fn is_sound(&self) -> bool {
-        let hour = 3_600_000_000_000;
+        let hour = LONGEST_NS;
         let mut roles = self.order;
         roles.sort_unstable();
         roles == Role::ALL && self.ns.iter().all(|ns| (1..=hour).contains(ns)) && self.spun_ns <= hour

@@ -8,10 +8,18 @@ use super::verdict::Verdict;
 use crate::error::Error;
 use crate::files::{read_limited, write_json, write_text};
 
-/// The name of the record's file.
-pub const SLICES: &str = "slices.json";
+const SLICES: &str = "slices.json";
+const VERDICT: &str = "verdict.json";
+const SUMMARY: &str = "summary.md";
 /// Largest record that is read: a hundred times an ordinary one.
 const MAX_BYTES: u64 = 256 << 20;
+
+/// Makes the folder and removes what an earlier session left in it: should this one fail, no old verdict must stand
+/// for it. Better now than after measuring if nothing can be written there.
+pub fn clear(dir: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::file(dir, "make", e))?;
+    [SLICES, VERDICT, SUMMARY].iter().try_for_each(|file| remove(&dir.join(file)))
+}
 
 /// Writes the record.
 pub fn save_record(dir: &Path, record: &Record) -> Result<(), Error> {
@@ -21,8 +29,22 @@ pub fn save_record(dir: &Path, record: &Record) -> Result<(), Error> {
 
 /// Writes what follows from it.
 pub fn save_verdict(dir: &Path, record: &Record, verdict: &Verdict) -> Result<(), Error> {
-    write_json(&dir.join("verdict.json"), verdict)?;
-    write_text(&dir.join("summary.md"), &markdown(record, verdict))
+    write_json(&dir.join(VERDICT), verdict)?;
+    write_text(&dir.join(SUMMARY), &markdown(record, verdict))
+}
+
+/// Writes the summary of two identical builds.
+pub fn save_identical(dir: &Path, sentence: &str) -> Result<(), Error> {
+    write_text(&dir.join(SUMMARY), &format!("### Gate: passed, identical builds\n\n{sentence}\n"))
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound && path.exists() => {
+            Err(Error::file(path, "remove", e))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads a record that can be judged.
@@ -48,15 +70,14 @@ impl Record {
             let blocks = case.pairs.iter().flatten();
             let sound = case.iters > 0 && blocks.clone().all(|block| block.is_sound());
             if case.pairs.len() != self.plan.pairs || case.pairs.iter().any(Vec::is_empty) {
-                return Err(format!(
-                    "{}: has {} pairs with blocks, not {}",
-                    case.id,
-                    case.pairs.len(),
-                    self.plan.pairs
-                ));
+                let (id, pairs) = (&case.id, self.plan.pairs);
+                return Err(format!("{id}: does not have blocks in each of {pairs} pairs"));
             }
-            if !sound || !case.fail_over.is_finite() {
-                return Err(format!("{}: a block has a slice of no time, or lacks an arm", case.id));
+            if !sound || case.fail_over < self.plan.margin {
+                let id = &case.id;
+                return Err(format!(
+                    "{id}: has no iterations, a slice of no time, a block without an arm, or a threshold below the margin"
+                ));
             }
         }
         Ok(())

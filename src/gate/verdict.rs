@@ -261,8 +261,7 @@ mod tests {
             / 20.0;
         let seen = (100..300)
             .filter(|&seed| {
-                let verdict =
-                    judge(&session(&fake::plan(seed), &["a"], &[restless, Trait::Slower(smallest)]));
+                let verdict = judged(seed, &[restless, Trait::Slower(smallest)]);
                 verdict.cases[0].finding == Finding::Regressed
             })
             .count();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::arm::sha256_of;
+use super::arm::{own_executable, sha256_of};
 use super::protocol::{Begin, Build, Hello, PROTOCOL, Reply, Request, read_line};
 use crate::auth::KeyPair;
 use crate::case::{Case, SUITE};
@@ -73,14 +73,13 @@ impl Worker {
 }
 
 fn hello() -> Result<Hello, Error> {
-    let own = std::env::current_exe().map_err(Error::Pipe)?;
     let here = Environment::read(&Placement::none(), "none");
     let build = Build {
         version: here.version.to_owned(),
         rustc: here.rustc.to_owned(),
         profile: here.profile.to_owned(),
         // So that the gate can tell that it started what it meant to start.
-        sha256: sha256_of(&own)?,
+        sha256: sha256_of(&own_executable()?)?,
     };
     Ok(Hello { protocol: PROTOCOL, build, cases: SUITE.iter().map(|spec| spec.id()).collect() })
 }

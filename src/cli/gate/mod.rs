@@ -1,28 +1,32 @@
 //! `ingester-perf gate`: two builds, or two running ingesters, in lock-step.
 
-use std::io::{self, IsTerminal, Write};
+mod bar;
+mod sides;
+
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use ingester_perf::Error;
-use ingester_perf::case::{SUITE, Spec, read_targets};
-use ingester_perf::gate::build::{Build, Commit, Lock, Tree};
-use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Progress, Record, Side};
-use ingester_perf::ingester::{Settings, base_url};
+use ingester_perf::case::read_targets;
+use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record};
+use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
+use ingester_perf::targets::Targets;
 use ingester_perf::units::Share;
-use url::Url;
 
 use super::Exit;
+use bar::Bar;
+use sides::Sides;
 
 const EXAMPLES: &str = "\
 Examples:
   ingester-perf gate                                   this tree against where it left main
   ingester-perf gate --base v1.2 --out gate            this tree against a tag; all slices kept in ./gate
   ingester-perf gate --base-exe old --head-exe new     two builds of this program
-  INGESTER_TOKEN_FILE=token ingester-perf gate --base-url http://127.0.0.1:8020 --head-url http://127.0.0.1:8021
+  INGESTER_TOKEN_FILE=token ingester-perf gate --case upload/10KB \
+      --base-url http://127.0.0.1:8020 --head-url http://127.0.0.1:8021
   ingester-perf gate --replay gate                     the verdict again, from the slices
 
 Exit codes: 0 no case got slower, 1 a case did, 2 could not measure, 3 inconclusive, 130 and 143 interrupted.
@@ -97,45 +101,53 @@ impl GateArgs {
             return conclude(&gate::load_record(dir)?, None);
         }
         if let Some(dir) = &self.proof {
-            print!("{}", gate::prove(dir, DRAWS)?);
+            write!(io::stdout(), "{}", gate::prove(dir, DRAWS)?).map_err(Error::Output)?;
             return Ok(Exit::Held);
         }
+        self.measure()
+    }
+
+    fn measure(&self) -> Result<Exit, Error> {
         let plan = self.plan();
         plan.check()?;
         let urls = self.urls()?;
         let settings = Settings::measuring(urls.as_ref().map(|[base, _]| base))?;
-        let targets = read_targets(&settings.targets)?;
-        let Sides { base, head, notices, _lock } = self.sides(urls)?;
-        if base.sha256 == head.sha256 && base.url == head.url && !self.even_if_identical {
-            println!("{} and {} are identical builds: nothing to measure. passed", base.name, head.name);
-            return Ok(Exit::Held);
+        let targets = targets(&settings)?;
+        gate::clear(&self.out)?;
+        let Sides { base, head, notices, lock: _lock } = self.sides(urls)?;
+        let same = base.sha256 == head.sha256 && base.url == head.url;
+        if same && !self.even_if_identical && self.inject.is_none() {
+            return self.identical(&base.name, &head.name);
         }
         eprintln!("Comparing {} with {}; placement {}", head.name, base.name, settings.placement);
-        let gate = Gate {
-            base: &base,
-            head: &head,
-            plan: &plan,
-            only: &self.cases,
-            settings: &settings,
-            targets: &targets,
-            notices,
-        };
-        let interrupt = Interrupt::watch()?;
-        let bar = Bar::new(&plan);
+        let (base, head, only) = (&base, &head, &self.cases);
+        let gate = Gate { base, head, plan: &plan, only, settings: &settings, targets: &targets, notices };
+        let (interrupt, bar) = (Interrupt::watch()?, Bar::new(&plan));
         let record = gate.measure(|progress| {
             bar.show(progress);
             if interrupt.signal().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         bar.end();
-        let record = record?;
-        gate::save_record(&self.out, &record)?;
-        match interrupt.signal() {
+        self.keep(&record?, interrupt.signal())
+    }
+
+    /// Stores the record, and judges it if it is whole.
+    fn keep(&self, record: &Record, signal: Option<u8>) -> Result<Exit, Error> {
+        gate::save_record(&self.out, record)?;
+        match signal {
             Some(signal) if record.partial => {
                 eprintln!("interrupted; what was measured is in {}", self.out.display());
                 Ok(Exit::Interrupted(signal))
             }
-            _ => conclude(&record, Some(&self.out)),
+            _ => conclude(record, Some(&self.out)),
         }
+    }
+
+    fn identical(&self, base: &str, head: &str) -> Result<Exit, Error> {
+        let sentence = format!("{base} and {head} are identical builds: there is nothing to measure.");
+        gate::save_identical(&self.out, &sentence)?;
+        writeln!(io::stdout(), "{sentence}\n\npassed").map_err(Error::Output)?;
+        Ok(Exit::Held)
     }
 
     fn plan(&self) -> Plan {
@@ -150,61 +162,6 @@ impl GateArgs {
             injected: self.inject.clone(),
         }
     }
-
-    fn urls(&self) -> Result<Option<[Url; 2]>, Error> {
-        let (Some(base), Some(head)) = (&self.base_url, &self.head_url) else { return Ok(None) };
-        Ok(Some([base_url("--base-url", base)?, base_url("--head-url", head)?]))
-    }
-
-    fn sides(&self, urls: Option<[Url; 2]>) -> Result<Sides, Error> {
-        let of = |base, head| Sides { base, head, notices: Vec::new(), _lock: None };
-        if let Some([base, head]) = urls {
-            let own = std::env::current_exe().map_err(Error::Pipe)?;
-            return Ok(of(Side::at_url(&base, &own)?, Side::at_url(&head, &own)?));
-        }
-        if let (Some(base), Some(head)) = (&self.base_exe, &self.head_exe) {
-            return Ok(of(Side::executable(base)?, Side::executable(head)?));
-        }
-        self.built_sides()
-    }
-
-    /// Both commits, built.
-    fn built_sides(&self) -> Result<Sides, Error> {
-        let tree = Tree::find()?;
-        let lock = tree.lock()?;
-        let head = tree.head(self.head.as_deref())?;
-        let base = tree.base(self.base.as_deref(), &head)?;
-        let mut notices = [base.notes.clone(), head.notes.clone()].concat();
-        notices.extend(changed_cases(&tree.changed(&base, &head)?));
-        let side = |commit: &Commit| -> Result<Side, Error> {
-            let Build { executable, sha256 } = tree.build(commit, &lock)?;
-            Ok(Side { name: commit.name.clone(), executable, sha256, url: None })
-        };
-        Ok(Sides { base: side(&base)?, head: side(&head)?, notices, _lock: Some(lock) })
-    }
-}
-
-/// What is compared.
-struct Sides {
-    base: Side,
-    head: Side,
-    /// What is known of them.
-    notices: Vec<String>,
-    /// Held until all is measured: a second gate would measure the first.
-    _lock: Option<Lock>,
-}
-
-/// Cases whose own source differs are timed in two ways: an effect may be the measurement's.
-fn changed_cases(paths: &[String]) -> Option<String> {
-    let timed_by =
-        |spec: &&Spec| paths.iter().any(|path| spec.sources().iter().any(|source| path.starts_with(source)));
-    let cases: Vec<String> = SUITE.iter().filter(timed_by).map(Spec::id).collect();
-    (!cases.is_empty()).then(|| {
-        format!(
-            "the code that times {} differs between the two: an effect may be that code's own",
-            cases.join(", ")
-        )
-    })
 }
 
 /// Prints the verdict, writes it to `out`, and says how to exit.
@@ -222,33 +179,10 @@ fn conclude(record: &Record, out: Option<&Path>) -> Result<Exit, Error> {
     })
 }
 
-/// How far it is, on standard error: a bar on a terminal, else a line for every pair.
-struct Bar {
-    bar: ProgressBar,
-    pairs: usize,
-    line_of: std::cell::Cell<usize>,
-}
-
-impl Bar {
-    fn new(plan: &Plan) -> Self {
-        let style = ProgressStyle::with_template("pair {msg} [{wide_bar}] {percent} %, {eta} left")
-            .expect("the template has only known parts");
-        let bar = ProgressBar::new(plan.budget_ms).with_style(style);
-        Self { bar, pairs: plan.pairs, line_of: std::cell::Cell::new(0) }
-    }
-
-    fn show(&self, Progress { pair, measured }: Progress) {
-        if io::stderr().is_terminal() {
-            self.bar.set_position(measured.as_millis() as u64);
-            self.bar.set_message(format!("{pair} of {}", self.pairs));
-        } else if self.line_of.replace(pair) != pair {
-            let _ = writeln!(io::stderr(), "pair {pair} of {}", self.pairs);
-        }
-    }
-
-    fn end(&self) {
-        self.bar.finish_and_clear();
-    }
+/// The project's limits; none where this runs elsewhere, unless a file was asked for.
+fn targets(settings: &Settings) -> Result<Targets, Error> {
+    let elsewhere = settings.targets == Settings::default().targets && !settings.targets.exists();
+    if elsewhere { Ok(Targets::default()) } else { read_targets(&settings.targets) }
 }
 
 fn injection(text: &str) -> Result<Injection, String> {

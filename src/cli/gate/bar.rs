@@ -1,0 +1,39 @@
+//! How far a session is.
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ingester_perf::gate::{Plan, Progress};
+
+/// On standard error: a bar on a terminal, else a line for every pair.
+pub struct Bar {
+    bar: ProgressBar,
+    pairs: usize,
+    line_of: Cell<usize>,
+}
+
+impl Bar {
+    /// Nothing is measured yet.
+    pub fn new(plan: &Plan) -> Self {
+        let style = ProgressStyle::with_template("pair {msg} [{wide_bar}] {percent} %, {eta} left")
+            .expect("the template has only known parts");
+        let bar = ProgressBar::new(plan.budget_ms).with_style(style);
+        Self { bar, pairs: plan.pairs, line_of: Cell::new(0) }
+    }
+
+    /// Shows that the session is so far.
+    pub fn show(&self, Progress { pair, measured }: Progress) {
+        if io::stderr().is_terminal() {
+            self.bar.set_position(measured.as_millis() as u64);
+            self.bar.set_message(format!("{pair} of {}", self.pairs));
+        } else if self.line_of.replace(pair) != pair {
+            let _ = writeln!(io::stderr(), "pair {pair} of {}", self.pairs);
+        }
+    }
+
+    /// Removes the bar.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
