@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How far can the gate be trusted? Sessions of 60 s of measuring each: a build against itself, with known slowdowns,
-# and beside a busy loop; and what Criterion's comparison says of the same build against itself. Takes an hour and 45
-# minutes of an otherwise idle machine. Prints Markdown; the figures stand in docs/gate.md.
+# and beside a busy loop. Takes an hour and 25 minutes of an otherwise idle machine. Prints Markdown; the figures stand
+# in docs/gate.md. What Criterion's comparison says of a build against itself: ci/noise.sh.
 #
 # Every session is kept in a folder of its own under target/gate-proof; those that are there are not run again, so the
 # script can be stopped and started at will. To begin anew, remove that folder.
