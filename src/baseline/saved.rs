@@ -74,7 +74,7 @@ pub fn check_saved(home: &Path, id: &str, name: &str) -> Result<bool, Error> {
 /// What Criterion saved of a case: four files, as they are, and what a comparison needs of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Criterion {
-    /// The texts of [`FILES`].
+    /// The texts of `benchmark.json`, `estimates.json`, `sample.json` and `tukey.json`.
     pub texts: [String; 4],
     /// Mean time of an iteration, ns.
     pub mean_ns: f64,

@@ -1,7 +1,7 @@
 //! The gate: did this change make a case slower? Two builds, or two running ingesters, in lock-step on the same cores.
 //!
-//! A [`session`] starts pairs of [`worker`] processes and has them run slices in turn, as the [`plan`] and the
-//! [`schedule`] say; what it measured is a [`record`], and the [`verdict`] is a pure function of that.
+//! A [`Session`] starts pairs of [`worker`] processes and has them run slices in turn, as the [`Plan`] and its seed say;
+//! what it measured is a [`Record`], and the [`Verdict`] is a pure function of that.
 
 mod arm;
 pub mod build;
