@@ -1,7 +1,7 @@
 //! Files, whole or not at all: what is written appears under its name at once, what is read has a limit.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -24,19 +24,33 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the folder `path` with these files, by name and text. An older folder of that name is replaced.
-pub fn write_folder<'a>(path: &Path, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Error> {
-    let failed = |e| Error::file(path, "write", e);
-    let parent = path.parent().unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(parent).map_err(failed)?;
-    let whole = temporary(0o777).tempdir_in(parent).map_err(failed)?;
-    for (name, text) in files {
-        std::fs::write(whole.path().join(name), text).map_err(failed)?;
+/// A folder that is written, but not yet under its name. Dropped, it is gone.
+#[derive(Debug)]
+pub struct StagedFolder {
+    written: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl StagedFolder {
+    /// Writes these files, by name and text, to a folder beside `path`.
+    pub fn write<'a>(
+        path: &Path,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Error> {
+        let failed = |e| Error::file(path, "write", e);
+        let parent = path.parent().unwrap_or_else(|| Path::new("."));
+        std::fs::create_dir_all(parent).map_err(failed)?;
+        let written = temporary(0o777).tempdir_in(parent).map_err(failed)?;
+        for (name, text) in files {
+            std::fs::write(written.path().join(name), text).map_err(failed)?;
+        }
+        Ok(Self { written, path: path.to_owned() })
     }
-    if path.exists() {
-        std::fs::remove_dir_all(path).map_err(failed)?;
+
+    /// Gives it its name, which no other folder may have.
+    pub fn publish(self) -> Result<(), Error> {
+        std::fs::rename(self.written.path(), &self.path).map_err(|e| Error::file(&self.path, "write", e))
     }
-    std::fs::rename(whole.path(), path).map_err(failed)
 }
 
 /// A text of at most `limit` bytes.
@@ -69,11 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_replaced_as_a_whole_and_nothing_is_left_beside_it() {
+    fn a_folder_appears_as_a_whole_and_nothing_is_left_beside_it() {
         let dir = tempfile::tempdir().expect("makes one");
         let path = dir.path().join("a/b");
-        write_folder(&path, [("old", "1")].into_iter()).expect("writes");
-        write_folder(&path, [("new", "2")].into_iter()).expect("writes");
+        let staged = |name| StagedFolder::write(&path, [(name, "1")]).expect("writes");
+        drop(staged("never"));
+        assert!(!path.exists());
+        staged("new").publish().expect("renames");
         let names = |path: &Path| -> Vec<_> {
             path.read_dir().expect("is there").map(|entry| entry.expect("reads").file_name()).collect()
         };

@@ -2,7 +2,7 @@
 //! reports as they were, byte for byte, with a checksum over all of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::saved::{Criterion, FILES, check_name};
 use super::side::{Kept, Side};
 use crate::case::{SUITE, Spec};
 use crate::error::Error;
-use crate::files::{write_folder, write_text};
+use crate::files::StagedFolder;
 use crate::units::hex;
 
 /// Rises when a field below changes its meaning.
@@ -114,22 +114,26 @@ impl Bundle {
         // Of any case, not only of those in the bundle: a baseline made of two would be compared with unawares.
         let folders =
             SUITE.map(|spec| home.join(spec.id()).join(name)).into_iter().chain([reports.join(name)]);
-        for taken in folders.filter(|folder| folder.exists()) {
-            if !replace {
-                let problem = "there is one of that name; add --replace, or choose another --name";
-                return Err(Error::malformed(&taken, problem));
-            }
-            std::fs::remove_dir_all(&taken).map_err(|e| Error::file(&taken, "replace", e))?;
+        let taken: Vec<PathBuf> = folders.filter(|folder| folder.exists()).collect();
+        if let Some(folder) = taken.first().filter(|_| !replace) {
+            let problem = "there is one of that name; add --replace, or choose another --name";
+            return Err(Error::malformed(folder, problem));
         }
+        // All is written before anything that is there is touched: a full disk loses nothing.
+        let mut staged = Vec::new();
+        let mut texts = Vec::new();
         for (spec, (_, kept)) in specs.iter().zip(&self.cases) {
-            let texts = kept.criterion.iter().flat_map(|kept| &kept.texts);
-            write_folder(
-                &home.join(spec.id()).join(name),
-                FILES.iter().copied().zip(texts.map(String::as_str)),
-            )?;
-            write_text(&reports.join(name).join(format!("{}.json", spec.operation)), &kept.text)?;
+            let files = kept.criterion.iter().flat_map(|kept| &kept.texts).map(String::as_str);
+            let folder = home.join(spec.id()).join(name);
+            staged.push(StagedFolder::write(&folder, FILES.iter().copied().zip(files))?);
+            texts.push((format!("{}.json", spec.operation), kept.text.as_str()));
         }
-        Ok(())
+        let texts = texts.iter().map(|(file, text)| (file.as_str(), *text));
+        staged.push(StagedFolder::write(&reports.join(name), texts)?);
+        for folder in taken {
+            std::fs::remove_dir_all(&folder).map_err(|e| Error::file(&folder, "replace", e))?;
+        }
+        staged.into_iter().try_for_each(StagedFolder::publish)
     }
 }
 

@@ -22,8 +22,11 @@ use crate::units::{Bytes, Share, rfc3339};
 /// A worker answers within this and the time limit of an upload.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const UNPINNED: &str = "client and stub could not be given a core of their own (one core, or pinning is refused): \
-    expect effects to vary by 1 to 9 % from pair to pair instead of 1 %, and cases to come out as underpowered";
+const UNPINNED: &str = "client and stub could not be given a core of their own (one core, pinning refused, \
+    or INGESTER_PLACEMENT=none): expect effects to vary by 1 to 9 % from pair to pair instead of 1 %, and cases to come out as underpowered";
+
+const TWO_INSTANCES: &str = "each side is one running instance: what sets two instances of one build apart (memory, \
+    placement, what is stored already: a few percent) counts as an effect, and no control sees it";
 
 /// What is to be compared.
 pub struct Gate<'a> {
@@ -57,6 +60,9 @@ impl Gate<'_> {
         let Placement { client, stub } = self.settings.placement;
         if client.is_none() || stub.is_none() {
             self.notices.push(UNPINNED.to_owned());
+        }
+        if self.head.url.is_some() {
+            self.notices.push(TWO_INSTANCES.to_owned());
         }
         let begin = Begin { key: KeyPair::generate_pem()?, client, stub };
         let met = self.meet()?;
