@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -42,7 +43,7 @@ impl Bench {
             r#"#!/bin/sh
 sum=$(sha256sum "$0"); sum=${{sum%% *}}
 slice() {{
-  case $line in *'"spin":0.05'*) spun=$(($1 / 20));; *) spun=0;; esac
+  case $line in *'"spin":0.05'*) spun=$(($1 / 20));; *'"spin":0.25'*) spun=$(($1 / 4));; *) spun=0;; esac
   echo "{{\"slice\":{{\"ns\":$1,\"spun_ns\":$spun}}}}"
 }}
 n=0
@@ -119,6 +120,25 @@ fn a_slower_head_fails_a_faster_one_passes_and_the_slices_replay_to_the_same_ver
     faster.exits(0);
     assert_eq!(read_json(&out.join("verdict.json"))["conclusion"], "pass", "in place of the last");
     assert!(faster.stdout.contains("faster") && faster.stdout.contains("passed"), "{}", faster.stdout);
+}
+
+#[test]
+fn a_case_may_have_a_threshold_of_its_own_and_threads_without_cores_are_said() {
+    let bench = Bench::new();
+    let (steady, slower) = (bench.worker("steady", STEADY), bench.worker("slower", SLOWER));
+    let targets = bench.path("targets.toml");
+    std::fs::write(&targets, "[jwt_validation]\ngate_fail_over_pct = 10\n").expect("writes");
+    let text = |path: &Path| path.to_str().expect("is UTF-8").to_owned();
+    let mut gate = bench.gate(&["--base-exe", &text(&steady), "--head-exe", &text(&slower)]);
+    let run: Run = gate
+        .env("INGESTER_TARGETS", &targets)
+        .env("INGESTER_PLACEMENT", "none")
+        .output()
+        .expect("starts")
+        .into();
+    assert_eq!(run.code, Some(0), "{}", run.output());
+    assert!(run.stdout.contains("jwt/validate fails from 10 % on."), "{}", run.stdout);
+    assert!(run.stdout.contains("Note: client and stub could not be given a core"), "{}", run.stdout);
 }
 
 #[test]
@@ -305,7 +325,8 @@ fn an_interrupted_session_keeps_its_slices_and_ends_its_workers() {
     ];
     let child = bench.gate(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
     let mut child = child.expect("starts");
-    std::thread::sleep(Duration::from_millis(1500));
+    let mut progress = BufReader::new(child.stderr.take().expect("is piped")).lines();
+    assert!(progress.any(|line| line.expect("is text").starts_with("pair 1 of")), "it never began");
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.expect("kill exists").success());
     assert_eq!(child.wait().expect("ends").code(), Some(130));
