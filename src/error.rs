@@ -72,6 +72,27 @@ pub enum Error {
     /// The run would send more than was allowed.
     #[error("{0}")]
     TooMuch(String),
+    /// The system allows too few open connections.
+    #[error(
+        "this needs {needed} open descriptors and the system allows {allowed}; raise the limit (ulimit -n {needed}), or ask \
+         for fewer users"
+    )]
+    Descriptors {
+        /// How many are needed.
+        needed: u64,
+        /// How many there can be.
+        allowed: u64,
+    },
+    /// No token could be had.
+    #[error(
+        "cannot get a token from {url}: {reason}; check INGESTER_TOKEN_URL, INGESTER_CLIENT_ID and INGESTER_CLIENT_SECRET"
+    )]
+    NoToken {
+        /// Where it was asked for.
+        url: String,
+        /// What happened. No secret is in it.
+        reason: String,
+    },
     /// A case stopped because nothing it did succeeded.
     #[error(
         "{case}: stopped after {operations} operations without one success; the last one said: {failure}"

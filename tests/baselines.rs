@@ -101,7 +101,7 @@ fn report(operation: &str, slower: f64) -> Value {
         seed: 1,
     };
     let environment = Environment::read(&Placement::none(), "stub");
-    let report = PerformanceReport::new(operation, &recorder.finish()).describe(plan, environment);
+    let report = PerformanceReport::new(operation, &recorder.finish()).describe(plan).at(environment);
     serde_json::to_value(report).expect("serialises")
 }
 

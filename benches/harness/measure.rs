@@ -182,7 +182,7 @@ impl Sampler<'_> {
         let plan = plan(self.spec, &recording);
         let environment =
             Environment::read(&self.session.settings.placement, self.session.measured(self.spec));
-        let report = PerformanceReport::new(self.spec.operation, &recording).describe(plan, environment);
+        let report = PerformanceReport::new(self.spec.operation, &recording).describe(plan).at(environment);
         let report = if stopped { report.partial() } else { report };
         report.judge(&self.session.targets)
     }

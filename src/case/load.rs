@@ -7,44 +7,70 @@ use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 use super::{upload, worker};
-use crate::client::Uploader;
+use crate::client::{Upload, Uploader};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::load::{Closed, Pass, run_pass};
-use crate::recording::Recorder;
+use crate::load::{Closed, Operation, Pacer, run_pass};
+use crate::recording::{Performed, Recorder};
 use crate::units::Bytes;
 
 pub(super) struct Work {
     runtime: Runtime,
     ingester: Arc<Ingester>,
-    users: Vec<Uploader>,
-    requests: u64,
+    pacer: Pacer,
+    users: Vec<Option<Uploader>>,
+    same: Same,
+    scenario: Closed,
+}
+
+/// Everybody uploads the same file.
+struct Same {
+    user: Uploader,
+    file: Upload,
+}
+
+impl Operation for Same {
+    type User = Uploader;
+
+    fn user(&self) -> Uploader {
+        self.user.another()
+    }
+
+    async fn perform(&self, user: &mut Uploader, _: u64) -> Performed {
+        user.upload(&self.file).await
+    }
 }
 
 impl Work {
     pub fn new(
         ingester: &Arc<Ingester>,
         settings: &Settings,
-        Closed { users, requests }: Closed,
+        scenario: Closed,
         size: Bytes,
     ) -> Result<Self, Error> {
-        let factory = upload::Users::new(ingester, settings, size)?;
-        let users = (0..users).map(|_| factory.next()).collect::<Result<_, _>>()?;
-        Ok(Self { runtime: upload::runtime()?, ingester: Arc::clone(ingester), users, requests })
+        let runtime = upload::runtime()?;
+        let pacer = {
+            let _context = runtime.enter();
+            Pacer::new().map_err(Error::Thread)?
+        };
+        let same = Same { user: upload::user(ingester, settings)?, file: upload::file(size) };
+        let users = (0..scenario.users).map(|_| Some(same.user())).collect();
+        Ok(Self { runtime, ingester: Arc::clone(ingester), pacer, users, same, scenario })
     }
 }
 
 impl worker::Work for Work {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
-        upload::renew(&self.ingester, &mut self.users)?;
-        let pass = Pass { requests: self.requests, patience: self.patience() };
-        self.runtime.block_on(async {
-            join_all(self.users.iter_mut().map(Uploader::prepare)).await;
+        let patience = self.patience();
+        let Self { runtime, ingester, pacer, users, same, scenario } = self;
+        upload::renew(ingester, users.iter_mut().flatten())?;
+        runtime.block_on(async {
+            join_all(users.iter_mut().flatten().map(Uploader::prepare)).await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {
-                let upload = async |user: &mut Uploader, _| user.upload().await;
-                elapsed += run_pass(&mut self.users, pass, recorder, upload).await;
-                if recorder.failures_in_a_row() >= pass.patience {
+                let pass = run_pass(same, users, *scenario, patience, (pacer, recorder));
+                elapsed += pass.await.map_err(Error::Thread)?;
+                if recorder.failures_in_a_row() >= patience {
                     break;
                 }
             }
@@ -54,6 +80,6 @@ impl worker::Work for Work {
 
     /// A burst of failures of everybody at once does not end it; two in a row for each do.
     fn patience(&self) -> u64 {
-        worker::PATIENCE.max(2 * self.users.len() as u64)
+        worker::PATIENCE.max(2 * u64::from(self.scenario.users))
     }
 }

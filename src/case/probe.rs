@@ -12,10 +12,10 @@ use crate::units::Bytes;
 /// Uploads a file of `size` twice and returns how long the second one took, whatever became of it.
 /// An error where the ingester cannot be reached or refuses the token.
 pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes) -> Result<Duration, Error> {
-    let mut uploader = upload::Users::new(ingester, settings, size)?.next()?;
+    let (mut uploader, file) = (upload::user(ingester, settings)?, upload::file(size));
     upload::runtime()?.block_on(async {
         ingester.reach().await?;
-        let first = uploader.upload().await;
+        let first = uploader.upload(&file).await.finished;
         let url = || ingester.name();
         match first.outcome {
             Err(failure) if failure.class == Class::Connect => {
@@ -24,7 +24,7 @@ pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes) -> Resu
             Err(failure) if matches!(failure.status, Some(401 | 403)) => {
                 Err(Error::TokenRefused { url: url(), reason: failure.message })
             }
-            _ => Ok(uploader.upload().await.latency),
+            _ => Ok(uploader.upload(&file).await.finished.latency),
         }
     })
 }

@@ -92,10 +92,14 @@ pub const SUITE: [Spec; 6] = [
     },
 ];
 
-/// Reads the limits of the suite's operations.
+/// What load runs are called unless they are given a name.
+pub const LOAD_OPERATIONS: [&str; 2] = ["load", "stress"];
+
+/// Reads the limits of the suite's operations and of load runs.
 pub fn read_targets(path: &Path) -> Result<Targets, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
-    Targets::parse(&text, &SUITE.map(|spec| spec.operation)).map_err(|e| Error::malformed(path, e))
+    let known = [&SUITE.map(|spec| spec.operation)[..], &LOAD_OPERATIONS].concat();
+    Targets::parse(&text, &known).map_err(|e| Error::malformed(path, e))
 }
 
 impl Spec {

@@ -4,11 +4,15 @@ mod baseline;
 mod compare;
 mod exit;
 mod gate;
+mod load;
 mod serve;
 mod worker;
 
 use clap::{Parser, Subcommand};
 use ingester_perf::Error;
+use ingester_perf::case::read_targets;
+use ingester_perf::ingester::Settings;
+use ingester_perf::targets::Targets;
 
 pub use exit::{COULD_NOT_MEASURE, Exit};
 
@@ -26,6 +30,8 @@ enum Command {
     Serve(serve::Serve),
     /// Tell whether a change made a case slower: two builds, or two running ingesters, in lock-step.
     Gate(Box<gate::GateArgs>),
+    /// Load an ingester with any number of users, or any rate of uploads.
+    Load(Box<load::LoadArgs>),
     #[command(about = "Compare two saved baselines, or reports, side by side.")]
     Compare(compare::Compare),
     /// Keep a saved baseline in one file, or put one back.
@@ -40,8 +46,15 @@ pub fn run() -> Result<Exit, Error> {
     match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Load(load) => load.run(),
         Command::Compare(compare) => compare.run(),
         Command::Baseline(baseline) => baseline.run(),
         Command::Worker => worker::run(),
     }
+}
+
+/// The project's limits; none where this runs elsewhere, unless a file was asked for.
+fn targets(settings: &Settings) -> Result<Targets, Error> {
+    let elsewhere = settings.targets == Settings::default().targets && !settings.targets.exists();
+    if elsewhere { Ok(Targets::default()) } else { read_targets(&settings.targets) }
 }

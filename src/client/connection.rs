@@ -1,4 +1,4 @@
-//! One kept HTTP/1.1 connection.
+//! One kept connection.
 //!
 //! The task that awaits an answer also drives the connection: a task of its own would cost two wake-ups a request.
 
@@ -6,18 +6,21 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes as Buffer;
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::CONNECTION;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{CONNECTION, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Http};
+use super::upload::Sending;
 use crate::recording::{Class, Failure};
 
 /// Longest answer that is read. The service's have about 500 bytes.
@@ -27,29 +30,72 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 /// A connection that can carry one request after another.
 pub(super) struct Connection {
-    sender: SendRequest<Full<Buffer>>,
+    sender: Sender,
     /// Gone once it has ended: it must not be polled again.
     driver: Option<Driver>,
+}
+
+enum Sender {
+    One(http1::SendRequest<Sending>),
+    Two(http2::SendRequest<Sending>),
+}
+
+impl Sender {
+    fn is_ready(&self) -> bool {
+        match self {
+            Self::One(sender) => sender.is_ready(),
+            Self::Two(sender) => sender.is_ready(),
+        }
+    }
+
+    async fn send(&mut self, request: Request<Sending>) -> hyper::Result<Response<Incoming>> {
+        match self {
+            Self::One(sender) => sender.send_request(request).await,
+            Self::Two(sender) => sender.send_request(request).await,
+        }
+    }
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub retry_after: Option<Duration>,
+    pub body: Buffer,
+    /// When its head had come.
+    pub head_at: Instant,
 }
 
 impl Connection {
     /// Connects, with TLS where the endpoint wants it.
     pub async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
-        let failed = |e: io::Error| Failure::new(Class::Connect, format!("cannot connect: {e}"));
-        let stream = TcpStream::connect(&*endpoint.addresses).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
+        let stream = TcpStream::connect(&*endpoint.addresses).await.map_err(not_connected)?;
+        stream.set_nodelay(true).map_err(not_connected)?;
         match &endpoint.tls {
-            None => Self::over(stream).await,
+            None => Self::over(stream, endpoint.http).await,
             Some(tls) => {
-                let name = tls.name.clone();
-                Self::over(tls.connector.connect(name, stream).await.map_err(failed)?).await
+                let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(not_connected)?;
+                Self::over(stream, endpoint.http).await
             }
         }
     }
 
-    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Failure> {
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| failure(&e))?;
-        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        http: Http,
+    ) -> Result<Self, Failure> {
+        let io = TokioIo::new(stream);
+        let (sender, driver): (_, Driver) = match http {
+            Http::One => {
+                let (sender, driver) = http1::handshake(io).await.map_err(|e| failure(&e))?;
+                (Sender::One(sender), Box::pin(driver))
+            }
+            Http::Two => {
+                let shaken = http2::handshake(TokioExecutor::new(), io).await;
+                let (sender, driver) = shaken.map_err(|e| failure(&e))?;
+                (Sender::Two(sender), Box::pin(driver))
+            }
+        };
+        Ok(Self { sender, driver: Some(driver) })
     }
 
     /// Itself, if another request can be sent: the peer may have closed meanwhile. What arrived since the event loop
@@ -60,23 +106,38 @@ impl Connection {
     }
 
     /// Sends a request and reads its answer to the end.
-    pub async fn exchange(
-        &mut self,
-        request: Request<Full<Buffer>>,
-    ) -> Result<(StatusCode, Buffer), Failure> {
+    pub async fn exchange(&mut self, request: Request<Sending>) -> Result<Answer, Failure> {
         let sender = &mut self.sender;
         let answer = async {
-            let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
-            let (status, last) = (response.status(), is_last(&response));
+            let response = sender.send(request).await.map_err(|e| failure(&e))?;
+            let head_at = Instant::now();
+            let (status, last, retry_after) = (response.status(), is_last(&response), retry_after(&response));
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map_err(|e| body_failure(&*e))?.to_bytes(), last))
+            let body = body.map_err(|e| body_failure(&*e))?.to_bytes();
+            Ok((Answer { status, retry_after, body, head_at }, last))
         };
-        let (status, body, last) = drive(&mut self.driver, answer).await?;
+        let (answer, last) = drive(&mut self.driver, answer).await?;
         if last {
             self.driver = None;
         }
-        Ok((status, body))
+        Ok(answer)
     }
+}
+
+/// Whether the fault is the service's or this machine's.
+fn not_connected(error: io::Error) -> Failure {
+    // As Linux and macOS number them; AddrNotAvailable is what a lack of free ports looks like.
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    let local = error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code));
+    let class = if local { Class::Local } else { Class::Connect };
+    Failure::new(class, format!("cannot connect: {error}"))
+}
+
+/// `Retry-After` in seconds; a date is not understood.
+fn retry_after<T>(response: &Response<T>) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Whether the service closes the connection after this answer. The end itself may not have arrived yet.

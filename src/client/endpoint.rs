@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use hyper::Uri;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -10,13 +11,24 @@ use url::Url;
 
 use crate::error::Error;
 
-/// The addresses behind a URL, its authority and path, and TLS for `https`. Cloning is cheap.
+/// The protocol that is spoken. There is no falling back from one to the other: both would be measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Http {
+    /// HTTP/1.1.
+    #[default]
+    One,
+    /// HTTP/2, without TLS by prior knowledge. Each user has a connection of its own.
+    Two,
+}
+
+/// The addresses behind a URL, its authority and path, the protocol, and TLS for `https`. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub(super) addresses: Arc<[SocketAddr]>,
     pub(super) authority: String,
     pub(super) path: String,
     pub(super) tls: Option<Tls>,
+    pub(super) http: Http,
 }
 
 /// Why nothing can be sent to a URL.
@@ -58,7 +70,7 @@ impl std::fmt::Debug for Tls {
 
 impl Endpoint {
     /// Resolves the host of an `http` or `https` URL; blocks while it does.
-    pub fn resolve(url: &Url) -> Result<Self, EndpointError> {
+    pub fn resolve(url: &Url, http: Http) -> Result<Self, EndpointError> {
         let host = url.host_str().ok_or(EndpointError::NoHost)?;
         let port = url.port_or_known_default().unwrap_or(80);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -69,13 +81,22 @@ impl Endpoint {
             return Err(unresolved("it has no address".to_owned()));
         }
         let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let tls = (url.scheme() == "https").then(|| tls(bare)).transpose()?;
-        Ok(Self { addresses, authority, path: url.path().to_owned(), tls })
+        let tls = (url.scheme() == "https").then(|| tls(bare, http)).transpose()?;
+        Ok(Self { addresses, authority, path: url.path().to_owned(), tls, http })
+    }
+
+    /// What requests are addressed to: the path, and for HTTP/2 all of the URL.
+    pub(super) fn uri(&self) -> Option<Uri> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        match self.http {
+            Http::One => self.path.parse().ok(),
+            Http::Two => format!("{scheme}://{}{}", self.authority, self.path).parse().ok(),
+        }
     }
 }
 
 /// TLS that trusts what the system trusts.
-fn tls(host: &str) -> Result<Tls, EndpointError> {
+fn tls(host: &str, http: Http) -> Result<Tls, EndpointError> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let failed = |e: &dyn std::fmt::Display| EndpointError::Tls(e.to_string());
     let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
@@ -84,7 +105,10 @@ fn tls(host: &str) -> Result<Tls, EndpointError> {
         .and_then(BuilderVerifierExt::with_platform_verifier)
         .map_err(|e| failed(&e))?
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![match http {
+        Http::One => b"http/1.1".to_vec(),
+        Http::Two => b"h2".to_vec(),
+    }];
     let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&e))?;
     Ok(Tls { connector: Arc::new(config).into(), name })
 }
@@ -94,7 +118,7 @@ mod tests {
     use super::*;
 
     fn resolve(url: &str) -> Result<Endpoint, EndpointError> {
-        Endpoint::resolve(&url.parse().expect("is a URL"))
+        Endpoint::resolve(&url.parse().expect("is a URL"), Http::One)
     }
 
     #[test]

@@ -3,7 +3,9 @@
 mod answer;
 mod connection;
 mod endpoint;
+mod upload;
 mod uploader;
 
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Http};
+pub use upload::Upload;
 pub use uploader::Uploader;

@@ -1,57 +1,51 @@
-//! One user: uploads the same file again and again over a kept connection.
+//! One user: uploads files one after the other over a kept connection.
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes as Buffer;
-use http_body_util::Full;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
 
-use super::answer::{self, Expected};
-use super::connection::Connection;
-use super::endpoint::Endpoint;
+use super::answer;
+use super::connection::{Answer, Connection};
+use super::endpoint::{Endpoint, Http};
+use super::upload::{Sending, Upload};
 use crate::auth::Token;
-use crate::payload::{MultipartBody, TestFile};
-use crate::recording::{Class, Failure, Finished, Outcome};
+use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
 
 /// Longest wait for a connection: who has not answered by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sends one body with one token. Nothing is retried, redirected or sent through a proxy.
+/// Sends files with one token. Nothing is retried, redirected or sent through a proxy.
 pub struct Uploader {
     endpoint: Endpoint,
     uri: Uri,
     headers: HeaderMap,
-    body: Buffer,
-    expected: Expected,
     token: Token,
     timeout: Duration,
     connection: Option<Connection>,
 }
 
 impl Uploader {
-    /// An uploader of `file`, already encoded as `body`. Each upload has `timeout` to end.
-    /// Fails where the token cannot stand in a header.
-    pub fn new(
-        endpoint: Endpoint,
-        file: &TestFile,
-        body: &MultipartBody,
-        token: Token,
-        timeout: Duration,
-    ) -> Result<Self, Failure> {
+    /// An uploader whose every upload has `timeout` to end. Fails where the token cannot stand in a header.
+    pub fn new(endpoint: Endpoint, token: Token, timeout: Duration) -> Result<Self, Failure> {
         let unfit = |what: &str| Failure::new(Class::Other, format!("the {what} cannot stand in a request"));
-        let uri = endpoint.path.parse().map_err(|_| unfit("path"))?;
+        let uri = endpoint.uri().ok_or_else(|| unfit("path"))?;
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| unfit("host"))?;
-        let content_type = HeaderValue::from_str(&body.content_type).map_err(|_| unfit("content type"))?;
-        let headers = HeaderMap::from_iter([
-            (HOST, host),
+        let mut headers = HeaderMap::from_iter([
             (ACCEPT, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(concat!("ingester-perf/", env!("CARGO_PKG_VERSION")))),
             (AUTHORIZATION, bearer(&token)?),
-            (CONTENT_TYPE, content_type),
         ]);
-        let (body, expected) = (body.bytes.clone(), Expected::of(file));
-        Ok(Self { endpoint, uri, headers, body, expected, token, timeout, connection: None })
+        if endpoint.http == Http::One {
+            headers.insert(HOST, host);
+        }
+        Ok(Self { endpoint, uri, headers, token, timeout, connection: None })
+    }
+
+    /// One like this, with a connection of its own.
+    pub fn another(&self) -> Self {
+        let (endpoint, uri, headers) = (self.endpoint.clone(), self.uri.clone(), self.headers.clone());
+        Self { endpoint, uri, headers, token: self.token.clone(), timeout: self.timeout, connection: None }
     }
 
     /// Uses `token` from the next upload on.
@@ -70,37 +64,49 @@ impl Uploader {
         let _ = self.connected().await;
     }
 
-    async fn connected(&mut self) -> Result<&mut Connection, Failure> {
-        let open = match self.connection.take().and_then(Connection::if_open) {
-            Some(kept) => kept,
-            None => {
-                let limit = self.timeout.min(CONNECT_TIMEOUT);
-                let opened = tokio::time::timeout(limit, Connection::open(&self.endpoint)).await;
-                let late = |_| Failure::new(Class::Connect, format!("no connection within {limit:?}"));
-                opened.map_err(late)??
-            }
-        };
-        Ok(self.connection.insert(open))
+    /// The connection, and how long it took to open if it is a new one.
+    async fn connected(&mut self) -> Result<(&mut Connection, Option<Duration>), Failure> {
+        if let Some(kept) = self.connection.take().and_then(Connection::if_open) {
+            return Ok((self.connection.insert(kept), None));
+        }
+        let (began, limit) = (Instant::now(), self.timeout.min(CONNECT_TIMEOUT));
+        let opened = tokio::time::timeout(limit, Connection::open(&self.endpoint)).await;
+        let opened =
+            opened.map_err(|_| Failure::new(Class::Connect, format!("no connection within {limit:?}")))?;
+        Ok((self.connection.insert(opened?), Some(began.elapsed())))
     }
 
     /// One upload, on the kept connection or on a new one where the service has closed it.
     /// Its latency ends when the answer was read to its end; checking it comes after.
-    pub async fn upload(&mut self) -> Finished {
-        let request = self.request();
-        let started = Instant::now();
-        let answer =
-            tokio::time::timeout(self.timeout, async { self.connected().await?.exchange(request).await })
-                .await;
-        let latency = started.elapsed();
-
-        let outcome = match answer {
-            Ok(Ok((status, body))) => answer::judge(status, &body, &self.expected, &self.token),
-            Ok(Err(failure)) => self.give_up(failure),
-            Err(_) => {
-                self.give_up(Failure::new(Class::Timeout, format!("no answer within {:?}", self.timeout)))
-            }
+    pub async fn upload(&mut self, upload: &Upload) -> Performed {
+        let (request, limit) = (self.request(upload), self.timeout);
+        let began = Instant::now();
+        let exchange = async {
+            let (connection, connect) = self.connected().await?;
+            Ok((connection.exchange(request?).await?, connect))
         };
-        Finished { latency, outcome }
+        let answer = tokio::time::timeout(limit, exchange).await;
+        let latency = began.elapsed();
+
+        let late = |_| Err(Failure::new(Class::Timeout, format!("no answer within {limit:?}")));
+        let (phases, outcome) = match answer.unwrap_or_else(late) {
+            Ok((answer, connect)) => {
+                let head = answer.head_at - began;
+                let phases = Phases {
+                    connect,
+                    first_byte: Some(head.saturating_sub(connect.unwrap_or_default())),
+                    last_byte: Some(latency.saturating_sub(head)),
+                };
+                (phases, self.judge(&answer, upload))
+            }
+            Err(failure) => (Phases::default(), self.give_up(failure)),
+        };
+        Performed { began, phases, finished: Finished { latency, outcome } }
+    }
+
+    fn judge(&self, answer: &Answer, upload: &Upload) -> Outcome {
+        let judged = answer::judge(answer.status, &answer.body, &upload.expected, &self.token);
+        judged.map_err(|failure| Failure { retry_after: answer.retry_after, ..failure })
     }
 
     /// A connection whose state is unknown is not used again.
@@ -109,12 +115,13 @@ impl Uploader {
         Err(failure)
     }
 
-    fn request(&self) -> Request<Full<Buffer>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
+    fn request(&self, upload: &Upload) -> Result<Request<Sending>, Failure> {
+        let mut request = Request::new(upload.body()?);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        request
+        request.headers_mut().insert(CONTENT_TYPE, upload.content_type.clone());
+        Ok(request)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Where a measurement was made: the machine, the build, and which thread ran on which core.
 
+mod descriptors;
 mod machine;
 mod placement;
 
+pub use descriptors::{possible_connections, reserve_descriptors};
 pub use machine::Environment;
 pub(crate) use placement::pin;
 pub use placement::{NotAPlacement, Placement};

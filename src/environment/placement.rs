@@ -38,6 +38,24 @@ impl Placement {
     }
 }
 
+impl Placement {
+    /// A core for each thread of a load generator: all that this process may use. Where the ingester runs on this
+    /// machine too, it keeps one.
+    pub fn generator(&self, ingester_is_here: bool) -> Vec<Option<usize>> {
+        let mut cores: Vec<usize> =
+            core_affinity::get_core_ids().unwrap_or_default().iter().map(|c| c.id).collect();
+        let kept = self.stub.or_else(|| cores.last().copied());
+        if ingester_is_here && cores.len() > 1 {
+            cores.retain(|core| Some(*core) != kept);
+        }
+        if cores.is_empty() {
+            cores.push(0);
+        }
+        let pinned = self.client.is_some();
+        cores.into_iter().map(|core| Some(core).filter(|_| pinned)).collect()
+    }
+}
+
 impl FromStr for Placement {
     type Err = NotAPlacement;
 

@@ -1,5 +1,7 @@
 //! What is measured: the stub in this process, or a running ingester by URL with its source of tokens.
 
+mod client_credentials;
+mod renewal;
 mod settings;
 mod tokens;
 
@@ -7,10 +9,12 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use client_credentials::ClientCredentials;
+pub use renewal::Renewal;
 pub(crate) use settings::OF_A_REAL_INGESTER;
 pub use settings::{Credentials, Settings, base_url};
 
-use crate::auth::{KeyError, KeyPair, Minter, Token};
+use crate::auth::{KeyPair, Minter, Token};
 use crate::error::Error;
 use crate::stub::{Stub, StubOptions};
 use tokens::Tokens;
@@ -54,13 +58,24 @@ impl Ingester {
         }
     }
 
+    /// Whether it shares this machine with whoever loads it.
+    pub fn is_here(&self) -> bool {
+        let loopback = match self.base.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        self.stub.is_some() || loopback
+    }
+
     /// Where files are uploaded.
     pub fn upload_url(&self) -> Url {
         self.route("api/v1/files/upload")
     }
 
-    /// A token that is valid now.
-    pub fn token(&self) -> Result<Token, KeyError> {
+    /// A token that is valid now and for a while. May have to ask for one: not for measured intervals.
+    pub fn token(&self) -> Result<Token, Error> {
         self.tokens.current()
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::client_credentials::ClientCredentials;
 use crate::auth::{KeyError, KeyPair, Minter, Token};
 use crate::environment::Placement;
 use crate::error::Error;
@@ -21,8 +22,15 @@ const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
 const DEFAULT_TARGETS: &str = "baseline/targets.toml";
 
 /// Variables that have a meaning only for a running ingester.
-pub const OF_A_REAL_INGESTER: [&str; 4] =
-    ["INGESTER_URL", "INGESTER_TOKEN", "INGESTER_TOKEN_FILE", "INGESTER_PRIVATE_KEY"];
+pub const OF_A_REAL_INGESTER: [&str; 7] = [
+    "INGESTER_URL",
+    "INGESTER_TOKEN",
+    "INGESTER_TOKEN_FILE",
+    "INGESTER_PRIVATE_KEY",
+    "INGESTER_TOKEN_URL",
+    "INGESTER_CLIENT_ID",
+    "INGESTER_CLIENT_SECRET",
+];
 
 /// How a run is set up, apart from what is measured.
 #[derive(Debug, Clone)]
@@ -50,6 +58,8 @@ pub enum Credentials {
     Token(Token),
     /// A private key; tokens are minted with it.
     PrivateKey(Minter),
+    /// A client id with its secret; tokens are asked for.
+    Client(ClientCredentials),
 }
 
 impl Default for Settings {
@@ -70,6 +80,14 @@ impl Settings {
     /// Reads the variables of this process.
     pub fn from_env() -> Result<Self, Error> {
         Self::read(variable)
+    }
+
+    /// As these flags say, each named like the variable that it stands for, and else as the variables do.
+    pub fn with_flags(flags: &[(&'static str, Option<String>)]) -> Result<Self, Error> {
+        Self::read(|name| {
+            let flag = flags.iter().find(|(flag, _)| *flag == name).and_then(|(_, value)| value.clone());
+            flag.map(Ok).or_else(|| variable(name))
+        })
     }
 
     /// As the variables say, but measuring this URL, or the stub, whatever `INGESTER_URL` says. The credentials of a
@@ -137,10 +155,10 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
                 name,
                 "is set without INGESTER_URL; set that too, or unset this to measure the stub",
             )),
-            (Some(url), [(name, text)]) => Ok(Some((url, read_credentials(name, text)?))),
+            (Some(url), [(name, text)]) => Ok(Some((url, self.read_credentials(name, text)?))),
             (Some(_), []) => Err(setting(
                 "INGESTER_URL",
-                "is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN or INGESTER_PRIVATE_KEY",
+                "is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN, INGESTER_PRIVATE_KEY or INGESTER_TOKEN_URL",
             )),
             (_, [(first, _), (second, _), ..]) => {
                 Err(setting(first, format!("is set together with {second}; keep one of them")))
@@ -150,30 +168,48 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
 
     fn credentials(&self) -> Result<Vec<(&'static str, String)>, Error> {
         let mut found = Vec::new();
-        for name in ["INGESTER_TOKEN_FILE", "INGESTER_TOKEN", "INGESTER_PRIVATE_KEY"] {
+        for name in ["INGESTER_TOKEN_FILE", "INGESTER_TOKEN", "INGESTER_PRIVATE_KEY", "INGESTER_TOKEN_URL"] {
             found.extend(self.get(name)?.map(|text| (name, text)));
+        }
+        let asks = found.iter().any(|(name, _)| *name == "INGESTER_TOKEN_URL");
+        for name in ["INGESTER_CLIENT_ID", "INGESTER_CLIENT_SECRET"] {
+            if self.get(name)?.is_some() && !asks {
+                return Err(setting(
+                    name,
+                    "is set without INGESTER_TOKEN_URL, where a token would be asked for",
+                ));
+            }
         }
         Ok(found)
     }
-}
 
-fn read_credentials(name: &'static str, text: &str) -> Result<Credentials, Error> {
-    // The value is not quoted: it may be the secret itself, put where its file's name belongs.
-    let unreadable = |e| setting(name, format!("the file that it names cannot be read: {e}"));
-    let read = |path: &str| std::fs::read_to_string(path).map_err(unreadable);
-    match name {
-        "INGESTER_TOKEN" => Ok(Credentials::Token(token(name, text)?)),
-        "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(token(name, &read(text)?)?)),
-        _ => {
-            let pem = if text.contains("-----BEGIN") { text.to_owned() } else { read(text)? };
-            let key = KeyPair::from_pem(&pem).map_err(|e| setting(name, e))?;
-            Ok(Credentials::PrivateKey(Minter::new(key)))
+    fn read_credentials(&self, name: &'static str, text: &str) -> Result<Credentials, Error> {
+        // The value is not quoted: it may be the secret itself, put where its file's name belongs.
+        let unreadable = |e| setting(name, format!("the file that it names cannot be read: {e}"));
+        let read = |path: &str| std::fs::read_to_string(path).map_err(unreadable);
+        match name {
+            "INGESTER_TOKEN" => Ok(Credentials::Token(token(name, text)?)),
+            "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(token(name, &read(text)?)?)),
+            "INGESTER_TOKEN_URL" => {
+                let missing = |name| setting(name, "is missing; INGESTER_TOKEN_URL needs it");
+                let needed = |name| self.get(name)?.ok_or_else(|| missing(name));
+                Ok(Credentials::Client(ClientCredentials {
+                    url: base_url(name, text)?,
+                    id: needed("INGESTER_CLIENT_ID")?,
+                    secret: needed("INGESTER_CLIENT_SECRET")?,
+                }))
+            }
+            _ => {
+                let pem = if text.contains("-----BEGIN") { text.to_owned() } else { read(text)? };
+                let key = KeyPair::from_pem(&pem).map_err(|e| setting(name, e))?;
+                Ok(Credentials::PrivateKey(Minter::new(key)))
+            }
         }
     }
 }
 
 /// A token on one line. What stands there is never quoted.
-fn token(name: &'static str, text: &str) -> Result<Token, Error> {
+pub(super) fn token(name: &'static str, text: &str) -> Result<Token, Error> {
     let text = text.trim();
     if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(setting(name, "does not hold one token (printable characters, no spaces)"));
@@ -257,6 +293,21 @@ mod tests {
         }
         let error = read(&[URL, ("INGESTER_TOKEN", "two words")]).expect_err("is no token");
         assert!(error.contains("INGESTER_TOKEN") && !error.contains("words"), "{error}");
+    }
+
+    #[test]
+    fn client_credentials_come_as_three() {
+        let asks = ("INGESTER_TOKEN_URL", "http://127.0.0.1:1/api/v1/auth/token");
+        let (id, secret) = (("INGESTER_CLIENT_ID", "me"), ("INGESTER_CLIENT_SECRET", "hush"));
+        let settings = read(&[URL, asks, id, secret]).expect("has all three");
+        let (_, credentials) = settings.remote.expect("has a URL");
+        assert!(matches!(&credentials, Credentials::Client(client) if client.id == "me"));
+        assert!(!format!("{credentials:?}").contains("hush"));
+        assert!(
+            read(&[URL, asks, id]).expect_err("lacks it").starts_with("INGESTER_CLIENT_SECRET: is missing")
+        );
+        let alone = read(&[URL, ("INGESTER_TOKEN", "a.b.c"), secret]).expect_err("lacks a URL");
+        assert!(alone.starts_with("INGESTER_CLIENT_SECRET: is set without INGESTER_TOKEN_URL"), "{alone}");
     }
 
     #[test]

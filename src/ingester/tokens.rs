@@ -3,42 +3,57 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::client_credentials::{ClientCredentials, Granted};
 use super::settings::Credentials;
-use crate::auth::{KeyError, Token};
+use crate::auth::Token;
+use crate::error::Error;
 
 /// Lifetime of a minted token: that of the service's own.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// The token to use now. Asked for between measured intervals, never within one.
+/// The token to use now. Asked for between measured intervals or beside them, never within one.
 #[derive(Debug)]
 pub(super) struct Tokens {
     credentials: Credentials,
-    minted: Mutex<Option<(Token, Instant)>>,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    token: Token,
+    renew_at: Instant,
 }
 
 impl Tokens {
     pub fn new(credentials: Credentials) -> Self {
-        Self { credentials, minted: Mutex::new(None) }
+        Self { credentials, kept: Mutex::new(None) }
     }
 
-    /// A token with at least half of its lifetime left, where we mint it ourselves.
-    pub fn current(&self) -> Result<Token, KeyError> {
+    /// A token with at least half of its lifetime left, where we can have another. May ask for one, and take as long.
+    pub fn current(&self) -> Result<Token, Error> {
         self.current_at(Instant::now())
     }
 
-    fn current_at(&self, now: Instant) -> Result<Token, KeyError> {
-        let minter = match &self.credentials {
-            Credentials::Token(token) => return Ok(token.clone()),
-            Credentials::PrivateKey(minter) => minter,
-        };
-        let mut minted = self.minted.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*minted {
-            Some((token, since)) if now.duration_since(*since) < LIFETIME / 2 => Ok(token.clone()),
-            _ => {
-                let token = minter.mint(LIFETIME)?;
-                *minted = Some((token.clone(), now));
-                Ok(token)
+    fn current_at(&self, now: Instant) -> Result<Token, Error> {
+        if let Credentials::Token(token) = &self.credentials {
+            return Ok(token.clone());
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Kept { token, .. }) = kept.as_ref().filter(|kept| now < kept.renew_at) {
+            return Ok(token.clone());
+        }
+        let Granted { token, lifetime } = self.another()?;
+        *kept = Some(Kept { token: token.clone(), renew_at: now + lifetime / 2 });
+        Ok(token)
+    }
+
+    fn another(&self) -> Result<Granted, Error> {
+        match &self.credentials {
+            Credentials::Token(token) => Ok(Granted { token: token.clone(), lifetime: Duration::MAX }),
+            Credentials::PrivateKey(minter) => {
+                Ok(Granted { token: minter.mint(LIFETIME)?, lifetime: LIFETIME })
             }
+            Credentials::Client(client) => ClientCredentials::grant(client),
         }
     }
 }

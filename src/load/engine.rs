@@ -1,132 +1,220 @@
-//! Running a schedule: all users on the calling thread's event loop, one recorder, nothing shared between threads.
+//! Running a plan: a thread a core, each with an event loop, users and a record of its own, put together at the end.
 
-use std::cell::RefCell;
-use std::fmt::Display;
-use std::time::{Duration, Instant};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use tokio::runtime::Runtime;
 
-use super::schedule::Closed;
-use crate::recording::{Class, Failure, Finished, Recorder, Recording};
+use super::drive::{Operation, Terms, drive};
+use super::health::{Busy, Health, Pulse};
+use super::log::{Load, Log};
+use super::pacer::Pacer;
+use super::plan::Plan;
+use super::queue::Share;
+use super::second::Second;
+use crate::environment::pin;
+use crate::error::Error;
 
-/// What one pass is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pass {
-    /// Operations in all.
-    pub requests: u64,
-    /// Failures in a row after which no further operation begins.
-    pub patience: u64,
+/// Between "all threads are there" and the start.
+const READY: Duration = Duration::from_millis(20);
+/// How often the generator's own pulse is taken.
+const PULSE: Duration = Duration::from_millis(10);
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Run {
+    /// What was recorded.
+    pub load: Load,
+    /// Every second, in order.
+    pub seconds: Vec<Second>,
+    /// Whether the generator kept up.
+    pub health: Health,
+    /// Whether it ended before its plan did.
+    pub partial: bool,
+    /// Instant from which the schedule counts.
+    pub start: Instant,
+    /// The same by the wall clock.
+    pub started_at: SystemTime,
 }
 
-/// One pass by these users, each beginning its next operation when its last has ended.
-/// Returns its wall time, which is recorded as a pass too.
-pub async fn run_pass<U>(
-    users: &mut [U],
-    pass: Pass,
-    recorder: &mut Recorder,
-    operate: impl AsyncFn(&mut U, u64) -> Finished,
-) -> Duration {
-    let plan = Closed { users: users.len() as u32, requests: pass.requests };
-    let shared = RefCell::new(&mut *recorder);
-    let (shared, operate) = (&shared, &operate);
-    let started = Instant::now();
-    let conversations = users.iter_mut().zip(0..).map(async |(user, number)| {
-        for request in plan.requests_of(number) {
-            if shared.borrow().failures_in_a_row() >= pass.patience {
-                break;
-            }
-            let finished = operate(user, request).await;
-            shared.borrow_mut().record(finished);
+/// Runs a plan, with a worker for each operation on the core beside it. `watch` is told about once every ten
+/// milliseconds, with the seconds that are over since; where it returns false, nothing further begins.
+pub fn run<O: Operation + Send>(
+    plan: &Plan,
+    operations: Vec<(O, Option<usize>)>,
+    mut watch: impl FnMut(&[Second]) -> bool,
+) -> Result<Run, Error> {
+    let stop = AtomicBool::new(false);
+    let workers = operations.len();
+    // All that can fail does so before the first thread starts: nobody waits for one that never comes.
+    let equipped: Vec<_> = operations
+        .into_iter()
+        .map(|(operation, core)| Ok((operation, core, Equipment::new()?)))
+        .collect::<io::Result<_>>()
+        .map_err(Error::Thread)?;
+    thread::scope(|scope| {
+        let (done, seconds) = mpsc::channel();
+        let (ready, all_ready) = mpsc::channel();
+        let mut threads = Vec::new();
+        for (number, (operation, core, equipment)) in equipped.into_iter().enumerate() {
+            let (begin, begins) = mpsc::channel();
+            let worker = Worker {
+                operation,
+                plan,
+                share: Share { worker: number, workers },
+                stop: &stop,
+                equipment,
+                done: done.clone(),
+            };
+            let ready = ready.clone();
+            let builder = thread::Builder::new().name(format!("load {number}"));
+            let thread = builder.spawn_scoped(scope, move || {
+                pin(core);
+                worker.run(ready, &begins)
+            });
+            threads.push((thread.map_err(Error::Thread)?, begin));
         }
-    });
-    // Wakes only the user whose answer came; `join_all` would poll all of up to 30 each time.
-    let mut conversations: FuturesUnordered<_> = conversations.collect();
-    while conversations.next().await.is_some() {}
-    drop(conversations);
-    let elapsed = started.elapsed();
-    recorder.pass(elapsed);
-    elapsed
-}
-
-/// Runs any async operation, `scenario.users` at a time (at least one) and `scenario.requests` in all; each gets its
-/// index.
-/// An error is counted as a failure of class `other`, with its text as the example.
-///
-/// ```
-/// use ingester_perf::load::{Closed, load_test_scenario};
-///
-/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-/// # runtime.block_on(async {
-/// let scenario = Closed { users: 10, requests: 100 };
-/// let recording = load_test_scenario(scenario, async |index| {
-///     tokio::task::yield_now().await; // what is measured
-///     if index % 10 == 0 { Err("every tenth fails") } else { Ok(()) }
-/// })
-/// .await;
-/// assert_eq!((recording.total(), recording.failures()), (100, 10));
-/// # });
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub async fn load_test_scenario<E: Display>(
-    scenario: Closed,
-    operation: impl AsyncFn(u64) -> Result<(), E>,
-) -> Recording {
-    let mut users = vec![(); scenario.users.max(1) as usize];
-    let mut recorder = Recorder::default();
-    let pass = Pass { requests: scenario.requests, patience: u64::MAX };
-    run_pass(&mut users, pass, &mut recorder, async |(), request| {
-        let started = Instant::now();
-        let outcome = operation(request).await;
-        let latency = started.elapsed();
-        Finished { latency, outcome: outcome.map_err(|e| Failure::new(Class::Other, e.to_string())) }
+        drop((done, ready));
+        let mut stops = |seconds: &[Second]| {
+            if !watch(seconds) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        // Warming up takes its time; a thread that broke has no sender any more.
+        let mut waiting = workers;
+        while waiting > 0 {
+            match all_ready.recv_timeout(PULSE) {
+                Ok(()) => waiting -= 1,
+                Err(RecvTimeoutError::Timeout) => stops(&[]),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let (start, started_at) = (Instant::now() + READY, SystemTime::now() + READY);
+        let mut pulse = Pulse::new();
+        let threads: Vec<_> = threads
+            .into_iter()
+            .map(|(thread, begin)| {
+                // A thread that is gone will be noticed when it is joined.
+                let _ = begin.send(start);
+                thread
+            })
+            .collect();
+        let seconds = collect(&seconds, workers, &mut pulse, &mut stops);
+        put_together(threads, seconds, (start, started_at), &pulse)
     })
-    .await;
-    recorder.finish()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
+/// What a worker needs from the system.
+struct Equipment {
+    runtime: Runtime,
+    pacer: Pacer,
+}
 
-    use super::*;
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts").block_on(future)
+impl Equipment {
+    fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let pacer = {
+            let _context = runtime.enter();
+            Pacer::new()?
+        };
+        Ok(Self { runtime, pacer })
     }
+}
 
-    #[test]
-    fn as_many_run_at_once_as_there_are_users() {
-        let (now, most, seen) = (Cell::new(0), Cell::new(0), RefCell::new(Vec::new()));
-        let recording = block_on(load_test_scenario(Closed { users: 4, requests: 10 }, async |index| {
-            now.set(now.get() + 1);
-            most.set(most.get().max(now.get()));
-            seen.borrow_mut().push(index);
-            tokio::task::yield_now().await;
-            now.set(now.get() - 1);
-            Ok::<(), &str>(())
-        }));
-        let mut seen = seen.into_inner();
-        seen.sort_unstable();
-        assert_eq!((most.get(), recording.total(), recording.passes), (4, 10, 1));
-        assert_eq!(seen, (0..10).collect::<Vec<_>>());
-    }
+struct Worker<'a, O> {
+    operation: O,
+    plan: &'a Plan,
+    share: Share,
+    stop: &'a AtomicBool,
+    equipment: Equipment,
+    done: Sender<Second>,
+}
 
-    #[test]
-    fn a_pass_lasts_as_long_as_its_slowest_user() {
-        let nap = Duration::from_millis(20);
-        let scenario = Closed { users: 5, requests: 10 };
-        let recording = block_on(load_test_scenario(scenario, async |_| {
-            tokio::time::sleep(nap).await;
-            Ok::<(), &str>(())
-        }));
-        let shortest = recording.ok.range().expect("all succeed").0;
-        assert!(shortest >= nap, "{shortest:?}");
-        assert!(
-            recording.elapsed >= 2 * nap
-                && recording.elapsed < recording.ok.range().expect("all succeed").1 * 10,
-            "{:?}",
-            recording.elapsed
-        );
+/// What a worker's thread brings home.
+struct Worked {
+    load: Load,
+    busy: Busy,
+    /// Whether the schedule was performed to its end.
+    whole: bool,
+}
+
+impl<O: Operation> Worker<'_, O> {
+    fn run(self, ready: Sender<()>, begins: &Receiver<Instant>) -> io::Result<Worked> {
+        let Self { operation, plan, share, stop, equipment: Equipment { runtime, mut pacer }, done } = self;
+        let mut users = Vec::new();
+        runtime.block_on(async {
+            if let Some(queue) = plan.warm_up(share) {
+                let start = Instant::now();
+                let mut log = Log::new(start, stop, mpsc::channel().0);
+                let terms = Terms { start, at_once: plan.at_once(share), grace: plan.grace };
+                drive(&operation, &mut users, queue, &mut pacer, &mut log, terms).await?;
+            }
+            // Sent and dropped: one that panics before this must not be waited for.
+            let _ = ready.send(());
+            drop(ready);
+            // The others may still be warming up.
+            let start = begins.recv().map_err(io::Error::other)?;
+            let mut log = Log::new(start, stop, done);
+            let busy = Busy::begin();
+            pacer.until(start).await?;
+            let terms = Terms { start, at_once: plan.at_once(share), grace: plan.grace };
+            let ended = drive(&operation, &mut users, plan.queue(share), &mut pacer, &mut log, terms).await?;
+            let whole = ended.whole;
+            let lasting = if whole { plan.lasting() } else { Duration::ZERO };
+            Ok(Worked { load: log.finish(lasting), busy: busy.end(), whole })
+        })
     }
+}
+
+/// Puts together the seconds of all workers until they have all ended.
+fn collect(
+    done: &Receiver<Second>,
+    workers: usize,
+    pulse: &mut Pulse,
+    stops: &mut impl FnMut(&[Second]),
+) -> Vec<Second> {
+    let mut seconds: Vec<Second> = Vec::new();
+    let (mut told, mut heard) = (0, Vec::new());
+    loop {
+        match done.recv_timeout(pulse.left(PULSE)) {
+            Ok(second) => {
+                let index = second.index as usize;
+                if index < seconds.len() {
+                    seconds[index].merge(&second);
+                } else {
+                    seconds.push(second);
+                    heard.push(0);
+                }
+                heard[index] += 1;
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                pulse.beat();
+                let whole = heard[told..].iter().take_while(|heard| **heard == workers).count();
+                stops(&seconds[told..told + whole]);
+                told += whole;
+            }
+            Err(RecvTimeoutError::Disconnected) => return seconds,
+        }
+    }
+}
+
+fn put_together(
+    threads: Vec<ScopedJoinHandle<'_, io::Result<Worked>>>,
+    seconds: Vec<Second>,
+    (start, started_at): (Instant, SystemTime),
+    pulse: &Pulse,
+) -> Result<Run, Error> {
+    let (mut load, mut busy, mut partial) = (Load::default(), Vec::new(), false);
+    for thread in threads {
+        let worked =
+            thread.join().map_err(|_| Error::ThreadEnded("load".to_owned()))?.map_err(Error::Thread)?;
+        load.merge(worked.load);
+        busy.push(worked.busy);
+        partial |= !worked.whole;
+    }
+    let health = Health::of(&load, &busy, pulse);
+    Ok(Run { load, seconds, health, partial, start, started_at })
 }

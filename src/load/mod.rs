@@ -1,7 +1,30 @@
-//! Many operations at once: who does which (`schedule`), and doing it (`engine`).
+//! Many operations at once: what is to be done (`plan`, and `profile`, `mix`, `schedule` for its parts), what is due
+//! (`queue`), doing it on one thread (`drive`), in one pass (`pass`) and on many threads (`engine`), and what is kept of it (`log`, `second`, `health`).
 
+mod drive;
 mod engine;
+mod health;
+mod log;
+mod mix;
+mod pacer;
+mod pass;
+mod plan;
+mod profile;
+mod queue;
 mod schedule;
+mod second;
+mod uploads;
+mod users;
 
-pub use engine::{Pass, load_test_scenario, run_pass};
-pub use schedule::Closed;
+pub use drive::Operation;
+pub use engine::{Run, run};
+pub use health::Health;
+pub use log::{Load, Times};
+pub use mix::{Mix, NotAMix};
+pub use pacer::Pacer;
+pub use pass::{Function, load_test_scenario, run_pass};
+pub use plan::{Model, Plan};
+pub use profile::{ENDLESS, NotAStage, Profile, Stage};
+pub use schedule::{Arrivals, Closed, Spacing};
+pub use second::Second;
+pub use uploads::Uploads;

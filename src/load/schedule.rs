@@ -1,4 +1,13 @@
-//! Which user performs which request: a pure function of the request's index.
+//! When each request is to begin, and who performs it: pure functions of the request's index.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use serde::Serialize;
+
+use super::profile::Profile;
 
 /// The closed model: each of `users` begins its next request when its last has ended, `requests` in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,29 +18,138 @@ pub struct Closed {
     pub requests: u64,
 }
 
-impl Closed {
-    /// The requests of `user`, counted from 0: every `users`-th.
-    pub fn requests_of(self, user: u32) -> impl Iterator<Item = u64> {
-        (u64::from(user)..self.requests).step_by(self.users.max(1) as usize)
+/// How arrivals are spread in the open model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spacing {
+    /// Evenly: each as long after the last as the rate says.
+    #[default]
+    Constant,
+    /// As independent users would come: gaps are exponential.
+    Poisson,
+}
+
+impl fmt::Display for Spacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Constant => "constant",
+            Self::Poisson => "poisson",
+        })
     }
+}
+
+/// What a random number is for: no two uses share one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stream {
+    Gap = 1,
+    Mix = 2,
+}
+
+/// The random numbers that belong to a request.
+pub(super) fn random(seed: u64, stream: Stream, index: u64) -> Xoshiro256PlusPlus {
+    // An odd factor spreads the indices over all 64 bits, one to one (Steele and Vigna, 2021, table 7).
+    let spread = index.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(32);
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ spread ^ ((stream as u64) << 56))
+}
+
+/// The times at which requests arrive, with their indices: an inhomogeneous process by inversion of the rate's integral
+/// (Cinlar, Introduction to Stochastic Processes, 1975, chapter 4).
+#[derive(Debug, Clone)]
+pub struct Arrivals {
+    rate: Profile,
+    spacing: Spacing,
+    seed: u64,
+    next: u64,
+    area: f64,
+}
+
+impl Arrivals {
+    /// At so many a second, from the seed.
+    pub fn new(rate: Profile, spacing: Spacing, seed: u64) -> Self {
+        Self { rate, spacing, seed, next: 0, area: 0.0 }
+    }
+
+    /// Nothing arrives after this.
+    pub fn lasting(&self) -> Duration {
+        self.rate.lasting()
+    }
+}
+
+impl Iterator for Arrivals {
+    type Item = (u64, Duration);
+
+    fn next(&mut self) -> Option<(u64, Duration)> {
+        let index = self.next;
+        self.area = match self.spacing {
+            Spacing::Constant => index as f64,
+            Spacing::Poisson => self.area + exponential(self.seed, index),
+        };
+        self.next += 1;
+        Some((index, self.rate.time_of_area(self.area)?))
+    }
+}
+
+/// A number from the exponential distribution with mean 1, by inversion; 1 - u is never 0.
+fn exponential(seed: u64, index: u64) -> f64 {
+    -(1.0 - random(seed, Stream::Gap, index).random::<f64>()).ln()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_request_belongs_to_exactly_one_user() {
-        let plan = Closed { users: 3, requests: 8 };
-        assert_eq!(plan.requests_of(0).collect::<Vec<_>>(), [0, 3, 6]);
-        assert_eq!(plan.requests_of(1).collect::<Vec<_>>(), [1, 4, 7]);
-        assert_eq!(plan.requests_of(2).collect::<Vec<_>>(), [2, 5]);
+    fn arrivals(rate: f64, seconds: u64, spacing: Spacing, seed: u64) -> Vec<f64> {
+        let rate = Profile::constant(rate, Duration::from_secs(seconds));
+        Arrivals::new(rate, spacing, seed).map(|(_, at)| at.as_secs_f64()).collect()
     }
 
     #[test]
-    fn users_without_a_request_stay_idle() {
-        let plan = Closed { users: 5, requests: 2 };
-        assert_eq!((0..5).map(|user| plan.requests_of(user).count()).sum::<usize>(), 2);
-        assert_eq!(plan.requests_of(4).count(), 0);
+    fn a_constant_schedule_never_drifts() {
+        let at = arrivals(1000.0, 600, Spacing::Constant, 1);
+        assert_eq!(at.len(), 600_000);
+        assert!(at.iter().zip(0..).all(|(at, index)| (at - f64::from(index) / 1000.0).abs() < 2e-9));
+    }
+
+    #[test]
+    fn poisson_gaps_are_exponential() {
+        let at = arrivals(1000.0, 20, Spacing::Poisson, 1);
+        // A count with a standard deviation of 141.
+        assert!((at.len() as f64 - 20_000.0).abs() < 600.0, "{}", at.len());
+        let mut gaps: Vec<f64> = at.windows(2).map(|pair| 1000.0 * (pair[1] - pair[0])).collect();
+        gaps.sort_by(f64::total_cmp);
+        // Kolmogorov-Smirnov against 1 - exp(-x): 1.63 / sqrt(n) is exceeded once in a hundred.
+        let n = gaps.len() as f64;
+        let distance =
+            gaps.iter().zip(1..).map(|(gap, rank)| (1.0 - (-gap).exp() - f64::from(rank) / n).abs());
+        assert!(distance.fold(0.0, f64::max) < 1.63 / n.sqrt());
+    }
+
+    #[test]
+    fn poisson_gaps_do_not_depend_on_each_other() {
+        let at = arrivals(1000.0, 20, Spacing::Poisson, 3);
+        let gaps: Vec<f64> = at.windows(2).map(|pair| 1000.0 * (pair[1] - pair[0]) - 1.0).collect();
+        for lag in 1..6 {
+            let products = gaps.iter().zip(&gaps[lag..]).map(|(a, b)| a * b);
+            let correlation = products.sum::<f64>() / gaps.len() as f64;
+            // Standard deviation 1 / sqrt(20,000) = 0.007.
+            assert!(correlation.abs() < 0.03, "{lag}: {correlation}");
+        }
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let of = |seed| arrivals(100.0, 5, Spacing::Poisson, seed);
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+    }
+
+    #[test]
+    fn a_ramp_brings_more_and_more() {
+        let rate = Profile::new(vec!["0..100:10s".parse().expect("is a stage")]);
+        let at: Vec<f64> =
+            Arrivals::new(rate, Spacing::Constant, 1).map(|(_, at)| at.as_secs_f64()).collect();
+        // 100 x^2 / 20 = 5 x^2 by second x: 125 by 5 s, 500 by 10 s.
+        assert_eq!(at.len(), 500);
+        assert_eq!(at.iter().filter(|at| **at < 5.0).count(), 125);
     }
 }

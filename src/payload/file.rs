@@ -39,6 +39,8 @@ pub enum Content {
     Pdf,
     /// A JFIF header and end mark around incompressible bytes: `image/jpeg`.
     Jpeg,
+    /// Anything: `application/octet-stream`.
+    Binary,
 }
 
 impl Content {
@@ -57,6 +59,7 @@ impl Content {
             Self::Text => "text/plain",
             Self::Pdf => "application/pdf",
             Self::Jpeg => "image/jpeg",
+            Self::Binary => "application/octet-stream",
         }
     }
 
@@ -65,13 +68,14 @@ impl Content {
             Self::Text => "txt",
             Self::Pdf => "pdf",
             Self::Jpeg => "jpg",
+            Self::Binary => "bin",
         }
     }
 
     /// Bytes that stand at the beginning and at the end of such a file.
     fn frame(self) -> (&'static [u8], &'static [u8]) {
         match self {
-            Self::Text => (b"", b""),
+            Self::Text | Self::Binary => (b"", b""),
             Self::Pdf => (b"%PDF-1.7\n%\xE2\xE3\xCF\xD3\n", b"\n%%EOF\n"),
             Self::Jpeg => {
                 (b"\xFF\xD8\xFF\xE0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00", b"\xFF\xD9")
@@ -100,7 +104,7 @@ impl TestFile {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut bytes = match kind {
             Content::Text => text(len, &mut rng),
-            Content::Pdf | Content::Jpeg => noise(len, &mut rng),
+            Content::Pdf | Content::Jpeg | Content::Binary => noise(len, &mut rng),
         };
         put_frame(&mut bytes, kind.frame());
         let sha256 = hex(digest::digest(&digest::SHA256, &bytes).as_ref());

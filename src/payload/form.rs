@@ -1,8 +1,8 @@
 //! Multipart bodies, built once and shared: cloning one copies no bytes (RFC 7578).
 
-use bytes::{BufMut, Bytes as Buffer, BytesMut};
+use bytes::Bytes as Buffer;
 
-use super::file::TestFile;
+use super::file::{Content, TestFile};
 
 /// Fields that accompany a file, in the order they are sent.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,11 @@ pub struct Form {
 }
 
 impl Form {
+    /// The fields of a file that a performance test leaves behind: it should go away by itself, and soon.
+    pub fn temporary() -> Self {
+        Self::default().with("retention_policy", "temporary").with("ttl_days", "1")
+    }
+
     /// Adds a text field.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
@@ -18,31 +23,42 @@ impl Form {
     }
 
     /// The body: the text fields, then the file as `file`.
+    pub fn encode(&self, file: &TestFile) -> MultipartBody {
+        let Frame { content_type, head, tail } = self.frame(&file.name, file.kind, &file.sha256);
+        let bytes = [head.as_bytes(), &file.bytes, tail.as_bytes()].concat().into();
+        MultipartBody { content_type, bytes }
+    }
+
+    /// What stands before and after a file's bytes.
     ///
     /// The boundary comes from the file's checksum, which the file cannot contain by accident.
-    pub fn encode(&self, file: &TestFile) -> MultipartBody {
-        let boundary = format!("ingester-perf-{}", &file.sha256[..32]);
-        let mut out = BytesMut::with_capacity(file.bytes.len() + 1024);
+    pub fn frame(&self, name: &str, kind: Content, sha256: &str) -> Frame {
+        let boundary = format!("ingester-perf-{}", &sha256[..32]);
+        let mut head = String::new();
         for (name, value) in &self.fields {
-            let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
-            out.put_slice(head.as_bytes());
-            out.put_slice(value.as_bytes());
-            out.put_slice(b"\r\n");
+            head += &format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
         }
-        let head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\
-             Content-Type: {}\r\n\r\n",
-            quoted(&file.name),
-            file.kind.content_type()
+        head += &format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\nContent-Type: {}\r\n\r\n",
+            quoted(name),
+            kind.content_type()
         );
-        out.put_slice(head.as_bytes());
-        out.put_slice(&file.bytes);
-        out.put_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-        MultipartBody {
-            content_type: format!("multipart/form-data; boundary={boundary}"),
-            bytes: out.freeze(),
-        }
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        Frame { content_type, head, tail: format!("\r\n--{boundary}--\r\n") }
     }
+}
+
+/// What a multipart body has around the bytes of its file.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Value of the request's `Content-Type`.
+    pub content_type: String,
+    /// Before the file's bytes.
+    pub head: String,
+    /// After them.
+    pub tail: String,
 }
 
 /// A body with the `Content-Type` that names its boundary.
@@ -61,7 +77,7 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::{Content, generate_test_file};
+    use super::super::file::generate_test_file;
     use super::*;
     use crate::units::Bytes;
 

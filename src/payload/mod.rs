@@ -2,6 +2,8 @@
 
 mod file;
 mod form;
+mod large;
 
 pub use file::{Content, DEFAULT_SEED, TestFile, generate_test_file};
-pub use form::{Form, MultipartBody};
+pub use form::{Form, Frame, MultipartBody};
+pub use large::{LargeFile, Pieces};

@@ -4,6 +4,6 @@ mod outcome;
 mod recorder;
 mod samples;
 
-pub use outcome::{Class, Failure, Finished, Outcome};
+pub use outcome::{Class, Failure, Finished, Outcome, Performed, Phases};
 pub use recorder::{Failed, Recorder, Recording};
 pub use samples::Samples;

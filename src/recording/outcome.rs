@@ -1,6 +1,6 @@
 //! How one operation ended, and how long it took.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -13,6 +13,28 @@ pub struct Finished {
     pub outcome: Outcome,
 }
 
+/// A finished operation with the times within it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Performed {
+    /// When it actually began.
+    pub began: Instant,
+    /// How its time splits, as far as it got.
+    pub phases: Phases,
+    /// The whole of it.
+    pub finished: Finished,
+}
+
+/// The phases of a request, one after the other. What did not take place has no time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Until a new connection stood, TLS included; none where a kept one was used.
+    pub connect: Option<Duration>,
+    /// From then until the head of the answer had come.
+    pub first_byte: Option<Duration>,
+    /// From then until the answer's end.
+    pub last_byte: Option<Duration>,
+}
+
 /// Ok, or why not.
 pub type Outcome = Result<(), Failure>;
 
@@ -20,6 +42,8 @@ pub type Outcome = Result<(), Failure>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
+    /// This machine could not: no descriptors, no ports left. The service has nothing to do with it.
+    Local,
     /// No connection: refused, unreachable, unknown host, TLS handshake.
     Connect,
     /// No complete answer within the time limit.
@@ -44,6 +68,7 @@ impl Class {
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Local => "local",
             Self::Connect => "connect",
             Self::Timeout => "timeout",
             Self::Reset => "reset",
@@ -64,6 +89,8 @@ pub struct Failure {
     pub class: Class,
     /// The HTTP status, for `http_4xx` and `http_5xx`.
     pub status: Option<u16>,
+    /// After which time the service asked to be tried again (`Retry-After` in seconds).
+    pub retry_after: Option<Duration>,
     /// What happened, in plain words.
     pub message: String,
 }
@@ -71,7 +98,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without a status.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, status: None, message: message.into() }
+        Self { class, status: None, retry_after: None, message: message.into() }
     }
 
     /// A failure that the service answered with a status.
@@ -81,7 +108,7 @@ impl Failure {
             500..=599 => Class::Http5xx,
             _ => Class::Protocol,
         };
-        Self { class, status: Some(status), message: message.into() }
+        Self { class, status: Some(status), retry_after: None, message: message.into() }
     }
 }
 
@@ -99,7 +126,9 @@ mod tests {
 
     #[test]
     fn names_are_the_serialised_ones() {
-        for class in [Class::Connect, Class::Http4xx, Class::Http5xx, Class::Corrupt, Class::Other] {
+        for class in
+            [Class::Local, Class::Connect, Class::Http4xx, Class::Http5xx, Class::Corrupt, Class::Other]
+        {
             assert_eq!(serde_json::to_value(class).expect("serialises"), class.name());
         }
     }

@@ -1,6 +1,7 @@
 //! The cheap, mutable record of a worker, and the final one that reports are made from.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::outcome::{Class, Finished};
@@ -24,8 +25,18 @@ pub struct Failed {
     pub latency: Samples,
     /// How many had which status.
     pub statuses: BTreeMap<u16, u64>,
+    /// Times that the service asked to wait (`Retry-After`).
+    pub retry_after: Samples,
     /// The first one's message.
     pub example: String,
+}
+
+impl Failed {
+    fn merge(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.retry_after.merge(&other.retry_after);
+        other.statuses.iter().for_each(|(status, n)| *self.statuses.entry(*status).or_default() += n);
+    }
 }
 
 impl Recorder {
@@ -42,6 +53,7 @@ impl Recorder {
             failed.example = failure.message;
         }
         failed.latency.record(latency);
+        failure.retry_after.into_iter().for_each(|wait| failed.retry_after.record(wait));
         if let Some(status) = failure.status {
             *failed.statuses.entry(status).or_default() += 1;
         }
@@ -94,6 +106,19 @@ impl Recording {
         self.ok.count() + self.failures()
     }
 
+    /// Adds what another worker recorded at the same time.
+    pub fn merge(&mut self, other: Self) {
+        self.ok.merge(&other.ok);
+        for (class, failed) in other.failed {
+            match self.failed.entry(class) {
+                Entry::Vacant(entry) => drop(entry.insert(failed)),
+                Entry::Occupied(mut entry) => entry.get_mut().merge(&failed),
+            }
+        }
+        self.elapsed = self.elapsed.max(other.elapsed);
+        self.passes = self.passes.max(other.passes);
+    }
+
     /// Operations that failed.
     pub fn failures(&self) -> u64 {
         self.failed.values().map(|failed| failed.latency.count()).sum()
@@ -124,6 +149,26 @@ mod tests {
         assert_eq!((server.latency.count(), server.example.as_str()), (2, "busy"));
         assert_eq!(server.statuses, BTreeMap::from([(500, 1), (503, 1)]));
         assert_eq!((recording.elapsed, recording.passes), (ms(10), 1));
+    }
+
+    #[test]
+    fn workers_put_together_count_everything_once() {
+        let of = |failures: &[u16]| {
+            let mut recorder = Recorder::default();
+            let mut record =
+                |outcome| recorder.record(Finished { latency: Duration::from_millis(1), outcome });
+            record(Ok(()));
+            failures.iter().for_each(|&status| record(Err(Failure::status(status, status.to_string()))));
+            recorder.pass(Duration::from_secs(failures.len() as u64));
+            recorder.finish()
+        };
+        let mut merged = of(&[503]);
+        merged.merge(of(&[500, 503, 404]));
+        assert_eq!((merged.total(), merged.ok.count(), merged.elapsed), (6, 2, Duration::from_secs(3)));
+        let server = &merged.failed[&Class::Http5xx];
+        assert_eq!(server.statuses, BTreeMap::from([(500, 1), (503, 2)]));
+        assert_eq!((server.latency.count(), server.example.as_str()), (3, "503"));
+        assert_eq!(merged.failed[&Class::Http4xx].example, "404");
     }
 
     #[test]

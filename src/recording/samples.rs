@@ -37,6 +37,21 @@ impl Samples {
         self.max_ns = self.max_ns.max(ns);
     }
 
+    /// Adds what another has counted: the same as if this one had counted all of it.
+    pub fn merge(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram).expect("all have the same bounds");
+        self.sum_ns += other.sum_ns;
+        self.sum_squares += other.sum_squares;
+        self.min_ns = self.min_ns.min(other.min_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.histogram.clear();
+        (self.sum_ns, self.sum_squares, self.min_ns, self.max_ns) = (0, 0, u64::MAX, 0);
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.histogram.len()
@@ -125,6 +140,20 @@ mod tests {
         };
         assert!(close(1, 1_234_567.0));
         assert_eq!(samples.at_rank(2), Some(Duration::from_nanos(7_654_321)));
+    }
+
+    #[test]
+    fn two_put_together_are_as_one() {
+        let (mut merged, whole) = (of(&[2, 4, 900_000]), of(&[2, 4, 900_000, 1, 77_777]));
+        merged.merge(&of(&[]));
+        merged.merge(&of(&[1, 77_777]));
+        assert_eq!(merged.histogram(), whole.histogram());
+        assert_eq!(
+            (merged.range(), merged.mean_ns(), merged.std_dev_ns()),
+            (whole.range(), whole.mean_ns(), whole.std_dev_ns())
+        );
+        merged.clear();
+        assert_eq!((merged.count(), merged.range(), merged.std_dev_ns()), (0, None, None));
     }
 
     #[test]

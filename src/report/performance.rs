@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::Serialize;
 
+use super::load::LoadReport;
 use super::quantile::{Intervals, Quantile, ms, ns_to_ms};
 use crate::environment::Environment;
 use crate::recording::{Class, Failed, Recording, Samples};
@@ -60,6 +61,9 @@ pub struct PerformanceReport {
     pub plan: Option<Plan>,
     /// Where it was done.
     pub environment: Option<Environment>,
+    /// More about a load run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadReport>,
 }
 
 /// The failures of one class.
@@ -73,6 +77,10 @@ pub struct FailureReport {
     pub max_latency_ms: Option<f64>,
     /// How many had which HTTP status.
     pub statuses: BTreeMap<u16, u64>,
+    /// How many asked to be tried again later (`Retry-After` in seconds). They were not.
+    pub retry_after: u64,
+    /// After how long at most, s.
+    pub retry_after_max_s: Option<f64>,
     /// The first one's message.
     pub example: String,
 }
@@ -128,12 +136,18 @@ impl PerformanceReport {
             histogram: encode(ok),
             plan: None,
             environment: None,
+            load: None,
         }
     }
 
-    /// Adds what was to be done, and where it was done.
-    pub fn describe(mut self, plan: Plan, environment: Environment) -> Self {
+    /// Adds what was to be done.
+    pub fn describe(mut self, plan: Plan) -> Self {
         self.plan = Some(plan);
+        self
+    }
+
+    /// Adds where it was done.
+    pub fn at(mut self, environment: Environment) -> Self {
         self.environment = Some(environment);
         self
     }
@@ -177,6 +191,8 @@ impl From<&Failed> for FailureReport {
             avg_latency_ms: failed.latency.mean_ns().map(ns_to_ms),
             max_latency_ms: failed.latency.range().map(|(_, max)| ms(max)),
             statuses: failed.statuses.clone(),
+            retry_after: failed.retry_after.count(),
+            retry_after_max_s: failed.retry_after.range().map(|(_, max)| max.as_secs_f64()),
             example: failed.example.clone(),
         }
     }

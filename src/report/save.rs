@@ -19,17 +19,20 @@ use crate::files::write_json;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn save_performance_report(report: &PerformanceReport, dir: &Path) -> Result<PathBuf, Error> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if report.operation.starts_with('.')
-        || report.operation.is_empty()
-        || !report.operation.chars().all(plain)
-    {
-        let problem = "an operation is named with letters, digits, _ - and . only, for its file's sake";
-        return Err(Error::malformed(Path::new(&report.operation), problem));
-    }
+    check_operation(&report.operation)?;
     let path = dir.join(format!("{}.json", report.operation));
     write_json(&path, report)?;
     Ok(path)
+}
+
+/// An error where a name could not be that of a file.
+pub fn check_operation(name: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.starts_with('.') || name.is_empty() || !name.chars().all(plain) {
+        let problem = "an operation is named with letters, digits, _ - and . only, for its file's sake";
+        return Err(Error::malformed(Path::new(name), problem));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

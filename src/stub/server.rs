@@ -7,11 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::app::{self, State};
 use super::storage::{Discard, Stored};
@@ -19,6 +20,8 @@ use crate::auth::{PublicKey, Verifier};
 use crate::environment::pin;
 use crate::error::Error;
 
+/// How every HTTP/2 connection begins, and no HTTP/1.1 one (RFC 9113, 3.4).
+const HTTP2: &[u8; 3] = b"PRI";
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long uploads under way may take to end once the stub stops.
@@ -122,6 +125,7 @@ impl Drop for Stub {
 async fn serve(listener: std::net::TcpListener, app: Router, mut stopped: oneshot::Receiver<()>) {
     let listener = TcpListener::from_std(listener).expect("a bound socket fits a running event loop");
     let connections = GracefulShutdown::new();
+    let (closing, closed) = watch::channel(());
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -130,23 +134,37 @@ async fn serve(listener: std::net::TcpListener, app: Router, mut stopped: onesho
             },
             _ = &mut stopped => break,
         };
-        tokio::spawn(connections.watch(connection(stream, app.clone())));
+        tokio::spawn(converse(stream, app.clone(), connections.watcher(), closed.clone()));
     }
-    drop(listener);
+    drop((listener, closing, closed));
     let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
 }
 
-/// One connection's protocol. `axum::serve` would set no timer, and a slow head would never time out.
-fn connection(
-    stream: TcpStream,
-    app: Router,
-) -> hyper::server::conn::http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+/// One connection, in the protocol that its first bytes are of. Its end is its own affair: the client has seen it.
+async fn converse(stream: TcpStream, app: Router, watcher: Watcher, mut closed: watch::Receiver<()>) {
     // Answers are small: without this, each would wait for the delayed acknowledgement of the last.
     let _ = stream.set_nodelay(true);
-    hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        // Who has sent everything may close that direction and still wait for the answer.
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+    let mut first = [0; HTTP2.len()];
+    let peeked = tokio::select! {
+        peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)) => peeked,
+        _ = closed.changed() => return,
+    };
+    let (io, service) = (TokioIo::new(stream), TowerToHyperService::new(app));
+    match peeked {
+        Ok(Ok(_)) if first == *HTTP2 => {
+            let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service);
+            let _ = watcher.watch(connection).await;
+        }
+        Ok(Ok(_)) => {
+            // `axum::serve` would set no timer, and a slow head would never time out.
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                // Who has sent everything may close that direction and still wait for the answer.
+                .half_close(true)
+                .serve_connection(io, service);
+            let _ = watcher.watch(connection).await;
+        }
+        _ => {}
+    }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Better, Metric};
 
 /// A limit on one figure.
-pub(super) type Limit = (Metric, f64);
+pub type Limit = (Metric, f64);
 
 /// The figures of one operation. `None` where nothing succeeded, and so nothing was measured.
 pub trait Figures {

@@ -3,7 +3,7 @@
 mod judge;
 mod parse;
 
-pub use judge::{Figures, Judgement};
+pub use judge::{Figures, Judgement, Limit};
 pub use parse::{TargetError, Targets};
 
 use serde::Serialize;

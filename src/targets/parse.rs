@@ -67,6 +67,14 @@ impl Targets {
         Ok(targets)
     }
 
+    /// Adds a limit, in place of one on the same metric.
+    pub fn with(mut self, operation: &str, (metric, number): Limit) -> Self {
+        let limits = self.limits.entry(operation.to_owned()).or_default();
+        limits.retain(|(limited, _)| *limited != metric);
+        limits.push((metric, number));
+        self
+    }
+
     /// The share of its time by which an operation has to get slower to fail the gate, where it has one of its own.
     pub fn fail_over(&self, operation: &str) -> Option<f64> {
         self.fail_over.get(operation).copied()
@@ -123,6 +131,14 @@ mod tests {
         let summary: Vec<_> = judged.iter().map(|j| (j.metric, j.limit, j.held)).collect();
         assert_eq!(summary, [(Metric::AvgMs, 50.0, false), (Metric::P95Ms, 100.0, true)]);
         assert_eq!(targets.judge("jwt_validation", &Flat(1.0)), []);
+    }
+
+    #[test]
+    fn a_limit_can_be_added_in_place_of_another() {
+        let targets = Targets::parse("[jwt_validation]\navg_ms = 50\np95_ms = 9", &KNOWN).expect("is valid");
+        let judged = targets.with("jwt_validation", (Metric::AvgMs, 1.0)).judge("jwt_validation", &Flat(5.0));
+        let summary: Vec<_> = judged.iter().map(|j| (j.metric, j.limit, j.held)).collect();
+        assert_eq!(summary, [(Metric::P95Ms, 9.0, true), (Metric::AvgMs, 1.0, false)]);
     }
 
     #[test]

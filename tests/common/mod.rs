@@ -1,8 +1,10 @@
-//! What the whole-program tests share: the real bench binaries, and a small HTTP server that is not the stub.
+//! What the whole-program tests share: the real programs, and a small HTTP server that is not the stub.
 
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
 pub mod bench;
+pub mod load;
 pub mod serve;
 pub mod server;
+pub mod tls;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,14 +68,49 @@ impl Seen {
 
 impl Server {
     pub fn start(manner: Manner) -> Self {
+        Self::scripted(move |exchange| upload(exchange, manner))
+    }
+
+    /// A server that does with every upload what the script says; whether the connection is kept.
+    pub fn scripted(script: impl Fn(&mut Exchange<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self::accepting(|| (), script)
+    }
+
+    /// As `scripted`, with something to do before each connection is accepted.
+    pub fn accepting(
+        before: impl Fn() + Send + 'static,
+        script: impl Fn(&mut Exchange<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
+        let (seen, script) = (Arc::new(Seen::default()), Arc::new(script));
+        let shared = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            loop {
+                before();
+                let Ok((stream, _)) = listener.accept() else { continue };
+                let (seen, script) = (Arc::clone(&shared), Arc::clone(&script));
+                std::thread::spawn(move || converse(&stream, &seen, &*script));
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// A server that is there while `alive` says so, and else refuses and drops everybody. It answers correctly.
+    pub fn mortal(alive: Arc<AtomicBool>) -> Self {
+        let first = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = first.local_addr().expect("it is bound");
         let seen = Arc::new(Seen::default());
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let seen = Arc::clone(&shared);
-                std::thread::spawn(move || converse(stream, manner, &seen));
+            let mut listener = Some(first);
+            loop {
+                let here = listener.take().or_else(|| TcpListener::bind(address).ok());
+                let Some(here) = here.filter(|_| alive.load(Ordering::SeqCst)) else {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                };
+                live(&here, &alive, &shared);
             }
         });
         Self { address, seen }
@@ -96,84 +131,138 @@ impl Server {
     }
 }
 
-struct Request {
-    path: String,
-    boundary: String,
-    length: usize,
-    authorization: String,
+/// Serves until it is no longer alive, and then closes everything.
+fn live(listener: &TcpListener, alive: &AtomicBool, seen: &Arc<Seen>) {
+    listener.set_nonblocking(true).expect("can be set");
+    let mut streams = Vec::new();
+    while alive.load(Ordering::SeqCst) {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).expect("can be set");
+                streams.push(stream.try_clone().expect("can be cloned"));
+                let seen = Arc::clone(seen);
+                std::thread::spawn(move || {
+                    converse(&stream, &seen, &|exchange: &mut Exchange<'_>| exchange.created())
+                });
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    for stream in streams {
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    }
 }
 
-fn converse(stream: TcpStream, manner: Manner, seen: &Seen) {
+pub struct Request {
+    pub path: String,
+    boundary: String,
+    length: usize,
+    pub authorization: String,
+}
+
+/// An upload whose head has arrived.
+pub struct Exchange<'a> {
+    pub request: Request,
+    /// In order of arrival, from 1.
+    pub number: u64,
+    pub stream: &'a TcpStream,
+    reader: BufReader<&'a TcpStream>,
+}
+
+impl Exchange<'_> {
+    /// Reads the body; the JSON of a correct answer, in the Python dialect.
+    pub fn answer(&mut self) -> Option<String> {
+        let (size, sum) = self.read()?;
+        Some(python(size, &sum))
+    }
+
+    /// Size and checksum of the file.
+    fn read(&mut self) -> Option<(usize, String)> {
+        let mut body = vec![0; self.request.length];
+        self.reader.read_exact(&mut body).ok()?;
+        let file = file_of(&body, &self.request.boundary);
+        let sum: String =
+            digest::digest(&digest::SHA256, file).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Some((file.len(), sum))
+    }
+
+    /// Answers correctly.
+    pub fn created(&mut self) -> bool {
+        self.answer().is_some_and(|answer| self.respond("201 Created", &answer))
+    }
+
+    /// Sends an answer; whether that was possible.
+    pub fn respond(&self, status: &str, body: &str) -> bool {
+        respond(self.stream, status, body).is_ok()
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&self, bytes: &[u8]) -> bool {
+        send(self.stream, bytes).is_ok()
+    }
+}
+
+fn python(size: usize, sum: &str) -> String {
+    format!("{{\"file_id\":\"x\",\"file_size\":{size},\"compressed\":false,\"checksum\":\"{sum}\"}}")
+}
+
+fn converse(stream: &TcpStream, seen: &Seen, script: &(impl Fn(&mut Exchange<'_>) -> bool + ?Sized)) {
     let _ = stream.set_nodelay(true);
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read_head(&mut reader) {
         if !request.path.ends_with("/files/upload") {
-            if respond(&stream, "200 OK", "{\"status\":\"ok\"}").is_err() {
+            if respond(stream, "200 OK", "{\"status\":\"ok\"}").is_err() {
                 return;
             }
             continue;
         }
         let number = seen.upload(&request);
-        if !upload(&mut reader, &stream, &request, manner, number) {
+        let mut exchange = Exchange { request, number, stream, reader };
+        if !script(&mut exchange) {
             return;
         }
+        reader = exchange.reader;
     }
 }
 
 /// Answers one upload; whether the connection is kept.
-fn upload(
-    reader: &mut BufReader<&TcpStream>,
-    stream: &TcpStream,
-    request: &Request,
-    manner: Manner,
-    number: u64,
-) -> bool {
+fn upload(exchange: &mut Exchange<'_>, manner: Manner) -> bool {
     if manner == Manner::Reset {
         return false;
     }
-    let mut body = vec![0; request.length];
-    if reader.read_exact(&mut body).is_err() {
-        return false;
-    }
-    let file = file_of(&body, &request.boundary);
-    let sum: String =
-        digest::digest(&digest::SHA256, file).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let python = |size: usize, sum: &str| {
-        format!("{{\"file_id\":\"x\",\"file_size\":{size},\"compressed\":false,\"checksum\":\"{sum}\"}}")
-    };
-    let created = |body: String| respond(stream, "201 Created", &body).is_ok();
+    let Some((size, sum)) = exchange.read() else { return false };
+    let created = |body: &str| exchange.respond("201 Created", body);
+    let number = exchange.number;
     match manner {
-        Manner::Python => created(python(file.len(), &sum)),
+        Manner::Python => created(&python(size, &sum)),
         Manner::CloseEach => {
-            let _ = respond(stream, "201 Created\r\nConnection: close", &python(file.len(), &sum));
+            exchange.respond("201 Created\r\nConnection: close", &python(size, &sum));
             false
         }
-        Manner::Go => created(format!(
-            "{{\"file_id\":\"x\",\"size\":{},\"checksum\":\"{sum}\",\"status\":\"active\",\"tags\":[]}}",
-            file.len()
+        Manner::Go => created(&format!(
+            "{{\"file_id\":\"x\",\"size\":{size},\"checksum\":\"{sum}\",\"status\":\"active\",\"tags\":[]}}"
         )),
-        Manner::Wears(limit) if number <= limit => created(python(file.len(), &sum)),
-        Manner::EverySecond if number % 2 == 1 => created(python(file.len(), &sum)),
-        Manner::EverySecond => respond(stream, "500 Every Second", "every second").is_ok(),
-        Manner::Wears(_) => respond(stream, "500 Worn Out", "worn out").is_ok(),
+        Manner::Wears(limit) if number <= limit => created(&python(size, &sum)),
+        Manner::EverySecond if number % 2 == 1 => created(&python(size, &sum)),
+        Manner::EverySecond => exchange.respond("500 Every Second", "every second"),
+        Manner::Wears(_) => exchange.respond("500 Worn Out", "worn out"),
         Manner::Status(status) => {
-            respond(stream, &format!("{status} Refused"), "{\"detail\":\"not today\"}").is_ok()
+            exchange.respond(&format!("{status} Refused"), "{\"detail\":\"not today\"}")
         }
-        Manner::WrongChecksum => created(python(file.len(), &"0".repeat(64))),
-        Manner::WrongSize => created(python(file.len() + 1, &sum)),
-        Manner::NoJson => created("stored".to_owned()),
-        Manner::Echo => respond(stream, "500 Oops", &request.authorization).is_ok(),
-        Manner::EchoCreated => created(format!("{{\"file_size\":\"{}\"}}", request.authorization)),
+        Manner::WrongChecksum => created(&python(size, &"0".repeat(64))),
+        Manner::WrongSize => created(&python(size + 1, &sum)),
+        Manner::NoJson => created("stored"),
+        Manner::Echo => exchange.respond("500 Oops", &exchange.request.authorization),
+        Manner::EchoCreated => created(&format!("{{\"file_size\":\"{}\"}}", exchange.request.authorization)),
         Manner::Redirect => {
-            send(stream, b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
-                .is_ok()
+            exchange.send(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
         }
         Manner::CutShort => {
-            let _ = send(stream, b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"file_size\": 1");
+            exchange.send(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"file_size\": 1");
             false
         }
         Manner::Garbage => {
-            let _ = send(stream, b"\x00\x01garbage\r\n\r\nmore\r\n\r\n");
+            exchange.send(b"\x00\x01garbage\r\n\r\nmore\r\n\r\n");
             false
         }
         Manner::Hang => {

@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingester_perf::Error;
-use ingester_perf::case::read_targets;
 use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record};
 use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::targets::Targets;
 use ingester_perf::units::Share;
 
-use super::Exit;
+use super::{Exit, targets};
 use bar::Bar;
 use sides::Sides;
 
@@ -177,12 +175,6 @@ fn conclude(record: &Record, out: Option<&Path>) -> Result<Exit, Error> {
         Conclusion::Regression => Exit::Missed,
         Conclusion::Inconclusive => Exit::Untrusted,
     })
-}
-
-/// The project's limits; none where this runs elsewhere, unless a file was asked for.
-fn targets(settings: &Settings) -> Result<Targets, Error> {
-    let elsewhere = settings.targets == Settings::default().targets && !settings.targets.exists();
-    if elsewhere { Ok(Targets::default()) } else { read_targets(&settings.targets) }
 }
 
 fn injection(text: &str) -> Result<Injection, String> {

@@ -1,0 +1,141 @@
+//! The arguments of `load`.
+
+use std::path::PathBuf;
+
+use ingester_perf::Error;
+use ingester_perf::ingester::Settings;
+use ingester_perf::load::Mix;
+use ingester_perf::targets::{Limit, Metric};
+use ingester_perf::units::Bytes;
+
+use super::schedule::{Preset, ScheduleArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  ingester-perf load --preset normal                            10 users, 100 uploads, against the stub
+  ingester-perf load --users 50 --duration 30s --file-size 50KB
+  ingester-perf load --rate 200 --arrivals poisson --duration 30s --mix 10KB=70,1MB=25,10MB=5
+  ingester-perf load --stage 0..50:30s --stage 50:2m --stage 50..200:1m          users; with --arrivals, requests a second
+  ingester-perf load --preset stress                            100 to 1000 users, until a target breaks
+  ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
+
+Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
+up: not to be trusted, 130 and 143 interrupted, with a partial report.
+How latencies are measured, and what proves them: docs/load.md.";
+
+/// The command's arguments.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct LoadArgs {
+    #[command(flatten)]
+    pub ingester: IngesterArgs,
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub outcome: OutcomeArgs,
+}
+
+/// What is loaded, and by what means.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Ingester")]
+pub struct IngesterArgs {
+    /// Base URL of a running ingester [default: INGESTER_URL, or the stub in this process]
+    #[arg(long)]
+    url: Option<String>,
+    /// File with a bearer token [default: INGESTER_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<String>,
+    /// RSA key to mint tokens with [default: INGESTER_PRIVATE_KEY]
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<String>,
+    /// Route that gives tokens for INGESTER_CLIENT_ID and INGESTER_CLIENT_SECRET [default: INGESTER_TOKEN_URL]
+    #[arg(long, value_name = "URL")]
+    token_url: Option<String>,
+    /// Time limit of one upload [default: INGESTER_TIMEOUT, or 30s]
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+    /// Most bytes sent to a real ingester [default: INGESTER_MAX_BYTES, or 2GB]
+    #[arg(long, value_name = "SIZE")]
+    max_bytes: Option<String>,
+    /// Which threads run where: split or none [default: INGESTER_PLACEMENT, or split]
+    #[arg(long)]
+    placement: Option<String>,
+    /// Speak HTTP/2
+    #[arg(long)]
+    pub http2: bool,
+    /// Threads of the generator [default: one a core, but for one where the ingester runs here too]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// What is sent.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Files")]
+pub struct FileArgs {
+    /// Size of each file [default: 100KB]
+    #[arg(long, value_name = "SIZE", conflicts_with_all = ["mix", "file"])]
+    file_size: Option<Bytes>,
+    /// Sizes with weights, like 10KB=70,1MB=25,10MB=5
+    #[arg(long, conflicts_with = "file")]
+    mix: Option<Mix>,
+    /// Send this file
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+}
+
+/// What becomes of it.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Outcome")]
+pub struct OutcomeArgs {
+    /// Name of the operation in reports, and of their files [default: that of the preset, or load]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A limit in place of one in the targets' file, like p95_ms=100; can be given several times
+    #[arg(long = "target", value_name = "METRIC=LIMIT", value_parser = target)]
+    pub targets: Vec<Limit>,
+    /// Folder for reports [default: INGESTER_REPORT_DIR, or target/performance_reports]
+    #[arg(long, value_name = "DIR")]
+    report_dir: Option<String>,
+}
+
+impl LoadArgs {
+    /// Flags before environment variables.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        let args = &self.ingester;
+        Settings::with_flags(&[
+            ("INGESTER_URL", args.url.clone()),
+            ("INGESTER_TOKEN_FILE", args.token_file.clone()),
+            ("INGESTER_PRIVATE_KEY", args.private_key.clone()),
+            ("INGESTER_TOKEN_URL", args.token_url.clone()),
+            ("INGESTER_TIMEOUT", args.timeout.clone()),
+            ("INGESTER_MAX_BYTES", args.max_bytes.clone()),
+            ("INGESTER_PLACEMENT", args.placement.clone()),
+            ("INGESTER_REPORT_DIR", self.outcome.report_dir.clone()),
+        ])
+    }
+
+    /// What reports and targets call it.
+    pub fn operation(&self) -> &str {
+        let default = self.schedule.preset.map_or("load", Preset::operation);
+        self.outcome.name.as_deref().unwrap_or(default)
+    }
+
+    /// Sizes of files.
+    pub fn mix(&self) -> Mix {
+        let preset = self.schedule.preset.and_then(Preset::scenario).map(|(_, size)| size);
+        let only = || Mix::only(self.files.file_size.or(preset).unwrap_or(Bytes::kb(100)));
+        self.files.mix.clone().unwrap_or_else(only)
+    }
+}
+
+fn target(text: &str) -> Result<Limit, String> {
+    let parse = || {
+        let (key, number) = text.split_once('=')?;
+        let metric = Metric::ALL.into_iter().find(|metric| metric.key() == key.trim())?;
+        Some((metric, number.trim().parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0)?))
+    };
+    parse()
+        .ok_or_else(|| format!("write METRIC=NUMBER; there are {}", Metric::ALL.map(Metric::key).join(", ")))
+}

@@ -1,0 +1,49 @@
+//! How a run is going, on a terminal.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ingester_perf::load::{ENDLESS, Plan, Second};
+use ingester_perf::report::SecondReport;
+
+/// One line, renewed every second; nothing where no one watches.
+pub struct Bar {
+    bar: ProgressBar,
+    lasting: Option<Duration>,
+    started: Instant,
+    ended: u64,
+    failed: u64,
+}
+
+impl Bar {
+    /// For a run that begins about now.
+    pub fn new(plan: &Plan) -> Self {
+        let lasting = Some(plan.lasting()).filter(|lasting| !lasting.is_zero() && *lasting < ENDLESS);
+        let length = lasting.map_or(plan.requests().unwrap_or(0), |lasting| lasting.as_millis() as u64);
+        let style = ProgressStyle::with_template("[{wide_bar}] {percent} %, {eta} left | {msg}")
+            .expect("the template has only known parts");
+        let bar = if io::stderr().is_terminal() { ProgressBar::new(length) } else { ProgressBar::hidden() };
+        let bar = bar.with_style(style).with_message("starting");
+        Self { bar, lasting, started: Instant::now(), ended: 0, failed: 0 }
+    }
+
+    /// Shows the seconds that are over.
+    pub fn show(&mut self, seconds: &[Second]) {
+        for second in seconds {
+            self.ended += second.ok + second.failed;
+            self.failed += second.failed;
+            let figures = SecondReport::from(second);
+            let ms = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
+            let (p50, p99) = (ms(figures.p50_ms), ms(figures.p99_ms));
+            self.bar.set_message(format!("{}/s, p50 {p50}, p99 {p99}, {} failed", second.ok, self.failed));
+            let so_far = self.lasting.map(|_| self.started.elapsed().as_millis() as u64);
+            self.bar.set_position(so_far.unwrap_or(self.ended));
+        }
+    }
+
+    /// Removes the line.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,159 @@
+//! What every run of one command shares: the ingester, the files, the token, the cores.
+
+use std::sync::Arc;
+
+use ingester_perf::Error;
+use ingester_perf::case::probe;
+use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
+use ingester_perf::environment::{Environment, possible_connections, reserve_descriptors};
+use ingester_perf::ingester::{Ingester, Renewal, Settings};
+use ingester_perf::interrupt::Interrupt;
+use ingester_perf::load::{self, Mix, Plan, Run, Uploads};
+use ingester_perf::payload::{Content, Form, LargeFile, TestFile};
+use ingester_perf::recording::Failure;
+use ingester_perf::units::Bytes;
+
+use super::args::LoadArgs;
+use super::bar::Bar;
+
+/// Larger files are made or read while they are sent.
+const MOST_IN_MEMORY: Bytes = Bytes::mb(64);
+/// Uploads that `probe` sends, ...
+const PROBES: u64 = 2;
+/// ... and their size at most: they are made in memory.
+const PROBE: Bytes = Bytes::mb(1);
+
+/// Ready to run plans.
+pub struct Generator {
+    settings: Settings,
+    ingester: Arc<Ingester>,
+    user: Uploader,
+    files: Arc<[Upload]>,
+    mix: Mix,
+    renewal: Renewal,
+    cores: Vec<Option<usize>>,
+    interrupt: Interrupt,
+    /// Bytes that may still be sent.
+    allowance: u64,
+}
+
+impl Generator {
+    /// Starts or looks at the ingester. Sends two of the smallest files, which do not count.
+    pub fn new(args: &LoadArgs, settings: Settings) -> Result<Self, Error> {
+        let interrupt = Interrupt::watch()?;
+        let (files, mix) = files(args)?;
+        let ingester = Arc::new(Ingester::start(&settings)?);
+        let smallest = files.iter().map(Upload::size).min().unwrap_or_default().min(PROBE);
+        probe(&ingester, &settings, smallest)?;
+        let renewal = Renewal::start(Arc::clone(&ingester))?;
+        let http = if args.ingester.http2 { Http::Two } else { Http::One };
+        let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
+        let user = Uploader::new(endpoint, ingester.token()?, settings.timeout)
+            .map_err(|failure| Error::Token(failure.message))?;
+        let cores = cores(args, &settings, &ingester);
+        let real = settings.remote.is_some();
+        let allowance =
+            if real { settings.max_bytes.0.saturating_sub(PROBES * smallest.0) } else { u64::MAX };
+        Ok(Self { settings, ingester, user, files, mix, renewal, cores, interrupt, allowance })
+    }
+
+    /// Runs a plan once. Shows how it is going.
+    pub fn run(&mut self, plan: &Plan) -> Result<Run, Error> {
+        self.check_bytes(plan)?;
+        let threads = self.cores.len().min(plan.connections()).max(1);
+        let mut bar = Bar::new(plan);
+        let share = self.allowance / threads as u64;
+        let worker = |core: &Option<usize>| {
+            let sent = (Arc::clone(&self.files), self.mix.clone(), plan.seed);
+            (Uploads::new(self.user.another(), sent, self.renewal.token(), share), *core)
+        };
+        let workers = self.cores[..threads].iter().map(worker).collect();
+        let run = load::run(plan, workers, |seconds| {
+            bar.show(seconds);
+            self.interrupt.signal().is_none()
+        });
+        bar.end();
+        let run = run?;
+        if self.settings.remote.is_some() {
+            let sent = (self.mix.mean() * run.load.scheduled as f64) as u64;
+            self.allowance = self.allowance.saturating_sub(sent);
+        }
+        Ok(run)
+    }
+
+    /// Makes sure of a descriptor for every connection that users need; of arrivals, that wait for nobody, so many are
+    /// let at once as there can be, unless a number was asked for.
+    pub fn fit(&self, plan: Plan, asked: Option<u32>) -> Result<Plan, Error> {
+        // The stub's ends are this process's too.
+        let ends = if self.settings.remote.is_some() { 1 } else { 2 };
+        let connections = plan.connections() as u64;
+        if plan.is_open() && asked.is_none() {
+            let at_once = (possible_connections(ends * connections) / ends) as usize;
+            return Ok(Plan { at_once, ..plan });
+        }
+        reserve_descriptors(ends * connections)?;
+        Ok(plan)
+    }
+
+    fn check_bytes(&self, plan: &Plan) -> Result<(), Error> {
+        let bytes = plan.requests().map_or(0.0, |requests| requests as f64 * self.mix.mean());
+        if bytes > self.allowance as f64 {
+            return Err(Error::TooMuch(format!(
+                "this run would send about {}: more than INGESTER_MAX_BYTES ({}); raise that, or ask for less",
+                Bytes(bytes as u64),
+                self.settings.max_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// What it sends, for people.
+    pub fn files(&self) -> String {
+        self.mix.to_string()
+    }
+
+    /// What it loads, for people.
+    pub fn ingester(&self) -> String {
+        self.ingester.name()
+    }
+
+    /// Where it runs.
+    pub fn environment(&self) -> Environment {
+        Environment::read(&self.settings.placement, self.ingester.name())
+    }
+
+    /// The signal that ended it, if one did.
+    pub fn signal(&self) -> Option<u8> {
+        self.interrupt.signal()
+    }
+}
+
+/// Every file, encoded or hashed now.
+fn files(args: &LoadArgs) -> Result<(Arc<[Upload]>, Mix), Error> {
+    let form = Form::temporary();
+    if let Some(path) = &args.files.file {
+        let file = LargeFile::open(path)?;
+        let mix = Mix::only(file.size);
+        let upload = Upload::of(file, &form, MOST_IN_MEMORY);
+        let unreadable = |failure: Failure| Error::Setting { name: "--file", problem: failure.message };
+        return Ok((Arc::new([upload.map_err(unreadable)?]), mix));
+    }
+    let mix = args.mix();
+    let seed = args.schedule.seed;
+    let file = |size: Bytes| {
+        if size > MOST_IN_MEMORY {
+            return Upload::streamed(LargeFile::seeded(size, seed), &form);
+        }
+        let file = TestFile::seeded(size, Content::usual_for(size), seed);
+        Upload::whole(&file, &form.encode(&file))
+    };
+    Ok((mix.sizes().map(file).collect(), mix))
+}
+
+fn cores(args: &LoadArgs, settings: &Settings, ingester: &Ingester) -> Vec<Option<usize>> {
+    let cores = settings.placement.generator(ingester.is_here());
+    match args.ingester.threads {
+        Some(threads) => cores.iter().copied().cycle().take(threads.into()).collect(),
+        None => cores,
+    }
+}

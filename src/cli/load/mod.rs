@@ -1,0 +1,180 @@
+//! `ingester-perf load`: any number of users, or any rate, against any ingester.
+
+mod args;
+mod bar;
+mod generator;
+mod schedule;
+mod stress;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ingester_perf::Error;
+use ingester_perf::ingester::Settings;
+use ingester_perf::load::Run;
+use ingester_perf::report::{
+    PerformanceReport, check_operation, print_failures, print_figures, print_findings, print_load,
+    print_runs, print_targets, save_performance_report, write_csv, write_hlog,
+};
+use ingester_perf::targets::Targets;
+
+use super::{Exit, targets};
+pub use args::LoadArgs;
+use generator::Generator;
+use schedule::Preset;
+
+/// What the runs of a command came to.
+struct Outcome {
+    /// The run that is reported, with its place among all.
+    run: Run,
+    report: PerformanceReport,
+    /// What is to be said of all of them.
+    said: Vec<String>,
+}
+
+impl LoadArgs {
+    pub fn run(self) -> Result<Exit, Error> {
+        check_operation(self.operation())?;
+        let settings = self.settings()?;
+        let targets = self.targets(&settings)?;
+        let stress = self.schedule.preset == Some(Preset::Stress);
+        // Wrong arguments are told before anything starts.
+        let plan = if stress { None } else { Some(self.schedule.plan()?) };
+        let dir = settings.report_dir.clone();
+        let mut generator = Generator::new(&self, settings)?;
+        eprintln!("Loading {} with files of {}", generator.ingester(), generator.files());
+        let mut judge = |generator: &Generator, plan: &_, run: &Run| {
+            let report = PerformanceReport::of_load(self.operation(), plan, run, &generator.files());
+            let report = report.at(generator.environment());
+            // Where the generator did not keep up, its figures miss or hold nothing.
+            if report.is_valid() { report.judge(&targets).find() } else { report.find() }
+        };
+        let outcome = match plan {
+            Some(plan) => {
+                let plan = generator.fit(plan, self.schedule.at_once)?;
+                self.repeat(&mut generator, |generator| {
+                    let run = generator.run(&plan)?;
+                    Ok((judge(generator, &plan, &run), run))
+                })?
+            }
+            None => self.stress(&mut generator, &mut judge)?,
+        };
+        conclude(&outcome, &dir, generator.signal())
+    }
+
+    fn targets(&self, settings: &Settings) -> Result<Targets, Error> {
+        let file = targets(settings)?;
+        Ok(self.outcome.targets.iter().fold(file, |targets, limit| targets.with(self.operation(), *limit)))
+    }
+
+    /// Runs the plan as often as asked for; the run with the median p95 is the one that is reported.
+    fn repeat(
+        &self,
+        generator: &mut Generator,
+        mut once: impl FnMut(&mut Generator) -> Result<(PerformanceReport, Run), Error>,
+    ) -> Result<Outcome, Error> {
+        let mut runs: Vec<(PerformanceReport, Run)> = Vec::new();
+        for number in 0..self.schedule.repeat {
+            if number > 0 {
+                self.clean_up()?;
+            }
+            runs.push(once(generator)?);
+            if generator.signal().is_some() {
+                break;
+            }
+        }
+        let rows: Vec<_> =
+            runs.iter().zip(1..).map(|((report, _), n)| report.row(format!("run {n}"))).collect();
+        // Those that are no evidence last: the median is one of the others, if there is one.
+        runs.sort_by(|(a, _), (b, _)| {
+            let p95 = |report: &PerformanceReport| report.p95_latency_ms.unwrap_or(f64::INFINITY);
+            b.is_valid().cmp(&a.is_valid()).then(p95(a).total_cmp(&p95(b)))
+        });
+        let valid = runs.iter().filter(|(report, _)| report.is_valid()).count();
+        let median = valid.saturating_sub(1) / 2;
+        let p95: Vec<f64> = runs[..valid].iter().filter_map(|(report, _)| report.p95_latency_ms).collect();
+        let (mut report, run) = runs.swap_remove(median);
+        let mut said = Vec::new();
+        if rows.len() > 1 {
+            if let (Some(least), Some(most)) = (p95.first(), p95.last()) {
+                said.push(format!(
+                    "p95 of {valid} runs: {least:.2} to {most:.2} ms; reported is the median run."
+                ));
+            }
+            report.load.iter_mut().for_each(|load| load.runs.clone_from(&rows));
+        }
+        Ok(Outcome { run, report, said })
+    }
+
+    fn stress(
+        &self,
+        generator: &mut Generator,
+        judge: &mut impl FnMut(&Generator, &ingester_perf::load::Plan, &Run) -> PerformanceReport,
+    ) -> Result<Outcome, Error> {
+        let mut steps = Vec::new();
+        let mut last = None;
+        for (users, plan) in stress::steps(&self.schedule) {
+            if last.is_some() {
+                self.clean_up()?;
+            }
+            let plan = generator.fit(plan, None)?;
+            let run = generator.run(&plan)?;
+            let report = judge(generator, &plan, &run);
+            let ends = stress::ends(&report);
+            eprintln!("{users} users: {}", if report.held() { "held" } else { "broke" });
+            steps.push((users, report));
+            last = Some(run);
+            if ends {
+                break;
+            }
+        }
+        let (_, mut report) = steps.last().cloned().expect("there is a first step");
+        report.load.iter_mut().for_each(|load| load.runs = stress::rows(&steps));
+        Ok(Outcome { run: last.expect("there is a first step"), report, said: stress::conclusion(&steps) })
+    }
+
+    fn clean_up(&self) -> Result<(), Error> {
+        let Some(command) = &self.schedule.cleanup else { return Ok(()) };
+        // Its output goes beside the progress: standard output is for results.
+        let mut shell = Command::new("sh");
+        let status = shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(io::stderr()).status();
+        let failed = |problem: String| Error::Setting { name: "--cleanup", problem };
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(failed(format!("`{command}` ended with {status}"))),
+            Err(e) => Err(failed(format!("cannot start a shell: {e}"))),
+        }
+    }
+}
+
+/// Writes the files, prints the tables, and says how it ended.
+fn conclude(Outcome { run, report, said }: &Outcome, dir: &Path, signal: Option<u8>) -> Result<Exit, Error> {
+    let path = save_performance_report(report, dir)?;
+    let seconds = report.load.as_ref().map_or(&[][..], |load| &load.seconds);
+    write_csv(&path.with_extension("csv"), seconds)?;
+    write_hlog(&path.with_extension("hlog"), &run.seconds, run.started_at)?;
+    let reports = std::slice::from_ref(report);
+    let used_up = report.partial && signal.is_none();
+    let out = &mut io::stdout();
+    let printed = (|| {
+        print_runs(out, report)?;
+        print_figures(out, reports)?;
+        print_load(out, report)?;
+        print_failures(out, reports)?;
+        print_targets(out, reports)?;
+        print_findings(out, report)?;
+        if used_up {
+            writeln!(out, "It ended early: all bytes that INGESTER_MAX_BYTES allows were sent.")?;
+        }
+        said.iter().try_for_each(|line| writeln!(out, "{line}"))
+    })();
+    printed.map_err(Error::Output)?;
+    eprintln!("Report: {}, and .csv and .hlog beside it", path.display());
+    Ok(match signal {
+        Some(signal) => Exit::Interrupted(signal),
+        None if !report.is_valid() => Exit::Untrusted,
+        None if !report.held() => Exit::Missed,
+        None => Exit::Held,
+    })
+}

@@ -1,0 +1,165 @@
+//! When requests begin, as arguments say.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use ingester_perf::Error;
+use ingester_perf::load::{Closed, ENDLESS, Model, Plan, Profile, Spacing, Stage};
+use ingester_perf::units::Bytes;
+
+/// When requests begin.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Schedule")]
+pub struct ScheduleArgs {
+    /// normal: 10 users, 100 uploads of 100 KB; high: 50, 500 of 50 KB; stress: 100 to 1000 users in steps
+    #[arg(long, conflicts_with_all = ["users", "rate", "stages", "requests"])]
+    pub preset: Option<Preset>,
+    /// So many users, each of whom waits for an answer before sending again
+    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "stages"],
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    users: Option<u32>,
+    /// End after so many uploads
+    #[arg(long, value_name = "N", requires = "users", value_parser = clap::value_parser!(u64).range(1..))]
+    requests: Option<u64>,
+    /// So many uploads a second, whether answered or not
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "stages", requires = "duration",
+          value_parser = rate, allow_negative_numbers = true)]
+    rate: Option<f64>,
+    /// How arrivals are spread [default: constant]
+    #[arg(long, conflicts_with = "users")]
+    arrivals: Option<Arrivals>,
+    /// A level, or a ramp, and its time, like 50:2m or 0..50:30s; can be given several times. Users, or, with --arrivals,
+    /// uploads a second
+    #[arg(long = "stage", value_name = "LEVEL:TIME")]
+    stages: Vec<Stage>,
+    /// End after this time; of a stress run, the time of a step
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "stages")]
+    pub duration: Option<Duration>,
+    /// Pause of a user between an answer and the next upload
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    think: Duration,
+    /// Load for this long before anything is recorded
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    warm_up: Duration,
+    /// How long uploads under way may take to end once the last one has begun
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    grace: Duration,
+    /// Most uploads under way at once with --rate; what is due beyond that is late [default: 10000, or as many as there
+    /// are descriptors for]
+    #[arg(long, value_name = "N", conflicts_with = "users", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub at_once: Option<u32>,
+    /// Seed of arrivals, of the mix, and of files
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+    /// Run so many times, and report the run with the median p95
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub repeat: u32,
+    /// Shell command to run between repeats, outside measured time
+    #[arg(long, value_name = "COMMAND")]
+    pub cleanup: Option<String>,
+}
+
+/// What the earlier suite ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    Normal,
+    High,
+    Stress,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Arrivals {
+    Constant,
+    Poisson,
+}
+
+impl From<Arrivals> for Spacing {
+    fn from(arrivals: Arrivals) -> Self {
+        match arrivals {
+            Arrivals::Constant => Self::Constant,
+            Arrivals::Poisson => Self::Poisson,
+        }
+    }
+}
+
+impl Preset {
+    /// Users and uploads, where both are fixed, with the size of each file.
+    pub fn scenario(self) -> Option<(Closed, Bytes)> {
+        match self {
+            Self::Normal => Some((Closed { users: 10, requests: 100 }, Bytes::kb(100))),
+            Self::High => Some((Closed { users: 50, requests: 500 }, Bytes::kb(50))),
+            Self::Stress => None,
+        }
+    }
+
+    /// What reports and targets call it.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::Normal => "concurrent_upload_10",
+            Self::High => "concurrent_upload_50",
+            Self::Stress => "stress",
+        }
+    }
+}
+
+impl ScheduleArgs {
+    /// What the arguments ask for.
+    pub fn plan(&self) -> Result<Plan, Error> {
+        Ok(self.with(self.model()?))
+    }
+
+    /// So many users for so long, and all else as asked for.
+    pub fn of_users(&self, users: u32, lasting: Duration) -> Plan {
+        self.with(self.closed(Profile::constant(f64::from(users), lasting), None))
+    }
+
+    fn with(&self, model: Model) -> Plan {
+        let plan = Plan::new(model);
+        let at_once = self.at_once.map_or(plan.at_once, |n| n as usize);
+        Plan { seed: self.seed, warm_up: self.warm_up, grace: self.grace, at_once, ..plan }
+    }
+
+    fn closed(&self, users: Profile, requests: Option<u64>) -> Model {
+        Model::Closed { users, requests, think: self.think }
+    }
+
+    fn model(&self) -> Result<Model, Error> {
+        let wrong = |name, problem: &str| Err(Error::Setting { name, problem: problem.to_owned() });
+        let lasting = self.duration.unwrap_or(ENDLESS);
+        let constant =
+            |users: u32, requests| self.closed(Profile::constant(f64::from(users), lasting), requests);
+        let open =
+            |rate| Model::Open { rate, spacing: self.arrivals.map_or(Spacing::Constant, Spacing::from) };
+        if let Some((Closed { users, requests }, _)) = self.preset.and_then(Preset::scenario) {
+            return Ok(constant(users, Some(requests)));
+        }
+        match (self.users, self.rate, self.stages.as_slice()) {
+            (Some(_), _, _) if self.requests.is_none() && self.duration.is_none() => {
+                wrong("--users", "when do they end? Add --requests N or --duration TIME")
+            }
+            (Some(users), _, _) => Ok(constant(users, self.requests)),
+            (None, Some(rate), _) => Ok(open(Profile::constant(rate, lasting))),
+            (None, None, []) => wrong(
+                "load",
+                "how much? Give --users, --rate, --stage or --preset; see ingester-perf load --help",
+            ),
+            (None, None, stages) => {
+                let profile = Profile::new(stages.to_vec());
+                if profile.most() <= 0.0 {
+                    return wrong("--stage", "nothing ever happens at level 0");
+                }
+                Ok(if self.arrivals.is_some() { open(profile) } else { self.closed(profile, None) })
+            }
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).ok().filter(|time| *time <= ENDLESS);
+    time.ok_or_else(|| "write a time with its unit, like 30s, 500ms or 2m".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 1e6);
+    rate.ok_or_else(|| "write a number above 0, up to 1000000".to_owned())
+}

@@ -1,0 +1,85 @@
+//! `--preset stress`: more and more users, until a target breaks.
+
+use std::time::Duration;
+
+use ingester_perf::load::Plan;
+use ingester_perf::report::{PerformanceReport, RunReport};
+
+use super::schedule::ScheduleArgs;
+
+/// Users of the steps: 100, 200, ... 1000.
+const STEP: u32 = 100;
+const STEPS: u32 = 10;
+/// How long a step lasts unless told otherwise.
+const LASTING: Duration = Duration::from_secs(10);
+/// Throughput that rises by less than this share has stopped growing.
+const GROWTH: f64 = 0.05;
+
+/// The steps: how many users, and what is to be done.
+pub fn steps(args: &ScheduleArgs) -> impl Iterator<Item = (u32, Plan)> {
+    let lasting = args.duration.unwrap_or(LASTING);
+    (1..=STEPS).map(move |step| (step * STEP, args.of_users(step * STEP, lasting)))
+}
+
+/// Whether there is no sense in going on: a target broke, or the generator did.
+pub fn ends(report: &PerformanceReport) -> bool {
+    !report.held() || !report.is_valid() || report.partial
+}
+
+/// What the steps showed, in sentences: which one broke, and where throughput stopped growing.
+pub fn conclusion(steps: &[(u32, PerformanceReport)]) -> Vec<String> {
+    let mut said = Vec::new();
+    match steps.last() {
+        Some((users, report)) if !report.is_valid() => {
+            said.push(format!(
+                "At {users} users the generator did not keep up: what the service holds is not known."
+            ));
+        }
+        Some((users, report)) if !report.held() => said.push(format!("It broke at {users} users.")),
+        Some((users, report)) if !report.partial => said.push(format!("It held up to {users} users.")),
+        _ => {}
+    }
+    let rows: Vec<(u32, f64)> =
+        steps.iter().filter_map(|(users, report)| Some((*users, report.throughput_rps?))).collect();
+    let stopped = rows.windows(2).find(|pair| pair[1].1 < pair[0].1 * (1.0 + GROWTH));
+    if let Some([(users, rate), _]) = stopped {
+        said.push(format!("Throughput stopped growing at {users} users, with {rate:.0} uploads a second."));
+    }
+    said
+}
+
+/// The steps as rows of a report.
+pub fn rows(steps: &[(u32, PerformanceReport)]) -> Vec<RunReport> {
+    steps.iter().map(|(users, report)| report.row(format!("{users} users"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ingester_perf::recording::{Finished, Recorder};
+    use ingester_perf::targets::{Metric, Targets};
+
+    use super::*;
+
+    /// A step with so many uploads in a second, that took so long.
+    fn step(users: u32, rate: u64, ms: u64) -> (u32, PerformanceReport) {
+        let mut recorder = Recorder::default();
+        let latency = Duration::from_millis(ms);
+        (0..rate).for_each(|_| recorder.record(Finished { latency, outcome: Ok(()) }));
+        recorder.pass(Duration::from_secs(1));
+        let targets = Targets::default().with("stress", (Metric::P95Ms, 100.0));
+        (users, PerformanceReport::new("stress", &recorder.finish()).judge(&targets))
+    }
+
+    #[test]
+    fn the_step_that_broke_and_the_end_of_growth_are_said() {
+        let steps = [step(100, 500, 10), step(200, 900, 20), step(300, 910, 60), step(400, 905, 120)];
+        assert_eq!(
+            conclusion(&steps),
+            ["It broke at 400 users.", "Throughput stopped growing at 200 users, with 900 uploads a second."]
+        );
+        assert!(ends(&steps[3].1) && !ends(&steps[2].1));
+        assert_eq!(conclusion(&steps[..2]), ["It held up to 200 users."]);
+    }
+}

@@ -1,0 +1,159 @@
+//! What an upload sends, encoded before the clock starts and shared by everybody who sends it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes as Buffer;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::HeaderValue;
+
+use super::answer::Expected;
+use crate::payload::{Form, LargeFile, MultipartBody, Pieces, TestFile};
+use crate::recording::{Class, Failure};
+use crate::units::Bytes;
+
+/// A file ready to be sent, and what a correct service answers. Cloning copies no bytes of it.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    pub(super) content_type: HeaderValue,
+    pub(super) expected: Expected,
+    size: Bytes,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    Whole(Buffer),
+    Streamed { head: Buffer, file: LargeFile, tail: Buffer },
+}
+
+impl Upload {
+    /// A file in memory, already encoded as `body`.
+    pub fn whole(file: &TestFile, body: &MultipartBody) -> Self {
+        Self {
+            content_type: header(&body.content_type),
+            expected: Expected { size: file.bytes.len() as u64, sha256: file.sha256.clone() },
+            size: Bytes(file.bytes.len() as u64),
+            content: Content::Whole(body.bytes.clone()),
+        }
+    }
+
+    /// A file that is read while it is sent.
+    pub fn streamed(file: LargeFile, form: &Form) -> Self {
+        let frame = form.frame(&file.name, file.kind, &file.sha256);
+        Self {
+            content_type: header(&frame.content_type),
+            expected: Expected { size: file.size.0, sha256: file.sha256.clone() },
+            size: file.size,
+            content: Content::Streamed { head: frame.head.into(), file, tail: frame.tail.into() },
+        }
+    }
+
+    /// A file on disk: in memory up to `most` bytes, else read while it is sent.
+    pub fn of(file: LargeFile, form: &Form, most: Bytes) -> Result<Self, Failure> {
+        let streamed = Self::streamed(file, form);
+        if streamed.size > most {
+            return Ok(streamed);
+        }
+        let mut whole = Vec::new();
+        let mut body = streamed.body()?;
+        while let Some(piece) = body.next() {
+            whole.extend_from_slice(&piece.map_err(unreadable)?);
+        }
+        Ok(Self { content: Content::Whole(whole.into()), ..streamed })
+    }
+
+    /// Size of the file.
+    pub fn size(&self) -> Bytes {
+        self.size
+    }
+
+    pub(super) fn body(&self) -> Result<Sending, Failure> {
+        Ok(match &self.content {
+            Content::Whole(body) => {
+                Sending { left: body.len() as u64, parts: [Some(body.clone()), None], file: None }
+            }
+            Content::Streamed { head, file, tail } => {
+                let left = (head.len() + tail.len()) as u64 + file.size.0;
+                let file = Some(file.pieces().map_err(unreadable)?);
+                Sending { left, parts: [Some(head.clone()), Some(tail.clone())], file }
+            }
+        })
+    }
+}
+
+fn unreadable(error: std::io::Error) -> Failure {
+    Failure::new(Class::Local, format!("cannot read the file: {error}"))
+}
+
+fn header(content_type: &str) -> HeaderValue {
+    HeaderValue::from_str(content_type).expect("a boundary has only letters, digits and dashes")
+}
+
+/// A body on its way: what stands first, the pieces of a file, what stands last.
+#[derive(Debug)]
+pub(super) struct Sending {
+    left: u64,
+    parts: [Option<Buffer>; 2],
+    file: Option<Pieces>,
+}
+
+impl Sending {
+    fn next(&mut self) -> Option<std::io::Result<Buffer>> {
+        let first = self.parts[0].take().map(Ok);
+        let next = first.or_else(|| self.file.as_mut()?.next()).or_else(|| self.parts[1].take().map(Ok));
+        if let Some(Ok(piece)) = &next {
+            self.left -= piece.len() as u64;
+        }
+        next
+    }
+}
+
+impl Body for Sending {
+    type Data = Buffer;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Buffer>, std::io::Error>>> {
+        Poll::Ready(self.next().map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::generate_test_file;
+
+    fn sent(upload: &Upload) -> Vec<u8> {
+        let mut body = upload.body().expect("can be read");
+        assert_eq!(body.size_hint().exact(), Some(body.left));
+        let pieces: Vec<Buffer> =
+            std::iter::from_fn(|| body.next()).map(|piece| piece.expect("reads")).collect();
+        assert!(body.is_end_stream());
+        pieces.concat()
+    }
+
+    #[test]
+    fn a_file_is_sent_alike_from_memory_and_from_disk() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let path = dir.path().join("a.bin");
+        std::fs::write(&path, &generate_test_file(Bytes::mb(1)).bytes).expect("writes");
+        let (file, form) = (LargeFile::open(&path).expect("opens"), Form::temporary());
+        let streamed = Upload::of(file.clone(), &form, Bytes(1)).expect("opens");
+        let whole = Upload::of(file, &form, Bytes::mb(1)).expect("fits");
+        assert!(matches!(streamed.content, Content::Streamed { .. }));
+        assert!(matches!(whole.content, Content::Whole(_)));
+        assert_eq!(sent(&streamed), sent(&whole));
+        assert_eq!((whole.size(), &whole.content_type), (Bytes::mb(1), &streamed.content_type));
+    }
+}

@@ -1,0 +1,191 @@
+//! The loop of one worker: begins what is due, waits for what ends. One event loop, nothing shared.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::pacer::Pacer;
+use super::queue::{Job, Queue};
+use crate::recording::{Class, Performed};
+
+/// The worker looks at least this often whether it is to stop.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a user waits that could not connect. Without it, a second in which a service is gone would be counted as
+/// tens of thousands of failures.
+const RECONNECT: Duration = Duration::from_millis(100);
+
+/// Something to be done many times, by many users at once. Each worker has one of its own: it need not be `Sync`.
+pub trait Operation {
+    /// What a user keeps from request to request, as a connection.
+    type User;
+
+    /// A user that has done nothing yet.
+    fn user(&self) -> Self::User;
+
+    /// Performs the request `index` of the run. Its service time is measured here.
+    fn perform(&self, user: &mut Self::User, index: u64) -> impl Future<Output = Performed>;
+
+    /// Whether this request may still be performed; the first that may not ends the schedule.
+    fn allows(&self, _index: u64) -> bool {
+        true
+    }
+}
+
+/// What is told of every request.
+pub trait Sink {
+    /// A request is due and begins now.
+    fn begins(&mut self, now: Instant);
+
+    /// It has ended; it was due at `due`.
+    fn ended(&mut self, due: Instant, performed: Performed);
+
+    /// It was due at `due` and has not ended at `now`.
+    fn unfinished(&mut self, due: Instant, now: Instant);
+
+    /// Whether nothing further should begin. Asked in every turn.
+    fn stops(&self) -> bool;
+
+    /// Told in every turn.
+    fn turn(&mut self, _now: Instant) {}
+}
+
+/// When a run begins, and how far it may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Instant from which the queue's times count.
+    pub start: Instant,
+    /// Requests under way at once, at most; what is due beyond that waits, late.
+    pub at_once: usize,
+    /// How long requests may take to end once the last one is due.
+    pub grace: Duration,
+}
+
+/// How a drive ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Whether everything that was scheduled began.
+    pub whole: bool,
+}
+
+/// Performs all of the queue. `users` are kept from one call to the next; those whose request does not end are lost.
+pub async fn drive<O: Operation>(
+    operation: &O,
+    users: &mut Vec<Option<O::User>>,
+    mut queue: Queue,
+    pacer: &mut Pacer,
+    sink: &mut impl Sink,
+    Terms { start, at_once, grace }: Terms,
+) -> io::Result<Ended> {
+    let mut slots = Slots::new(users, queue.users());
+    let mut running = FuturesUnordered::new();
+    let (mut deadline, mut look, mut whole) = (None, start, true);
+    loop {
+        let now = Instant::now();
+        let since = now.saturating_duration_since(start);
+        sink.turn(now);
+        if sink.stops() {
+            whole = false;
+            queue.close(since);
+        }
+        while running.len() < at_once
+            && let Some(job) = queue.take(since)
+        {
+            if !operation.allows(job.index) {
+                whole = false;
+                queue.clear();
+                break;
+            }
+            sink.begins(now);
+            let (slot, user) = slots.take(job.user, start + job.due, || operation.user());
+            running.push(perform(operation, job, slot, user));
+        }
+        let next = queue.next_due().map(|due| start + due);
+        let over = next.is_none() && running.is_empty();
+        if over || queue.is_over(since) && now >= *deadline.get_or_insert(now + grace) {
+            break;
+        }
+        if now >= look {
+            look = now + LOOK;
+        }
+        let wake = next.filter(|_| running.len() < at_once).map_or(look, |next| next.min(look));
+        tokio::select! {
+            biased;
+            Some((job, slot, user, performed)) = running.next(), if !running.is_empty() => {
+                let (due, pause) = (slots.give(slot, user), pause_after(&performed));
+                sink.ended(due, performed);
+                queue.ended(job, start.elapsed(), pause);
+            }
+            waited = pacer.until(wake) => waited?,
+        }
+    }
+    drop(running);
+    let now = Instant::now();
+    slots.taken().for_each(|due| sink.unfinished(due, now));
+    // What was due and found no place is no less unfinished.
+    while let Some(job) = queue.take(now.saturating_duration_since(start)) {
+        sink.begins(now);
+        sink.unfinished(start + job.due, now);
+    }
+    Ok(Ended { whole })
+}
+
+/// Performs a job, and brings back who did it.
+async fn perform<O: Operation>(
+    operation: &O,
+    job: Job,
+    slot: usize,
+    mut user: O::User,
+) -> (Job, usize, O::User, Performed) {
+    let performed = operation.perform(&mut user, job.index).await;
+    (job, slot, user, performed)
+}
+
+/// The users, each in a slot; empty while its user performs, or before there is one.
+struct Slots<'a, U> {
+    users: &'a mut Vec<Option<U>>,
+    /// When what its user performs was due.
+    due: Vec<Option<Instant>>,
+    /// Slots for requests that anybody may perform.
+    idle: Vec<usize>,
+}
+
+impl<'a, U> Slots<'a, U> {
+    /// So many slots; as many as are needed where there is no number.
+    fn new(users: &'a mut Vec<Option<U>>, number: Option<usize>) -> Self {
+        users.resize_with(number.unwrap_or(users.len()), || None);
+        let (due, idle) = (vec![None; users.len()], (0..users.len()).rev().collect());
+        Self { users, due, idle }
+    }
+
+    /// Takes this user, or anybody idle, or a new one.
+    fn take(&mut self, user: Option<usize>, due: Instant, new: impl FnOnce() -> U) -> (usize, U) {
+        let slot = user.or_else(|| self.idle.pop()).unwrap_or_else(|| {
+            self.users.push(None);
+            self.due.push(None);
+            self.users.len() - 1
+        });
+        self.due[slot] = Some(due);
+        (slot, self.users[slot].take().unwrap_or_else(new))
+    }
+
+    /// Puts a user back; when what it performed was due.
+    fn give(&mut self, slot: usize, user: U) -> Instant {
+        self.users[slot] = Some(user);
+        self.idle.push(slot);
+        self.due[slot].take().expect("was set when it was taken")
+    }
+
+    /// When what is still being performed was due.
+    fn taken(self) -> impl Iterator<Item = Instant> {
+        self.due.into_iter().flatten()
+    }
+}
+
+fn pause_after(performed: &Performed) -> Duration {
+    match &performed.finished.outcome {
+        Err(failure) if matches!(failure.class, Class::Connect | Class::Local) => RECONNECT,
+        _ => Duration::ZERO,
+    }
+}

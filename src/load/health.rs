@@ -1,0 +1,248 @@
+//! Whether the generator kept up: if not, what it measured is its own slowness.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+
+use super::log::Load;
+
+/// From here on a delay of the generator's own spoils the figures: of one request in a hundred, ...
+const LAG_P99: Duration = Duration::from_millis(10);
+/// ... of any request, ...
+const LAG_MOST: Duration = Duration::from_millis(250);
+/// ... or of the thread that only looks at the clock.
+const PAUSE: Duration = Duration::from_millis(250);
+/// A thread that is busy for this share of its time has no time left to be on time.
+const SATURATED: f64 = 0.95;
+/// A run shorter than this says nothing about how busy its threads are.
+const SHORT: Duration = Duration::from_millis(500);
+/// The wall clock may move away from the monotonic one by this, and by one part in a thousand of the run: it is
+/// slewed by half of that.
+const STEP: Duration = Duration::from_millis(100);
+
+/// How the generator did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Health {
+    /// Why the run is not to be trusted; empty if it is.
+    pub problems: Vec<String>,
+    /// Threads of the generator.
+    pub threads: usize,
+    /// 99th percentile of the delay between a request's scheduled beginning and the actual one, ms.
+    pub lag_p99_ms: Option<f64>,
+    /// Longest such delay, ms.
+    pub lag_max_ms: Option<f64>,
+    /// Share of its time that each thread was busy; empty where the system does not tell.
+    pub busy: Vec<f64>,
+    /// Longest time for which the generator did not run at all, ms.
+    pub longest_pause_ms: f64,
+    /// By how much the wall clock was set while it ran, ms.
+    pub clock_step_ms: f64,
+    /// Requests that this machine had no descriptor or port for.
+    pub local_failures: u64,
+}
+
+/// What spoils a run. Prints what is wrong and what to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Problem {
+    Late { p99: Duration, most: Duration },
+    Paused(Duration),
+    Saturated(f64),
+    Local(u64),
+    ClockSet(Duration),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late { p99, most } => write!(
+                f,
+                "the generator was late: one request in a hundred began {p99:.1?} or more after its time, one {most:.1?} (allowed: \
+                 {LAG_P99:?} and {LAG_MOST:?}); ask for a lower rate, or give it more cores"
+            ),
+            Self::Paused(pause) => write!(
+                f,
+                "the generator did not run for {pause:.1?}: it was stopped, or the machine was; run it again"
+            ),
+            Self::Saturated(share) => write!(
+                f,
+                "a thread of the generator was busy for {:.0} % of the time: the throughput may be its own limit and not the \
+                 service's; ask for less, or give it more cores with --threads",
+                100.0 * share
+            ),
+            Self::Local(requests) => write!(
+                f,
+                "{requests} requests could not be sent for want of descriptors or ports on this machine; raise the limit \
+                 (ulimit -n), or ask for fewer users"
+            ),
+            Self::ClockSet(step) => {
+                write!(f, "the clock was set by {step:.1?} while it ran; run it again")
+            }
+        }
+    }
+}
+
+impl Health {
+    /// From what was recorded, how busy the threads were, and the pulse.
+    pub(super) fn of(load: &Load, busy: &[Busy], pulse: &Pulse) -> Self {
+        let lag = &load.times.lag;
+        let p99 = lag.at_rank((0.99 * lag.count() as f64).ceil() as u64);
+        let most = lag.range().map(|(_, most)| most);
+        let threads = busy.len();
+        let busy: Vec<f64> = busy.iter().filter_map(Busy::share).collect();
+        let (p99_or_none, most_or_none) = (p99.unwrap_or_default(), most.unwrap_or_default());
+        let late = Problem::Late { p99: p99_or_none, most: most_or_none };
+        let busiest = busy.iter().copied().fold(0.0, f64::max);
+        let problems = [
+            (p99_or_none > LAG_P99 || most_or_none > LAG_MOST).then_some(late),
+            (pulse.longest > PAUSE).then_some(Problem::Paused(pulse.longest)),
+            (busiest > SATURATED).then_some(Problem::Saturated(busiest)),
+            (load.local_failures() > 0).then_some(Problem::Local(load.local_failures())),
+            (pulse.step > STEP + pulse.ran() / 1000).then_some(Problem::ClockSet(pulse.step)),
+        ];
+        let ms = |duration: Duration| 1e3 * duration.as_secs_f64();
+        Self {
+            problems: problems.iter().flatten().map(Problem::to_string).collect(),
+            threads,
+            lag_p99_ms: p99.map(ms),
+            lag_max_ms: most.map(ms),
+            busy,
+            longest_pause_ms: ms(pulse.longest),
+            clock_step_ms: ms(pulse.step),
+            local_failures: load.local_failures(),
+        }
+    }
+
+    /// Whether the figures are evidence.
+    pub fn is_valid(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// How long a thread lasted, and for how much of that it was on a core.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Busy {
+    wall: Duration,
+    cpu: Option<Duration>,
+    since: Instant,
+}
+
+impl Busy {
+    /// Of the calling thread, from now on.
+    pub fn begin() -> Self {
+        Self { wall: Duration::ZERO, cpu: thread_time(), since: Instant::now() }
+    }
+
+    /// Until now; on the same thread.
+    pub fn end(self) -> Self {
+        let cpu = self.cpu.zip(thread_time()).map(|(then, now)| now.saturating_sub(then));
+        Self { wall: self.since.elapsed(), cpu, ..self }
+    }
+
+    fn share(&self) -> Option<f64> {
+        let cpu = self.cpu.filter(|_| self.wall >= SHORT)?;
+        Some(cpu.as_secs_f64() / self.wall.as_secs_f64())
+    }
+}
+
+#[cfg(unix)]
+fn thread_time() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+}
+
+#[cfg(not(unix))]
+fn thread_time() -> Option<Duration> {
+    None
+}
+
+/// Looks at the clocks again and again, on a thread with nothing else to do.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    started: Instant,
+    started_at: SystemTime,
+    last: Instant,
+    longest: Duration,
+    step: Duration,
+}
+
+impl Pulse {
+    pub fn new() -> Self {
+        let (started, started_at) = (Instant::now(), SystemTime::now());
+        Self { started, started_at, last: started, longest: Duration::ZERO, step: Duration::ZERO }
+    }
+
+    /// Time until the next beat, where there is one every `step`.
+    pub fn left(&self, step: Duration) -> Duration {
+        (self.last + step).saturating_duration_since(Instant::now())
+    }
+
+    pub fn beat(&mut self) {
+        let now = Instant::now();
+        self.longest = self.longest.max(now - self.last);
+        self.last = now;
+        let ran = now - self.started;
+        let wall = SystemTime::now().duration_since(self.started_at).unwrap_or_default();
+        self.step = self.step.max(wall.abs_diff(ran));
+    }
+
+    fn ran(&self) -> Duration {
+        self.last - self.started
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn problems(lags: &[(u64, Duration)], cpu: Duration, change: impl FnOnce(&mut Pulse)) -> Vec<String> {
+        let mut load = Load::default();
+        lags.iter().for_each(|&(n, lag)| (0..n).for_each(|_| load.times.lag.record(lag)));
+        let mut pulse = Pulse::new();
+        change(&mut pulse);
+        let busy = Busy { wall: Duration::from_secs(10), cpu: Some(cpu), since: Instant::now() };
+        Health::of(&load, &[busy], &pulse).problems
+    }
+
+    fn one(problems: &[String], says: &str) {
+        assert!(matches!(problems, [problem] if problem.contains(says)), "{problems:?}");
+    }
+
+    #[test]
+    fn a_generator_that_kept_up_has_no_problems() {
+        let quiet = problems(&[(999, MS(1)), (1, MS(200))], MS(9_000), |_| ());
+        assert_eq!(quiet, Vec::<String>::new());
+        assert_eq!(problems(&[], MS(0), |_| ()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_way_of_falling_behind_is_said() {
+        one(&problems(&[(98, MS(1)), (2, MS(11))], MS(0), |_| ()), "was late");
+        one(&problems(&[(999, MS(1)), (1, MS(300))], MS(0), |_| ()), "one 300.0ms");
+        one(&problems(&[], MS(9_600), |_| ()), "busy for 96 %");
+        one(&problems(&[], MS(0), |pulse| pulse.longest = MS(500)), "did not run for 500.0ms");
+        one(&problems(&[], MS(0), |pulse| pulse.step = MS(3_600_000)), "the clock was set");
+    }
+
+    #[test]
+    fn a_pause_is_noticed() {
+        let mut pulse = Pulse::new();
+        pulse.last -= MS(300);
+        pulse.beat();
+        assert!(pulse.longest >= MS(300) && pulse.left(MS(10)) <= MS(10));
+    }
+
+    #[test]
+    fn a_busy_thread_is_told_from_a_sleeping_one() {
+        let share = |work: fn()| {
+            let busy = Busy::begin();
+            work();
+            let Busy { wall, cpu, .. } = busy.end();
+            cpu.map_or(0.5, |cpu| cpu.as_secs_f64() / wall.as_secs_f64())
+        };
+        let sleeping = share(|| std::thread::sleep(MS(50)));
+        assert!(sleeping < 0.6, "{sleeping}");
+    }
+}

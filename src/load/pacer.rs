@@ -1,0 +1,129 @@
+//! Waiting for an instant, to some ten microseconds. tokio's timer has steps of a millisecond: on it, every request of an
+//! open schedule would begin half a millisecond late.
+
+pub use precise::Pacer;
+
+#[cfg(target_os = "linux")]
+mod precise {
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::time::Instant;
+
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    /// A timer of the kernel's that the event loop waits for like for a socket.
+    #[derive(Debug)]
+    pub struct Pacer {
+        timer: AsyncFd<OwnedFd>,
+        set: Option<Instant>,
+    }
+
+    impl Pacer {
+        /// A timer for the event loop in whose context this is called.
+        pub fn new() -> io::Result<Self> {
+            let timer =
+                timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+            #[expect(
+                deprecated,
+                reason = "sound for what owns its descriptor; what replaces it is unsafe to call"
+            )]
+            let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
+            Ok(Self { timer, set: None })
+        }
+
+        /// Returns at `at`, or after a turn of the event loop if that is past. May be dropped while it waits.
+        pub async fn until(&mut self, at: Instant) -> io::Result<()> {
+            if Instant::now() >= at {
+                tokio::task::yield_now().await;
+                return Ok(());
+            }
+            while Instant::now() < at {
+                self.set(at)?;
+                let mut ready = self.timer.readable().await?;
+                // It has run out, or has been set anew since it did: then there is nothing to read.
+                let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
+                self.set = None;
+            }
+            Ok(())
+        }
+
+        fn set(&mut self, at: Instant) -> io::Result<()> {
+            let left = at.saturating_duration_since(Instant::now());
+            if self.set != Some(at) && !left.is_zero() {
+                let value = Timespec {
+                    tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                    tv_nsec: left.subsec_nanos().into(),
+                };
+                let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+                let once = Itimerspec { it_interval: never, it_value: value };
+                timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
+                self.set = Some(at);
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod precise {
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    /// tokio's timer may be late by so much.
+    const STEP: Duration = Duration::from_millis(2);
+
+    /// Sleeps until shortly before the instant, and then looks at the clock in every turn of the event loop.
+    #[derive(Debug)]
+    pub struct Pacer(());
+
+    impl Pacer {
+        /// A timer for the event loop in whose context this is called.
+        pub fn new() -> io::Result<Self> {
+            Ok(Self(()))
+        }
+
+        /// Returns at `at`, or after a turn of the event loop if that is past. May be dropped while it waits.
+        pub async fn until(&mut self, at: Instant) -> io::Result<()> {
+            let left = at.saturating_duration_since(Instant::now());
+            if left > STEP {
+                tokio::time::sleep(left - STEP).await;
+            }
+            loop {
+                tokio::task::yield_now().await;
+                if Instant::now() >= at {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn it_never_returns_early_and_can_be_dropped_and_set_anew() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+        runtime.block_on(async {
+            let mut pacer = Pacer::new().expect("starts");
+            let begun = Instant::now();
+            for step in 1..50 {
+                // Dropped while it waits for something earlier than what follows.
+                let earlier = begun + Duration::from_micros(200 * step + 100);
+                let _ = tokio::time::timeout(Duration::ZERO, pacer.until(earlier)).await;
+                let at = begun + Duration::from_micros(200 * step);
+                pacer.until(at).await.expect("waits");
+                assert!(Instant::now() >= at);
+            }
+            pacer.until(begun).await.expect("is past");
+        });
+    }
+}

@@ -1,0 +1,142 @@
+//! The run second by second. A worker keeps a histogram of the second under way only; those that are over are packed.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+
+use crate::recording::Samples;
+
+/// One second of a run: what ended in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Second {
+    /// Counted from the start of the run, from 0.
+    pub index: u64,
+    /// Requests that were due and began.
+    pub begun: u64,
+    /// Successes.
+    pub ok: u64,
+    /// Failures.
+    pub failed: u64,
+    /// Requests under way at its end.
+    pub in_flight: u64,
+    /// Response times of the successes, in ns: an HDR histogram (V2). Empty where there were none.
+    packed: Vec<u8>,
+}
+
+impl Second {
+    /// Response times of the successes, in ns.
+    pub fn histogram(&self) -> Histogram<u64> {
+        if self.packed.is_empty() {
+            return Samples::default().histogram().clone();
+        }
+        Deserializer::new().deserialize(&mut self.packed.as_slice()).expect("it was packed by this program")
+    }
+
+    /// Adds what another worker did in the same second.
+    pub fn merge(&mut self, other: &Self) {
+        self.begun += other.begun;
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.in_flight += other.in_flight;
+        if self.packed.is_empty() {
+            self.packed.clone_from(&other.packed);
+        } else if !other.packed.is_empty() {
+            let mut histogram = self.histogram();
+            histogram.add(other.histogram()).expect("both have the same bounds");
+            self.packed = pack(&histogram);
+        }
+    }
+}
+
+/// The second under way.
+#[derive(Debug, Default)]
+pub(super) struct Seconds {
+    index: u64,
+    begun: u64,
+    failed: u64,
+    ok: Samples,
+}
+
+impl Seconds {
+    pub fn begun(&mut self) {
+        self.begun += 1;
+    }
+
+    pub fn ended(&mut self, response: Duration, ok: bool) {
+        if ok {
+            self.ok.record(response);
+        } else {
+            self.failed += 1;
+        }
+    }
+
+    /// The second under way if it is before `now`; call it until there is none.
+    pub fn over(&mut self, now: u64, in_flight: u64) -> Option<Second> {
+        (self.index < now).then(|| self.take(in_flight))
+    }
+
+    /// The last second, if something happened in it.
+    pub fn finish(mut self, in_flight: u64) -> Option<Second> {
+        let something = self.begun + self.failed + self.ok.count() + in_flight > 0;
+        something.then(|| self.take(in_flight))
+    }
+
+    fn take(&mut self, in_flight: u64) -> Second {
+        let packed = if self.ok.count() > 0 { pack(self.ok.histogram()) } else { Vec::new() };
+        let second = Second {
+            index: self.index,
+            begun: self.begun,
+            ok: self.ok.count(),
+            failed: self.failed,
+            in_flight,
+            packed,
+        };
+        self.ok.clear();
+        (self.index, self.begun, self.failed) = (self.index + 1, 0, 0);
+        second
+    }
+}
+
+fn pack(histogram: &Histogram<u64>) -> Vec<u8> {
+    let mut packed = Vec::new();
+    V2Serializer::new().serialize(histogram, &mut packed).expect("a buffer in memory takes everything");
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn a_second_without_anything_is_there_too() {
+        let mut seconds = Seconds::default();
+        seconds.begun();
+        seconds.ended(MS(5), true);
+        assert_eq!(seconds.over(0, 0), None);
+        let over: Vec<_> = std::iter::from_fn(|| seconds.over(3, 1)).collect();
+        let summary: Vec<_> = over.iter().map(|s| (s.index, s.begun, s.ok, s.in_flight)).collect();
+        assert_eq!(summary, [(0, 1, 1, 1), (1, 0, 0, 1), (2, 0, 0, 1)]);
+        assert_eq!((over[0].histogram().len(), over[1].histogram().len()), (1, 0));
+        assert_eq!(seconds.finish(0), None);
+    }
+
+    #[test]
+    fn seconds_of_two_workers_add_up() {
+        let of = |latencies: &[u64]| {
+            let mut seconds = Seconds::default();
+            latencies.iter().for_each(|&ms| seconds.ended(MS(ms), ms != 13));
+            seconds.over(1, 2).expect("is over")
+        };
+        let mut merged = of(&[1, 2, 13]);
+        merged.merge(&of(&[]));
+        merged.merge(&of(&[2, 3]));
+        assert_eq!(merged.histogram(), of(&[1, 2, 2, 3]).histogram());
+        assert_eq!((merged.ok, merged.failed, merged.in_flight), (4, 1, 6));
+        let mut empty = of(&[]);
+        empty.merge(&of(&[7]));
+        assert_eq!(empty.histogram(), of(&[7]).histogram());
+    }
+}

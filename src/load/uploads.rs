@@ -1,0 +1,73 @@
+//! Uploads as an operation: files by weight, tokens renewed beside the load.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::drive::Operation;
+use super::mix::Mix;
+use crate::auth::Token;
+use crate::client::{Upload, Uploader};
+use crate::recording::Performed;
+
+/// What one worker uploads.
+pub struct Uploads {
+    /// Every user is made like this one.
+    user: Uploader,
+    /// One for each size of the mix.
+    files: Arc<[Upload]>,
+    mix: Mix,
+    seed: u64,
+    /// Where a new token appears before the last one expires.
+    tokens: RefCell<watch::Receiver<Token>>,
+    token: RefCell<Token>,
+    /// Bytes of file that may still be sent.
+    left: Cell<u64>,
+}
+
+impl Uploads {
+    /// The `files` in the proportions of `mix`, which the seed distributes, up to `allowance` bytes.
+    pub fn new(
+        user: Uploader,
+        (files, mix, seed): (Arc<[Upload]>, Mix, u64),
+        tokens: watch::Receiver<Token>,
+        allowance: u64,
+    ) -> Self {
+        let token = RefCell::new(tokens.borrow().clone());
+        Self { user, files, mix, seed, tokens: RefCell::new(tokens), token, left: Cell::new(allowance) }
+    }
+
+    fn file(&self, index: u64) -> &Upload {
+        &self.files[self.mix.pick(self.seed, index)]
+    }
+
+    /// Takes over a new token: a look at a flag, unless there is one.
+    fn look_for_token(&self) {
+        let mut tokens = self.tokens.borrow_mut();
+        if tokens.has_changed().unwrap_or(false) {
+            *self.token.borrow_mut() = tokens.borrow_and_update().clone();
+        }
+    }
+}
+
+impl Operation for Uploads {
+    type User = Uploader;
+
+    fn user(&self) -> Uploader {
+        self.user.another()
+    }
+
+    async fn perform(&self, user: &mut Uploader, index: u64) -> Performed {
+        self.look_for_token();
+        // A token that no header may hold is refused where it is read: the service will say what is wrong with the old.
+        let _ = user.renew(&self.token.borrow());
+        user.upload(self.file(index)).await
+    }
+
+    fn allows(&self, index: u64) -> bool {
+        let left = self.left.get().checked_sub(self.file(index).size().0);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
+    }
+}

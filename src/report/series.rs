@@ -1,0 +1,96 @@
+//! A run second by second: in the report, as CSV, and as an HdrHistogram interval log.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use serde::Serialize;
+
+use super::quantile::ns_to_ms;
+use crate::error::Error;
+use crate::files::write_text;
+use crate::load::Second;
+
+/// Histograms hold nanoseconds; the log's column of maxima is in ms.
+const NS_PER_MS: f64 = 1e6;
+
+/// One second of a run. Latencies are response times of successes that ended in it, ms.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SecondReport {
+    /// Counted from the start, from 0.
+    pub second: u64,
+    /// Requests that began.
+    pub begun: u64,
+    /// Successes: the rate.
+    pub ok: u64,
+    /// Failures.
+    pub failed: u64,
+    /// Requests under way at its end.
+    pub in_flight: u64,
+    /// 50th percentile.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+    /// Longest.
+    pub max_ms: Option<f64>,
+}
+
+impl From<&Second> for SecondReport {
+    fn from(second: &Second) -> Self {
+        let histogram = second.histogram();
+        let some = |ns: u64| (!histogram.is_empty()).then(|| ns_to_ms(ns as f64));
+        Self {
+            second: second.index,
+            begun: second.begun,
+            ok: second.ok,
+            failed: second.failed,
+            in_flight: second.in_flight,
+            p50_ms: some(histogram.value_at_quantile(0.5)),
+            p95_ms: some(histogram.value_at_quantile(0.95)),
+            p99_ms: some(histogram.value_at_quantile(0.99)),
+            max_ms: some(histogram.max()),
+        }
+    }
+}
+
+/// Writes a line a second.
+pub fn write_csv(path: &Path, seconds: &[SecondReport]) -> Result<(), Error> {
+    let mut text = String::from("second,begun,ok,failed,in_flight,p50_ms,p95_ms,p99_ms,max_ms\n");
+    for second in seconds {
+        let SecondReport { second: index, begun, ok, failed, in_flight, p50_ms, p95_ms, p99_ms, max_ms } =
+            second;
+        let _ = write!(text, "{index},{begun},{ok},{failed},{in_flight}");
+        for figure in [p50_ms, p95_ms, p99_ms, max_ms] {
+            let _ = write!(text, ",{}", figure.map_or_else(String::new, |ms| format!("{ms:.6}")));
+        }
+        text.push('\n');
+    }
+    write_text(path, &text)
+}
+
+/// Writes the seconds' histograms of response times in ns, for the tools of HdrHistogram.
+pub fn write_hlog(path: &Path, seconds: &[Second], started_at: SystemTime) -> Result<(), Error> {
+    let failed = |problem: String| Error::file(path, "write", std::io::Error::other(problem));
+    let mut text = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    builder
+        .add_comment("response times of successes in ns; maxima in ms")
+        .with_start_time(started_at)
+        .with_base_time(started_at)
+        .with_max_value_divisor(NS_PER_MS);
+    {
+        let begun = builder.begin_log_with(&mut text, &mut serializer);
+        let mut log = begun.map_err(|e| failed(e.to_string()))?;
+        for second in seconds {
+            let (from, lasting) = (Duration::from_secs(second.index), Duration::from_secs(1));
+            let written = log.write_histogram(&second.histogram(), from, lasting, None);
+            written.map_err(|e| failed(format!("{e:?}")))?;
+        }
+    }
+    write_text(path, &String::from_utf8(text).map_err(|e| failed(e.to_string()))?)
+}

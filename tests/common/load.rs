@@ -1,0 +1,154 @@
+//! Running `ingester-perf load`, and how strictly its figures are held against the truth.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::bench::{Run, read_json};
+
+/// Times that a run which its own health check calls invalid is repeated.
+const TRIES: u32 = 3;
+
+/// What is timed is timed alone: tests of one binary would run beside each other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the limits of `docs/proof.md` are to hold, on longer runs: as `ci/proof.sh` asks.
+pub fn strict() -> bool {
+    std::env::var_os("INGESTER_PERF_PROOF").is_some()
+}
+
+/// A limit of the proof; ten times as wide where other things run beside and the build is not optimised.
+pub fn wide(limit: f64) -> f64 {
+    if strict() { limit } else { 10.0 * limit }
+}
+
+/// The first in a proof, the second in a test.
+pub fn choose<T>(proof: T, test: T) -> T {
+    if strict() { proof } else { test }
+}
+
+/// A line for `docs/proof.md`.
+pub fn figure(what: &str, measured: &str, limit: &str) {
+    if strict() {
+        println!("| {what} | {measured} | {limit} |");
+    }
+}
+
+/// The command, with a folder of its own for what it writes.
+pub struct Load {
+    pub dir: TempDir,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Load {
+    /// Against the stub.
+    pub fn new(args: &[&str]) -> Self {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Self { dir: TempDir::new().expect("makes a folder"), args, env: Vec::new() }
+    }
+
+    /// Against a server, with a token that nobody checks.
+    pub fn against(url: &str, args: &[&str]) -> Self {
+        Self::new(&[&["--url", url][..], args].concat()).env("INGESTER_TOKEN", "a.bearer.token")
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingester-perf"));
+        command.arg("load").args(&self.args).arg("--report-dir").arg(self.dir.path());
+        for name in ["URL", "TOKEN", "TOKEN_FILE", "TARGETS", "MAX_BYTES", "TIMEOUT", "PLACEMENT"] {
+            command.env_remove(format!("INGESTER_{name}"));
+        }
+        // None of the project's limits, unless a test asks for some.
+        command.current_dir(self.dir.path()).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub fn run(&self) -> Run {
+        self.command().output().expect("starts").into()
+    }
+
+    /// Starts it in the background.
+    pub fn start(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn report(&self) -> Value {
+        read_json(&self.file("load.json"))
+    }
+
+    /// Runs it, again where its own health check says that the generator did not keep up; the report.
+    pub fn valid(&self) -> Value {
+        for _ in 0..TRIES {
+            let run = self.run();
+            if run.code != Some(3) {
+                assert_eq!(run.code, Some(0), "{}", run.output());
+                let report = self.report();
+                adds_up(&report);
+                return report;
+            }
+            eprintln!("{}", run.output());
+        }
+        panic!("the generator did not keep up in {TRIES} runs");
+    }
+}
+
+/// Every request that was due is accounted for, in every report.
+pub fn adds_up(report: &Value) {
+    let count = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is no count: {report}"));
+    let by_class: u64 =
+        report["failures"].as_object().expect("is an object").values().map(|f| count(&f["count"])).sum();
+    let (ok, failed) = (count(&report["successful_requests"]), count(&report["failed_requests"]));
+    assert_eq!(failed, by_class);
+    assert_eq!(count(&report["total_requests"]), ok + failed);
+    assert_eq!(count(&report["load"]["scheduled"]), ok + failed + count(&report["load"]["unfinished"]));
+    let of_seconds = |key: &str| {
+        let seconds = report["load"]["seconds"].as_array().expect("is an array");
+        seconds.iter().map(|second| count(&second[key])).sum::<u64>()
+    };
+    assert_eq!((of_seconds("ok"), of_seconds("failed")), (ok, failed));
+    assert_eq!(of_seconds("begun"), count(&report["load"]["scheduled"]));
+}
+
+/// A figure of a report, like `load.lag.p99_ms`.
+pub fn ms(report: &Value, path: &str) -> f64 {
+    let value = path.split('.').fold(report, |value, key| &value[key]);
+    value.as_f64().unwrap_or_else(|| panic!("{path} is {value}: {report}"))
+}
+
+/// Waits without giving the core away at the end: to some microseconds.
+pub fn wait_until(at: Instant) {
+    loop {
+        let left = at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        if left > Duration::from_micros(300) {
+            std::thread::sleep(left - Duration::from_micros(300));
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// Sends a signal, like `STOP`.
+pub fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    assert!(sent.expect("kill exists").success());
+}

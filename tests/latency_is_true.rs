@@ -1,0 +1,417 @@
+//! Promise: what a load run says of latencies is what happened, also where the server stalls or the generator does.
+//! The truth comes from a server on blocking sockets that shares no code with the stub or the client.
+//!
+//! Limits are ten times those of the proof; `ci/proof.sh` runs the same with the proof's, on longer runs.
+
+mod common;
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use common::load::{Load, alone, choose, figure, ms, signal, strict, wait_until, wide};
+use common::serve::Serve;
+use common::server::{Exchange, Manner, Server};
+use common::tls::tls_before;
+use ingester_perf::auth::Token;
+use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
+use ingester_perf::load::{Function, Model, Plan, Profile, Spacing, run};
+use ingester_perf::payload::{Form, generate_test_file};
+use ingester_perf::units::Bytes;
+
+/// Uploads of the command's look at the ingester, before any that count.
+const PROBES: u64 = 2;
+/// Requests a second against a stalling server: their backlog drains in some milliseconds.
+const RATE: u64 = 100;
+
+/// The length of a run with a stall, and of the stall, in seconds.
+fn lengths() -> (f64, f64) {
+    choose((20.0, 2.0), (5.0, 1.0))
+}
+
+/// Runs at an even rate against the server and holds the quantiles against a stall in it.
+fn holds_for_a_stall(what: &str, url: &str, token: &str) {
+    let (run, stall) = lengths();
+    let (rate, duration) = (RATE.to_string(), format!("{run}s"));
+    let args = ["--rate", &rate, "--duration", &duration, "--file-size", "1KB", "--seed", "7"];
+    check_stall(what, &Load::against(url, &args).env("INGESTER_TOKEN", token).valid(), run, stall);
+}
+
+/// A request that arrives `t` into the stall waits for the rest of it. With even arrivals a share of
+/// `(stall - x) / run` waits longer than `x`, so the quantile q is at `stall - (1 - q) run`.
+fn check_stall(what: &str, report: &serde_json::Value, run: f64, stall: f64) {
+    for (q, key) in [(0.95, "p95_latency_ms"), (0.99, "p99_latency_ms"), (0.999, "load.p999_latency_ms")] {
+        let (expected, measured) = (1e3 * (stall - (1.0 - q) * run), ms(report, key));
+        let allowed = wide((0.03 * expected).max(25.0));
+        figure(
+            &format!("{what}, quantile {q}"),
+            &format!("{measured:.1} ms"),
+            &format!("{expected:.0} ms, at most {allowed:.0} ms off"),
+        );
+        assert!(
+            (measured - expected).abs() <= allowed,
+            "{what}: quantile {q} is {measured} ms, not {expected}"
+        );
+    }
+    // What is not touched by the stall is not made longer by it.
+    let median = ms(report, "median_latency_ms");
+    assert!(median < wide(5.0), "{what}: median {median} ms");
+}
+
+/// A server that holds back every answer which would come within a span of the run.
+fn stalling(from: f64, stall: f64, in_body: bool) -> Server {
+    let first = OnceLock::new();
+    Server::scripted(move |exchange| {
+        let Some(answer) = exchange.answer() else { return false };
+        if exchange.number <= PROBES {
+            return exchange.respond("201 Created", &answer);
+        }
+        let begun = *first.get_or_init(Instant::now);
+        let half = answer.len() / 2;
+        if in_body {
+            exchange
+                .send(format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", answer.len()).as_bytes());
+            exchange.send(&answer.as_bytes()[..half]);
+        }
+        let since = begun.elapsed().as_secs_f64();
+        if (from..from + stall).contains(&since) {
+            wait_until(begun + Duration::from_secs_f64(from + stall));
+        }
+        if in_body {
+            exchange.send(&answer.as_bytes()[half..])
+        } else {
+            exchange.respond("201 Created", &answer)
+        }
+    })
+}
+
+#[test]
+fn a_stall_shows_in_full() {
+    let _alone = alone();
+    let (_, stall) = lengths();
+    holds_for_a_stall("stall before the answer", &stalling(1.5, stall, false).url(), "a.b.c");
+}
+
+#[test]
+fn a_stall_at_the_end_shows_in_full() {
+    let _alone = alone();
+    let (run, stall) = lengths();
+    holds_for_a_stall("stall at the end", &stalling(run - stall, stall, false).url(), "a.b.c");
+}
+
+#[test]
+fn a_stall_in_the_middle_of_an_answer_shows_in_full() {
+    let _alone = alone();
+    let (_, stall) = lengths();
+    holds_for_a_stall("stall during the body", &stalling(1.5, stall, true).url(), "a.b.c");
+}
+
+#[test]
+fn a_stall_in_accept_shows_in_full() {
+    let _alone = alone();
+    let (_, stall) = lengths();
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let before = move || {
+        if let Some(begun) = BEGUN.get() {
+            let since = begun.elapsed().as_secs_f64();
+            if (1.5..1.5 + stall).contains(&since) {
+                wait_until(*begun + Duration::from_secs_f64(1.5 + stall));
+            }
+        }
+    };
+    // Every upload needs a connection of its own.
+    let server = Server::accepting(before, |exchange| {
+        if exchange.number > PROBES {
+            BEGUN.get_or_init(Instant::now);
+        }
+        if let Some(answer) = exchange.answer() {
+            exchange.respond("201 Created\r\nConnection: close", &answer);
+        }
+        false
+    });
+    holds_for_a_stall("stall in accept", &server.url(), "a.b.c");
+}
+
+#[test]
+fn a_server_that_is_stopped_and_continued_shows_in_full() {
+    let _alone = alone();
+    let (run, stall) = lengths();
+    let serve = Serve::start();
+    let (rate, duration) = (RATE.to_string(), format!("{run}s"));
+    let url = format!("http://{}", serve.address);
+    let args = ["--rate", &rate, "--duration", &duration, "--file-size", "1KB"];
+    let load = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token);
+    let child = load.start();
+    std::thread::sleep(Duration::from_secs_f64(2.0));
+    signal(&serve.child, "STOP");
+    std::thread::sleep(Duration::from_secs_f64(stall));
+    signal(&serve.child, "CONT");
+    let output = child.wait_with_output().expect("ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    check_stall("server stopped by signal", &load.report(), run, stall);
+}
+
+/// Waits, and says for how long it did, in us.
+fn delay(ms: u64) -> u64 {
+    let begun = Instant::now();
+    wait_until(begun + Duration::from_millis(ms));
+    begun.elapsed().as_micros() as u64
+}
+
+/// A server that waits before the head of its answer, and before its last byte.
+fn delaying(before_head: u64, before_end: u64) -> Server {
+    Server::scripted(move |exchange| respond_late(exchange, before_head, before_end))
+}
+
+fn respond_late(exchange: &mut Exchange<'_>, before_head: u64, before_end: u64) -> bool {
+    let Some(answer) = exchange.answer() else { return false };
+    delay(before_head);
+    let (start, end) = answer.split_at(answer.len() - 1);
+    exchange
+        .send(format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{start}", answer.len()).as_bytes());
+    delay(before_end);
+    exchange.send(end.as_bytes())
+}
+
+#[test]
+fn a_delay_shows_in_its_phase_and_nowhere_else() {
+    let _alone = alone();
+    for (head, end) in [(0, 0), (1, 0), (5, 0), (50, 0), (0, 1), (0, 5), (0, 50), (5, 50)] {
+        let requests = choose("200", "40");
+        let server = delaying(head, end);
+        let report =
+            Load::against(&server.url(), &["--users", "1", "--requests", requests, "--file-size", "1KB"])
+                .valid();
+        let (first, last) = (ms(&report, "load.first_byte.p50_ms"), ms(&report, "load.last_byte.p50_ms"));
+        // A round trip on loopback, and in a test a build without optimisation.
+        let allowed = choose(0.3, 3.0);
+        figure(
+            &format!("{head} ms before the head, {end} ms within the answer"),
+            &format!("first byte {first:.3} ms, last byte {last:.3} ms"),
+            &format!("at most {allowed} ms off"),
+        );
+        for (measured, injected) in [(first, head as f64), (last, end as f64)] {
+            let extra = measured - injected;
+            // A phase begins when this end has seen the one before, which is a little after the server ended it.
+            assert!((-allowed..=allowed).contains(&extra), "{head}, {end}: first {first}, last {last}");
+        }
+        let connect = ms(&report, "load.connect.max_ms");
+        assert!(connect < choose(10.0, 100.0), "{head}, {end}: {connect}");
+    }
+}
+
+#[test]
+fn a_delay_before_the_connection_shows_there() {
+    let _alone = alone();
+    let server = Server::start(Manner::CloseEach);
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("makes a certificate");
+    for delay in [0, 5, 50] {
+        let port = tls_before(server.address, &key, Duration::from_millis(delay));
+        let url = format!("https://localhost:{port}");
+        let load =
+            Load::against(&url, &["--users", "1", "--requests", choose("100", "10"), "--file-size", "1KB"]);
+        let trusted = load.file("ca.pem");
+        std::fs::write(&trusted, key.cert.pem()).expect("writes");
+        let report = load.env("SSL_CERT_FILE", trusted.to_str().expect("is UTF-8")).valid();
+        let (connect, first) = (ms(&report, "load.connect.p50_ms"), ms(&report, "load.first_byte.p50_ms"));
+        // A TLS handshake at both ends; the answer passes through one more process.
+        let allowed = choose(4.0, 40.0);
+        figure(
+            &format!("{delay} ms before the TLS handshake"),
+            &format!("connect {connect:.3} ms, first byte {first:.3} ms"),
+            &format!("at most {allowed} ms more"),
+        );
+        assert!((0.0..=allowed).contains(&(connect - delay as f64)), "{delay}: connect {connect} ms");
+        assert!(first <= allowed, "{delay}: first byte {first} ms");
+    }
+}
+
+/// The client against a blocking one that does nothing but write and read, on the same server in turn.
+#[test]
+fn the_client_adds_little_to_a_blocking_one() {
+    let _alone = alone();
+    for delays in [vec![0], vec![1], vec![5], vec![50], vec![0, 1, 5, 50]] {
+        let delays_of = delays.clone();
+        let (stamps, stamped) = std::sync::mpsc::channel();
+        let server = Server::scripted(move |exchange| {
+            let Some(answer) = exchange.answer() else { return false };
+            // Two in a row get the same delay: one of either client.
+            let waited = delay(delays_of[(exchange.number as usize - 1) / 2 % delays_of.len()]);
+            stamps.send(waited).is_ok() && exchange.respond("201 Created", &answer)
+        });
+        let file = generate_test_file(Bytes::kb(1));
+        let body = Form::default().encode(&file);
+        let url = format!("{}/api/v1/files/upload", server.url()).parse().expect("is a URL");
+        let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
+        let limit = Duration::from_secs(10);
+        let mut uploader = Uploader::new(endpoint, Token::new("a.b.c"), limit).expect("is a token");
+        let upload = Upload::whole(&file, &body);
+        let mut raw = raw::Client::connect(server.address, &body);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+        let (mut of_raw, mut of_ours) = (Vec::new(), Vec::new());
+        for _ in 0..choose(400, 60) {
+            let took = raw.exchange().as_secs_f64() * 1e6;
+            of_raw.push(took - stamped.recv().expect("was stamped") as f64);
+            let performed = runtime.block_on(uploader.upload(&upload));
+            assert_eq!(performed.finished.outcome, Ok(()));
+            let took = performed.finished.latency.as_secs_f64() * 1e6;
+            of_ours.push(took - stamped.recv().expect("was stamped") as f64);
+        }
+        let (raw, ours) = (median(&mut of_raw), median(&mut of_ours));
+        let more = ours - raw;
+        figure(
+            &format!("delays of {delays:?} ms: median above the stamped delay"),
+            &format!("{ours:.0} us, blocking client {raw:.0} us"),
+            "at most 100 us more",
+        );
+        assert!(more <= wide(100.0), "{delays:?}: {ours} us, blocking {raw} us");
+    }
+}
+
+mod raw {
+    //! A client that only writes and reads.
+
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::time::{Duration, Instant};
+
+    use ingester_perf::payload::MultipartBody;
+
+    pub struct Client {
+        stream: TcpStream,
+        request: Vec<u8>,
+    }
+
+    impl Client {
+        pub fn connect(address: SocketAddr, body: &MultipartBody) -> Self {
+            let stream = TcpStream::connect(address).expect("connects");
+            stream.set_nodelay(true).expect("can be set");
+            let (kind, length) = (&body.content_type, body.bytes.len());
+            let head = format!(
+                "POST /api/v1/files/upload HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer a.b.c\r\n\
+                 Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+            );
+            Self { stream, request: [head.as_bytes(), &body.bytes].concat() }
+        }
+
+        /// How long it took until the closing brace of the answer had come.
+        pub fn exchange(&mut self) -> Duration {
+            let begun = Instant::now();
+            self.stream.write_all(&self.request).expect("writes");
+            let (mut buffer, mut n) = ([0; 4096], 0);
+            while buffer[..n].last() != Some(&b'}') {
+                n += self.stream.read(&mut buffer[n..]).expect("reads");
+            }
+            begun.elapsed()
+        }
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn requests_begin_when_they_are_due() {
+    let _alone = alone();
+    let serve = Serve::start();
+    let url = format!("http://{}", serve.address);
+    let args =
+        ["--rate", "2000", "--arrivals", "poisson", "--duration", choose("20s", "3s"), "--file-size", "1KB"];
+    // A debug build does not send as many.
+    let args =
+        if strict() { args } else { [args[0], "200", args[2], args[3], args[4], args[5], args[6], args[7]] };
+    let report = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token).valid();
+    let (p50, p99) = (ms(&report, "load.lag.p50_ms"), ms(&report, "load.lag.p99_ms"));
+    figure("lag at 2,000 a second, p50 and p99", &format!("{p50:.3} ms, {p99:.3} ms"), "0.1 ms, 1 ms");
+    assert!(p50 <= wide(0.1) && p99 <= wide(1.0), "lag p50 {p50} ms, p99 {p99} ms");
+}
+
+#[test]
+fn actual_arrivals_are_exponential() {
+    let _alone = alone();
+    let rate = choose(1000.0, 200.0);
+    let begun = std::sync::Mutex::new(Vec::new());
+    let note = Function(async |_: u64| {
+        begun.lock().expect("nobody panicked").push(Instant::now());
+        Ok::<(), &str>(())
+    });
+    let profile = Profile::constant(rate, Duration::from_secs(choose(20, 4)));
+    let plan = Plan::new(Model::Open { rate: profile, spacing: Spacing::Poisson });
+    let health = run(&plan, vec![(note, None)], |_| true).expect("runs").health;
+    let begun = begun.into_inner().expect("nobody panicked");
+    let mut gaps: Vec<f64> = begun.windows(2).map(|pair| rate * (pair[1] - pair[0]).as_secs_f64()).collect();
+    gaps.sort_by(f64::total_cmp);
+    let n = gaps.len() as f64;
+    let distances = gaps.iter().zip(1..).map(|(gap, rank)| (1.0 - (-gap).exp() - f64::from(rank) / n).abs());
+    let (distance, critical) = (distances.fold(0.0, f64::max), 1.63 / n.sqrt());
+    // The smallest gaps are blurred by how finely the machine wakes up.
+    let allowed = critical + choose(0.05, 0.2);
+    figure("distance of the gaps from exponential (KS)", &format!("{distance:.4}"), &format!("{allowed:.4}"));
+    assert!(distance < allowed, "{distance} of {n} gaps; {health:?}");
+}
+
+#[test]
+fn requests_under_way_are_rate_times_latency() {
+    let _alone = alone();
+    let server = delaying(20, 0);
+    for args in [["--rate", "100"], ["--users", "5"]] {
+        let duration = choose("20s", "3s");
+        let common = ["--duration", duration, "--file-size", "1KB"];
+        let report = Load::against(&server.url(), &[&args[..], &common].concat()).valid();
+        let in_flight = ms(&report, "load.mean_in_flight");
+        let rate = ms(&report, "load.service_time.count") / ms(&report, "load.elapsed_s");
+        let expected = rate * ms(&report, "load.service_time.avg_ms") / 1e3;
+        let off = in_flight / expected - 1.0;
+        figure(
+            &format!("under way with {}, against rate times latency", args.join(" ")),
+            &format!("{in_flight:.3}, {expected:.3}"),
+            "1 %",
+        );
+        assert!(off.abs() <= wide(0.01), "{args:?}: {in_flight} under way, expected {expected}");
+    }
+}
+
+#[test]
+fn a_generator_that_was_stopped_says_so_and_counts_the_time() {
+    let _alone = alone();
+    let server = delaying(1, 0);
+    for args in [["--rate", "100"], ["--users", "5"]] {
+        let load =
+            Load::against(&server.url(), &[&args[..], &["--duration", "3s", "--file-size", "1KB"]].concat());
+        let child = load.start();
+        std::thread::sleep(Duration::from_millis(1500));
+        signal(&child, "STOP");
+        std::thread::sleep(Duration::from_millis(500));
+        signal(&child, "CONT");
+        let output = child.wait_with_output().expect("ends");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        assert!(said.contains("NOT TO BE TRUSTED") && said.contains("targets are not judged"), "{said}");
+        let report = load.report();
+        assert!(report["targets"].as_array().is_some_and(Vec::is_empty), "{report}");
+        assert!(!report["load"]["health"]["problems"].as_array().expect("is one").is_empty(), "{report}");
+        if args[0] == "--rate" {
+            // Who was due while it was stopped has waited, whatever the server did.
+            let (longest, lag) = (ms(&report, "max_latency_ms"), ms(&report, "load.lag.max_ms"));
+            assert!(longest > 450.0 && lag > 450.0, "longest {longest} ms, lag {lag} ms");
+        }
+    }
+}
+
+#[test]
+fn a_generator_that_is_asked_for_too_much_says_so() {
+    let _alone = alone();
+    let serve = Serve::start();
+    let url = format!("http://{}", serve.address);
+    let args =
+        ["--rate", "150000", "--at-once", "64", "--duration", "2s", "--grace", "1s", "--file-size", "1KB"];
+    let load = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token);
+    let run = load.run();
+    assert_eq!(run.code, Some(3), "{}", run.output());
+    assert!(run.stdout.contains("the generator was late"), "{}", run.stdout);
+    let report = load.report();
+    common::load::adds_up(&report);
+    assert_eq!(report["load"]["scheduled"], 300_000, "all that was asked for");
+    assert!(report["load"]["unfinished"].as_u64() > Some(0));
+}

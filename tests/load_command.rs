@@ -1,0 +1,384 @@
+//! Promise: `ingester-perf load` does what its arguments say, writes what it measured, and ends in order.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use common::bench::{Run, read_json};
+use common::load::{Load, adds_up, alone, choose, figure, ms, signal, strict};
+use common::serve::Serve;
+use common::server::{Manner, Server};
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use serde_json::Value;
+
+#[test]
+fn presets_run_against_the_stub_and_are_held_against_the_projects_targets() {
+    let _alone = alone();
+    let targets = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline/targets.toml");
+    for (preset, operation, requests) in
+        [("normal", "concurrent_upload_10", 100), ("high", "concurrent_upload_50", 500)]
+    {
+        let load = Load::new(&["--preset", preset]).env("INGESTER_TARGETS", targets);
+        let run = load.run();
+        assert!(matches!(run.code, Some(0 | 1 | 3)), "{}", run.output());
+        let report = read_json(&load.file(&format!("{operation}.json")));
+        adds_up(&report);
+        assert_eq!(report["load"]["scheduled"], requests, "{preset}");
+        assert_eq!(report["failed_requests"], 0, "{}", report["failures"]);
+    }
+}
+
+#[test]
+fn stress_stops_at_the_step_that_breaks() {
+    let _alone = alone();
+    let args = ["--preset", "stress", "--duration", "1s", "--file-size", "1KB", "--target", "p95_ms=0.001"];
+    let load = Load::new(&args);
+    let run = load.run();
+    assert!(matches!(run.code, Some(1 | 3)), "{}", run.output());
+    let report = read_json(&load.file("stress.json"));
+    let runs = report["load"]["runs"].as_array().expect("has steps");
+    assert_eq!((runs.len(), &runs[0]["name"]), (1, &Value::from("100 users")));
+    if run.code == Some(1) {
+        assert!(run.stdout.contains("It broke at 100 users."), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn wrong_arguments_are_said_in_one_line_and_nothing_starts() {
+    for (args, says) in [
+        (&[][..], "how much?"),
+        (&["--users", "5"], "when do they end?"),
+        (&["--users", "0", "--requests", "5"], "0 is not in 1..="),
+        (&["--users", "5", "--rate", "5", "--duration", "1s"], "cannot be used with"),
+        (&["--rate", "5"], "--duration"),
+        (&["--rate", "-5", "--duration", "1s"], "above 0"),
+        (&["--rate", "5", "--duration", "soon"], "30s"),
+        (&["--stage", "5"], "0..50:30s"),
+        (&["--stage", "0:1s"], "level 0"),
+        (&["--users", "1", "--requests", "1", "--mix", "10KB"], "10KB=70"),
+        (&["--users", "1", "--requests", "1", "--target", "p95=3"], "p95_ms"),
+        (&["--users", "1", "--requests", "1", "--name", "../x"], "letters"),
+        (&["--users", "1", "--requests", "1", "--file", "/no/such/file"], "/no/such/file: cannot read"),
+        (&["--users", "1", "--requests", "1", "--url", "http://127.0.0.1:9"], "without a token"),
+        (&["--users", "99999", "--requests", "1"], "ulimit -n"),
+    ] {
+        let load = Load::new(args);
+        let run = load.run();
+        assert_eq!(run.code, Some(2), "{args:?}: {}", run.output());
+        assert!(run.stderr.contains(says) && !run.stderr.contains("panicked"), "{args:?}: {}", run.stderr);
+        assert!(run.stdout.is_empty(), "{args:?}: {}", run.stdout);
+        assert!(!load.file("load.json").exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_or_refuses_the_token_is_said_before_the_run() {
+    let run = Load::against("http://127.0.0.1:9", &["--users", "1", "--requests", "1"]).run();
+    assert!(run.exits(2).contains("cannot reach the ingester at http://127.0.0.1:9"), "{}", run.stderr);
+    let server = Server::start(Manner::Status(401));
+    let run = Load::against(&server.url(), &["--users", "1", "--requests", "1"]).run();
+    assert!(run.exits(2).contains("refused the token"), "{}", run.stderr);
+}
+
+#[test]
+fn no_more_is_sent_than_is_allowed() {
+    let server = Server::start(Manner::Python);
+    let fixed = ["--file-size", "10KB", "--max-bytes", "1MB"];
+    let run =
+        Load::against(&server.url(), &[&["--users", "2", "--requests", "200"][..], &fixed].concat()).run();
+    assert!(run.exits(2).contains("INGESTER_MAX_BYTES"), "{}", run.stderr);
+    assert_eq!(server.uploads(), 2, "the look at it");
+    // How much a run of some time sends is not known before: it ends when all was sent.
+    let load = Load::against(&server.url(), &[&["--users", "2", "--duration", "20s"][..], &fixed].concat());
+    let run = load.run();
+    assert!(run.stdout.contains("It ended early: all bytes"), "{}", run.output());
+    let report = load.report();
+    adds_up(&report);
+    // 1 MB less the two of the look, in 10 KB each.
+    assert_eq!((&report["load"]["scheduled"], &report["partial"]), (&Value::from(100), &Value::from(true)));
+    assert_eq!(server.uploads(), 4 + 100);
+}
+
+#[test]
+fn a_missed_target_is_exit_1_and_a_finding() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let args = ["--users", "2", "--requests", "50", "--target", "avg_ms=0.0001", "--target", "p95_ms=10000"];
+    let load = Load::against(&server.url(), &args);
+    let run = load.run();
+    assert_eq!(run.code, Some(1), "{}", run.output());
+    assert!(run.stdout.contains("MISSED") && run.stdout.contains("Finding: avg is"), "{}", run.stdout);
+    assert_eq!(
+        load.report()["load"]["findings"][0]["what"].as_str().map(|what| what.starts_with("avg is")),
+        Some(true)
+    );
+}
+
+#[test]
+fn mixes_stages_and_warm_up_do_as_they_say() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let stages = ["--stage", "0..100:2s", "--stage", "100:1s", "--arrivals", "constant"];
+    let mix = ["--mix", "1KB=3,2KB=1", "--warm-up", "500ms", "--seed", "5"];
+    let report = Load::against(&server.url(), &[&stages[..], &mix].concat()).valid();
+    // 100 on the ramp, 100 after it; 50 of the warm-up do not count.
+    assert_eq!(report["load"]["scheduled"], 200);
+    assert_eq!(server.uploads(), 2 + 50 + 200);
+    let begun = |second: usize| report["load"]["seconds"][second]["begun"].as_u64();
+    assert_eq!((begun(0), begun(1), begun(2)), (Some(25), Some(75), Some(100)));
+}
+
+#[test]
+fn repeats_report_the_median_run_and_clean_up_between() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let args = ["--users", "2", "--requests", "20", "--repeat", "3", "--cleanup", "echo cleaned >> log"];
+    let load = Load::against(&server.url(), &args);
+    let run = load.run();
+    assert_eq!(run.code, Some(0), "{}", run.output());
+    let report = load.report();
+    let runs = report["load"]["runs"].as_array().expect("has runs");
+    let mut p95: Vec<f64> = runs.iter().map(|run| run["p95_ms"].as_f64().expect("is there")).collect();
+    p95.sort_by(f64::total_cmp);
+    assert_eq!(report["p95_latency_ms"].as_f64(), Some(p95[1]));
+    assert!(run.stdout.contains("p95 of 3 runs"), "{}", run.stdout);
+    assert_eq!(std::fs::read_to_string(load.file("log")).expect("is there"), "cleaned\ncleaned\n");
+    let run = Load::against(&server.url(), &[&args[..7], &["false"]].concat()).run();
+    assert!(run.exits(2).contains("--cleanup"), "{}", run.stderr);
+}
+
+#[test]
+fn csv_and_interval_log_say_the_same_as_the_report() {
+    let _alone = alone();
+    let server = Server::start(Manner::EverySecond);
+    let args = ["--rate", "50", "--duration", "3s", "--file-size", "1KB", "--target", "success_rate_pct=0"];
+    let load = Load::against(&server.url(), &args);
+    let run = load.run();
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+    let report = load.report();
+    let seconds = report["load"]["seconds"].as_array().expect("is an array");
+
+    let csv = std::fs::read_to_string(load.file("load.csv")).expect("is there");
+    let mut lines = csv.lines();
+    let header: Vec<&str> = lines.next().expect("has a header").split(',').collect();
+    for (second, line) in seconds.iter().zip(lines.by_ref()) {
+        let cells: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap_or(f64::NAN)).collect();
+        for (key, cell) in header.iter().zip(cells) {
+            let value = second[*key].as_f64().expect(key);
+            assert!((value - cell).abs() < 1e-6, "{key}: {value} {cell}");
+        }
+    }
+    assert_eq!(lines.next(), None);
+
+    let log = std::fs::read(load.file("load.hlog")).expect("is there");
+    let mut whole = hdrhistogram::Histogram::<u64>::new(3).expect("is one");
+    let mut intervals = 0;
+    for entry in IntervalLogIterator::new(&log) {
+        if let LogEntry::Interval(interval) = entry.expect("is a log") {
+            use base64::Engine;
+            let packed = base64::engine::general_purpose::STANDARD
+                .decode(interval.encoded_histogram())
+                .expect("is base64");
+            let histogram: hdrhistogram::Histogram<u64> =
+                Deserializer::new().deserialize(&mut packed.as_slice()).expect("is a histogram");
+            whole.add(histogram).expect("fits");
+            intervals += 1;
+        }
+    }
+    assert_eq!((intervals, Some(whole.len())), (seconds.len(), report["successful_requests"].as_u64()));
+    let p99 = whole.value_at_quantile(0.99) as f64 / 1e6;
+    assert!((p99 / ms(&report, "p99_latency_ms") - 1.0).abs() < 2e-3, "{p99}");
+}
+
+#[test]
+fn an_interrupted_run_leaves_a_whole_report_of_what_there_was() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let times = choose(100, 6);
+    let mut partial = 0;
+    for round in 0..times {
+        let args = if round % 2 == 0 { ["--rate", "200"] } else { ["--users", "8"] };
+        let load =
+            Load::against(&server.url(), &[&args[..], &["--duration", "20s", "--file-size", "1KB"]].concat());
+        let mut child = load.start();
+        // Spread over the start of the program, the look at the ingester, and the first second of the run.
+        std::thread::sleep(Duration::from_millis(50 + round * 1237 % 1000));
+        let (name, code) = if round % 3 == 0 { ("TERM", 143) } else { ("INT", 130) };
+        let begun = Instant::now();
+        signal(&child, name);
+        let output = child.wait().expect("ends");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{args:?} took {:?}", begun.elapsed());
+        let mut said = String::new();
+        child.stderr.take().expect("is piped").read_to_string(&mut said).expect("is text");
+        assert!(!said.contains("panicked"), "{said}");
+        if load.file("load.json").exists() {
+            let report = load.report();
+            adds_up(&report);
+            assert_eq!((report["partial"].as_bool(), output.code()), (Some(true), Some(code)), "{said}");
+            partial += 1;
+        }
+    }
+    figure(
+        "reports of interrupted runs, all whole",
+        &format!("{partial} of {times} interrupts"),
+        "identity holds",
+    );
+    assert!(partial * 2 > times, "only {partial} of {times} left a report");
+}
+
+#[test]
+fn a_second_interrupt_leaves_at_once() {
+    let _alone = alone();
+    let server = Server::scripted(|exchange| {
+        if exchange.number > 2 {
+            std::thread::sleep(Duration::from_secs(30));
+        }
+        exchange.created()
+    });
+    let load = Load::against(
+        &server.url(),
+        &["--users", "2", "--requests", "9", "--grace", "20s", "--timeout", "1m"],
+    );
+    let mut child = load.start();
+    while server.uploads() < 4 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(child.try_wait().expect("can be asked"), None, "it drains");
+    signal(&child, "INT");
+    let begun = Instant::now();
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+/// A service whose admin module gives tokens that live for two seconds.
+fn with_tokens() -> (Server, std::net::SocketAddr) {
+    let issued = std::sync::Arc::new(Mutex::new(Vec::<Instant>::new()));
+    let known = std::sync::Arc::clone(&issued);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(&stream);
+            let (mut line, mut length) = (String::new(), 0);
+            while reader.read_line(&mut line).expect("reads") > 2 {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+                    length = value.trim().parse().expect("is a number");
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).expect("reads");
+            let body: Value = serde_json::from_slice(&body).expect("is JSON");
+            assert_eq!((&body["client_id"], &body["client_secret"]), (&"me".into(), &"hush-hush".into()));
+            let mut issued = issued.lock().expect("nobody panicked");
+            issued.push(Instant::now());
+            let answer = format!(
+                "{{\"access_token\":\"token-{}\",\"token_type\":\"Bearer\",\"expires_in\":2}}",
+                issued.len() - 1
+            );
+            use std::io::Write;
+            let head =
+                format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", answer.len());
+            (&stream).write_all(format!("{head}{answer}").as_bytes()).expect("writes");
+        }
+    });
+    let server = Server::scripted(move |exchange| {
+        let number =
+            exchange.request.authorization.strip_prefix("Bearer token-").and_then(|n| n.parse().ok());
+        let fresh = number.is_some_and(|number: usize| {
+            known.lock().expect("nobody panicked")[number].elapsed() < Duration::from_secs(2)
+        });
+        let Some(answer) = exchange.answer() else { return false };
+        if fresh { exchange.respond("201 Created", &answer) } else { exchange.respond("401 No", "expired") }
+    });
+    (server, address)
+}
+
+#[test]
+fn a_run_that_outlives_its_token_sees_no_401() {
+    let _alone = alone();
+    let (server, admin) = with_tokens();
+    let args = ["--users", "4", "--duration", "7s", "--think", "5ms", "--file-size", "1KB"];
+    let load = Load::new(&[&["--url", &server.url()][..], &args].concat())
+        .env("INGESTER_TOKEN_URL", format!("http://{admin}/api/v1/auth/token"))
+        .env("INGESTER_CLIENT_ID", "me")
+        .env("INGESTER_CLIENT_SECRET", "hush-hush");
+    let run = load.run();
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+    let report = load.report();
+    assert_eq!(report["failed_requests"], 0, "{}", report["failures"]);
+    assert!(!run.output().contains("hush-hush") && !report.to_string().contains("hush-hush"));
+    let token: usize =
+        server.authorization().trim_start_matches("Bearer token-").parse().expect("is one of ours");
+    assert!(token >= 4, "token {token}");
+}
+
+#[test]
+fn large_files_are_streamed_at_flat_memory_and_http_2_is_spoken() {
+    let _alone = alone();
+    let serve = Serve::start();
+    let url = format!("http://{}", serve.address);
+    for protocol in [&[][..], &["--http2"]] {
+        let args = [&["--users", "2", "--requests", "4", "--file-size", "100MB"][..], protocol].concat();
+        let load = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token);
+        let (run, peak) = watched(&load);
+        assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+        let report = load.report();
+        assert_eq!(
+            (&report["successful_requests"], &report["failed_requests"]),
+            (&4.into(), &0.into()),
+            "{}",
+            report["failures"]
+        );
+        assert!((1..65_536).contains(&peak), "{peak} KB");
+    }
+    let args = ["--users", "3", "--requests", "60", "--file-size", "10KB", "--http2"];
+    let report = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token).valid();
+    assert_eq!(report["load"]["connect"]["count"], 3);
+}
+
+/// Runs it, and looks at its peak of resident memory, in KB.
+fn watched(load: &Load) -> (Run, u64) {
+    let mut child = load.start();
+    let mut peak = 0;
+    while child.try_wait().expect("can be asked").is_none() {
+        peak = peak.max(peak_kb(child.id()).unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (child.wait_with_output().expect("ends").into(), peak)
+}
+
+fn peak_kb(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find(|line| line.starts_with("VmHWM"))?.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn many_users_end_cleanly() {
+    let _alone = alone();
+    let serve = Serve::start();
+    let url = format!("http://{}", serve.address);
+    let size = choose("10MB", "10KB");
+    for (users, requests) in choose(vec![("200", "2000"), ("1000", "2000")], vec![("200", "600")]) {
+        let fixed = ["--file-size", size, "--timeout", "5m", "--max-bytes", "100GB", "--threads", "2"];
+        let args = [&["--users", users, "--requests", requests][..], &fixed].concat();
+        let load = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token);
+        let (run, peak) = watched(&load);
+        assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+        let report = load.report();
+        adds_up(&report);
+        assert_eq!(report["failed_requests"], 0, "{}", report["failures"]);
+        let most = 64 * 1024 + 64 * users.parse::<u64>().expect("is a number");
+        figure(
+            &format!("peak memory of {users} users, {size} each"),
+            &format!("{} MB", peak / 1024),
+            &format!("{} MB", most / 1024),
+        );
+        assert!(!strict() || peak <= most, "{users} users: {peak} KB");
+    }
+}

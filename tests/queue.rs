@@ -1,0 +1,164 @@
+//! Promise: under a queue that is known request by request, every latency is that of the queue's own recursion
+//! (Lindley, 1952): who arrives waits for what is left of the one before, and is then served.
+
+mod common;
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::load::{alone, choose, figure, wait_until, wide};
+use common::server::Server;
+use ingester_perf::auth::Token;
+use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
+use ingester_perf::load::{Arrivals, Model, Operation, Plan, Profile, Spacing, run};
+use ingester_perf::payload::{Form, generate_test_file};
+use ingester_perf::recording::{Performed, Samples};
+use ingester_perf::units::Bytes;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+/// Mean time of a service.
+const SERVICE: f64 = 0.010;
+const SEED: u64 = 11;
+/// Runs that are tried where the generator did not keep up.
+const TRIES: u32 = 3;
+
+/// Serves one at a time, in the order of arrival, each for a time from the seed. Stamps how long it really took.
+fn one_at_a_time() -> (Server, Arc<Mutex<Vec<f64>>>) {
+    let stamps = Arc::new(Mutex::new(Vec::new()));
+    let (queue, waiting) = mpsc::channel::<mpsc::Sender<()>>();
+    let stamped = Arc::clone(&stamps);
+    std::thread::spawn(move || {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
+        for done in waiting {
+            let begun = Instant::now();
+            let service = -SERVICE * (1.0 - rng.random::<f64>()).ln();
+            wait_until(begun + Duration::from_secs_f64(service));
+            stamped.lock().expect("nobody panicked").push(begun.elapsed().as_secs_f64());
+            let _ = done.send(());
+        }
+    });
+    let server = Server::scripted(move |exchange| {
+        let Some(answer) = exchange.answer() else { return false };
+        let (done, served) = mpsc::channel();
+        queue.send(done).is_ok() && served.recv().is_ok() && exchange.respond("201 Created", &answer)
+    });
+    (server, stamps)
+}
+
+/// Uploads, and notes of each when it ended: what a report has no room for.
+struct Noting<'a> {
+    user: Uploader,
+    file: Upload,
+    ends: &'a Mutex<Vec<(u64, Instant)>>,
+}
+
+impl Operation for Noting<'_> {
+    type User = Uploader;
+
+    fn user(&self) -> Uploader {
+        self.user.another()
+    }
+
+    async fn perform(&self, user: &mut Uploader, index: u64) -> Performed {
+        let performed = user.upload(&self.file).await;
+        assert_eq!(performed.finished.outcome, Ok(()));
+        let end = performed.began + performed.finished.latency;
+        self.ends.lock().expect("nobody panicked").push((index, end));
+        performed
+    }
+}
+
+/// Response times that were measured, and those of the recursion, by index, in seconds; nothing where the generator did
+/// not keep up.
+fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (server, stamps) = one_at_a_time();
+    let url = format!("{}/api/v1/files/upload", server.url()).parse().expect("is a URL");
+    let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
+    let user = Uploader::new(endpoint, Token::new("a.b.c"), Duration::from_secs(30)).expect("is a token");
+    let file = generate_test_file(Bytes::kb(1));
+    let ends = Mutex::new(Vec::new());
+    let noting = Noting { user, file: Upload::whole(&file, &Form::default().encode(&file)), ends: &ends };
+
+    let rate = Profile::constant(load / SERVICE, Duration::from_secs_f64(requests * SERVICE / load));
+    let plan =
+        Plan { seed: SEED, ..Plan::new(Model::Open { rate: rate.clone(), spacing: Spacing::Poisson }) };
+    let run = run(&plan, vec![(noting, None)], |_| true).expect("runs");
+    if !run.health.is_valid() {
+        eprintln!("{:?}", run.health.problems);
+        return None;
+    }
+    let mut ends = ends.into_inner().expect("nobody panicked");
+    ends.sort_unstable_by_key(|(index, _)| *index);
+    let due: Vec<f64> = Arrivals::new(rate, Spacing::Poisson, SEED).map(|(_, at)| at.as_secs_f64()).collect();
+    let measured: Vec<f64> =
+        ends.iter().zip(&due).map(|((_, end), due)| (*end - run.start).as_secs_f64() - due).collect();
+    // R(n) = S(n) + max(0, R(n-1) - A(n)), A being the gap since the arrival before.
+    let (mut expected, mut before) = (Vec::new(), 0.0);
+    for (index, service) in stamps.lock().expect("nobody panicked").iter().enumerate() {
+        let gap = if index == 0 { f64::INFINITY } else { due[index] - due[index - 1] };
+        before = service + f64::max(0.0, before - gap);
+        expected.push(before);
+    }
+    assert_eq!(measured.len(), expected.len());
+    reported_as_measured(&run.load.responses.ok, &measured);
+    Some((measured, expected))
+}
+
+/// What is recorded is what was noted here, to the histogram's three digits.
+fn reported_as_measured(recorded: &Samples, measured: &[f64]) {
+    let mut sorted = measured.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    assert_eq!(recorded.count(), sorted.len() as u64);
+    for (rank, measured) in (1..).zip(sorted) {
+        let recorded = recorded.at_rank(rank).expect("is there").as_secs_f64();
+        assert!((recorded / measured - 1.0).abs() < 2e-3, "rank {rank}: {recorded} s, not {measured}");
+    }
+}
+
+/// Largest distance between two empirical distributions.
+fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> f64 {
+    let share = |of: &[f64], x: f64| of.partition_point(|value| *value <= x) as f64 / of.len() as f64;
+    a.iter().chain(b).map(|x| (share(a, *x) - share(b, *x)).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn every_latency_is_that_of_the_queue() {
+    let _alone = alone();
+    for load in [0.5, 0.8] {
+        let run = (0..TRIES).find_map(|_| measured_and_expected(load, choose(2000.0, 200.0)));
+        let (mut measured, mut expected) = run.expect("the generator keeps up in one of three runs");
+        let mut off: Vec<f64> = measured.iter().zip(&expected).map(|(m, e)| (m - e).abs()).collect();
+        off.sort_by(f64::total_cmp);
+        // Of two that arrive within microseconds of each other the server may take the second first.
+        let most = 1e3 * off[off.len() * 99 / 100];
+        figure(
+            &format!("queue at load {load}: 99 of 100 latencies differ from the recursion by at most"),
+            &format!("{most:.3} ms"),
+            "1 ms",
+        );
+        assert!(most <= wide(1.0), "load {load}: {most} ms");
+
+        measured.sort_by(f64::total_cmp);
+        expected.sort_by(f64::total_cmp);
+        let distance = kolmogorov_smirnov(&measured, &expected);
+        figure(
+            &format!("distance of the distributions at load {load} (KS)"),
+            &format!("{distance:.4}"),
+            "0.02",
+        );
+        assert!(distance <= wide(0.02), "load {load}: {distance}");
+        for q in [0.5, 0.95, 0.99] {
+            let at = |of: &[f64]| 1e3 * of[(q * of.len() as f64) as usize];
+            let (measured, expected) = (at(&measured), at(&expected));
+            let allowed = wide((0.03 * expected).max(0.3));
+            figure(
+                &format!("quantile {q} at load {load}"),
+                &format!("{measured:.2} ms"),
+                &format!("{expected:.2} ms, at most {allowed:.2} off"),
+            );
+            assert!((measured - expected).abs() <= allowed, "load {load}, {q}: {measured}, not {expected}");
+        }
+    }
+}
