@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Proves the latencies and counts of load runs: the tests of the same promises, built as users build it, on longer runs,
+# with limits a tenth as wide. Prints Markdown; the figures stand in docs/proof.md. Takes about ten minutes of a machine
+# with nothing else to do.
+#
+# usage: ci/proof.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export INGESTER_PERF_PROOF=1
+cargo test --quiet --release --locked --test latency_is_true --test queue --test load_command --no-run
+echo "$(date -u +%F), $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(rustc --version)"
+echo
+echo "| what | measured | limit |"
+echo "| --- | --- | --- |"
+failed=0
+run() { # test binary, tests
+  cargo test --quiet --release --locked --test "$1" -- --test-threads 1 --nocapture "${@:2}" 2>target/proof.err |
+    grep '^| ' || true
+  if [ "${PIPESTATUS[0]}" -ne 0 ]; then
+    cat target/proof.err >&2
+    failed=1
+  fi
+}
+run latency_is_true
+run queue
+run load_command interrupted many_users
+exit "$failed"
