@@ -8,21 +8,22 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export INGESTER_PERF_PROOF=1
-cargo test --quiet --release --locked --test latency_is_true --test queue --test load_command --no-run
+cargo test --quiet --release --locked --test latency_is_true --test queue --test load_command --test conservation --no-run
 echo "$(date -u +%F), $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(rustc --version)"
 echo
 echo "| what | measured | limit |"
 echo "| --- | --- | --- |"
 failed=0
 run() { # test binary, tests
-  cargo test --quiet --release --locked --test "$1" -- --test-threads 1 --nocapture "${@:2}" 2>target/proof.err |
-    grep '^| ' || true
-  if [ "${PIPESTATUS[0]}" -ne 0 ]; then
-    cat target/proof.err >&2
+  local out=target/proof.out
+  if ! cargo test --quiet --release --locked --test "$1" -- --test-threads 1 --nocapture "${@:2}" >$out 2>&1; then
+    cat $out >&2
     failed=1
   fi
+  grep '^| ' $out || true
 }
 run latency_is_true
 run queue
 run load_command interrupted many_users
+run conservation
 exit "$failed"

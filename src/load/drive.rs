@@ -147,16 +147,19 @@ struct Slots<'a, U> {
     users: &'a mut Vec<Option<U>>,
     /// When what its user performs was due.
     due: Vec<Option<Instant>>,
-    /// Slots for requests that anybody may perform.
+    /// Slots for requests that anybody may perform; none where every request has its user.
     idle: Vec<usize>,
+    /// Whether every request has its user.
+    fixed: bool,
 }
 
 impl<'a, U> Slots<'a, U> {
     /// So many slots; as many as are needed where there is no number.
     fn new(users: &'a mut Vec<Option<U>>, number: Option<usize>) -> Self {
         users.resize_with(number.unwrap_or(users.len()), || None);
-        let (due, idle) = (vec![None; users.len()], (0..users.len()).rev().collect());
-        Self { users, due, idle }
+        let fixed = number.is_some();
+        let idle = if fixed { Vec::new() } else { (0..users.len()).rev().collect() };
+        Self { due: vec![None; users.len()], users, idle, fixed }
     }
 
     /// Takes this user, or anybody idle, or a new one.
@@ -173,7 +176,9 @@ impl<'a, U> Slots<'a, U> {
     /// Puts a user back; when what it performed was due.
     fn give(&mut self, slot: usize, user: U) -> Instant {
         self.users[slot] = Some(user);
-        self.idle.push(slot);
+        if !self.fixed {
+            self.idle.push(slot);
+        }
         self.due[slot].take().expect("was set when it was taken")
     }
 

@@ -1,5 +1,7 @@
-//! Many operations at once: what is to be done (`plan`, and `profile`, `mix`, `schedule` for its parts), what is due
-//! (`queue`), doing it on one thread (`drive`), in one pass (`pass`) and on many threads (`engine`), and what is kept of it (`log`, `second`, `health`).
+//! Many operations at once. What is to be done: `plan`, and its parts `profile`, `mix`, `schedule`. What is due now:
+//! `queue`, and `users` for the closed model. Doing it: on one thread `drive`, in one pass `pass`, on many threads
+//! `engine`, on time `pacer`. What is kept of it: `log`, `second`, `health`. `uploads` is the operation that this project
+//! is about.
 
 mod drive;
 mod engine;
