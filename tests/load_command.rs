@@ -365,7 +365,8 @@ fn many_users_and_many_arrivals_end_cleanly() {
     let url = format!("http://{}", serve.address);
     // What came of it, and its peak of memory in KB.
     let load = |schedule: &[&str], size: &str| {
-        let fixed = ["--file-size", size, "--timeout", "5m", "--max-bytes", "100GB", "--threads", "2"];
+        let patient = ["--timeout", "5m", "--grace", "5m"];
+        let fixed = [&["--file-size", size, "--max-bytes", "100GB", "--threads", "2"][..], &patient].concat();
         let load = Load::against(&url, &[schedule, &fixed].concat()).env("INGESTER_TOKEN", &serve.token);
         let (run, peak) = watched(&load);
         assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
