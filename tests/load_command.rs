@@ -108,13 +108,14 @@ fn a_missed_target_is_exit_1_and_a_finding() {
     let server = Server::start(Manner::Python);
     let args = ["--users", "2", "--requests", "50", "--target", "avg_ms=0.0001", "--target", "p95_ms=10000"];
     let load = Load::against(&server.url(), &args);
-    let run = load.run();
+    let run = load.judged();
     assert_eq!(run.code, Some(1), "{}", run.output());
     assert!(run.stdout.contains("MISSED") && run.stdout.contains("Finding: avg is"), "{}", run.stdout);
-    assert_eq!(
-        load.report()["load"]["findings"][0]["what"].as_str().map(|what| what.starts_with("avg is")),
-        Some(true)
-    );
+    // Beside it there may be others: of a few milliseconds, one that was disturbed is a tail.
+    let report = load.report();
+    let findings = report["load"]["findings"].as_array().expect("is an array");
+    let what = |finding: &Value| finding["what"].as_str().expect("is text").to_owned();
+    assert!(findings.iter().any(|finding| what(finding).starts_with("avg is")), "{findings:?}");
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn repeats_report_the_median_run_and_clean_up_between() {
     let args = ["--users", "2", "--requests", "20", "--repeat", "3", "--cleanup", "echo cleaned >> log"];
     let load = Load::against(&server.url(), &args);
     let run = load.run();
-    assert_eq!(run.code, Some(0), "{}", run.output());
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
     let report = load.report();
     let runs = report["load"]["runs"].as_array().expect("has runs");
     let mut p95: Vec<f64> = runs.iter().map(|run| run["p95_ms"].as_f64().expect("is there")).collect();
