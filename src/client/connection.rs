@@ -48,10 +48,13 @@ impl Sender {
         }
     }
 
-    async fn send(&mut self, request: Request<Sending>) -> hyper::Result<Response<Incoming>> {
+    fn send(
+        &mut self,
+        request: Request<Sending>,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<> {
         match self {
-            Self::One(sender) => sender.send_request(request).await,
-            Self::Two(sender) => sender.send_request(request).await,
+            Self::One(sender) => sender.send_request(request).left_future(),
+            Self::Two(sender) => sender.send_request(request).right_future(),
         }
     }
 }
@@ -106,21 +109,28 @@ impl Connection {
     }
 
     /// Sends a request and reads its answer to the end.
-    pub async fn exchange(&mut self, request: Request<Sending>) -> Result<Answer, Failure> {
-        let sender = &mut self.sender;
-        let answer = async {
-            let response = sender.send(request).await.map_err(|e| failure(&e))?;
-            let head_at = Instant::now();
-            let (status, last, retry_after) = (response.status(), is_last(&response), retry_after(&response));
-            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            let body = body.map_err(|e| body_failure(&*e))?.to_bytes();
-            Ok((Answer { status, retry_after, body, head_at }, last))
-        };
-        let (answer, last) = drive(&mut self.driver, answer).await?;
-        if last {
-            self.driver = None;
+    pub fn exchange(
+        &mut self,
+        request: Request<Sending>,
+    ) -> impl Future<Output = Result<Answer, Failure>> + use<'_> {
+        // Handed over at once: no future has to hold it.
+        let response = self.sender.send(request);
+        async {
+            let answer = pin!(async {
+                let response = response.await.map_err(|e| failure(&e))?;
+                let head_at = Instant::now();
+                let (status, last, retry_after) =
+                    (response.status(), is_last(&response), retry_after(&response));
+                let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+                let body = body.map_err(|e| body_failure(&*e))?.to_bytes();
+                Ok((Answer { status, retry_after, body, head_at }, last))
+            });
+            let (answer, last) = drive(&mut self.driver, answer).await?;
+            if last {
+                self.driver = None;
+            }
+            Ok(answer)
         }
-        Ok(answer)
     }
 }
 
@@ -151,9 +161,8 @@ fn is_last<T>(response: &Response<T>) -> bool {
 /// Awaits `answer` while keeping the connection going.
 async fn drive<T>(
     driver: &mut Option<Driver>,
-    answer: impl Future<Output = Result<T, Failure>>,
+    mut answer: Pin<&mut impl Future<Output = Result<T, Failure>>>,
 ) -> Result<T, Failure> {
-    let mut answer = pin!(answer);
     let mut broke = None;
     let done = poll_fn(|cx| {
         // Hand over what there is to send, move bytes, then look whether an answer came of it.

@@ -70,7 +70,9 @@ impl Uploader {
             return Ok((self.connection.insert(kept), None));
         }
         let (began, limit) = (Instant::now(), self.timeout.min(CONNECT_TIMEOUT));
-        let opened = tokio::time::timeout(limit, Connection::open(&self.endpoint)).await;
+        // Boxed: its 8 KB, handshake and all, would be part of every upload's future.
+        let opening = Box::pin(Connection::open(&self.endpoint));
+        let opened = tokio::time::timeout(limit, opening).await;
         let opened =
             opened.map_err(|_| Failure::new(Class::Connect, format!("no connection within {limit:?}")))?;
         Ok((self.connection.insert(opened?), Some(began.elapsed())))
