@@ -11,7 +11,7 @@ python=target/hlog/bin/python
 "$python" -m pip install --quiet hdrhistogram==0.10.8
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cargo run --quiet --release --locked -- load --rate 200 --duration 5s --mix 1KB=3,1MB=1 --report-dir "$work" >"$work/said" ||
+cargo run --quiet --release --locked -- load --rate 200 --duration 5s --mix 1KB=3,1MB=1 --report-dir "$work" >"$work/said" 2>&1 ||
   { cat "$work/said" >&2; exit 1; }
 "$python" - "$work/load" <<'PY'
 import json, sys

@@ -347,14 +347,15 @@ fn requests_begin_when_they_are_due() {
 #[test]
 fn actual_arrivals_are_exponential() {
     let _alone = alone();
-    let rate = choose(1000.0, 200.0);
+    // What the machine needs to wake up, some 0.06 ms, joins arrivals that are closer together: a small share at this rate.
+    let rate = choose(100.0, 50.0);
     let mut gaps = tried(|| {
         let begun = std::sync::Mutex::new(Vec::new());
         let note = Function(async |_: u64| {
             begun.lock().expect("nobody panicked").push(Instant::now());
             Ok::<(), &str>(())
         });
-        let profile = Profile::constant(rate, Duration::from_secs(choose(20, 4)));
+        let profile = Profile::constant(rate, Duration::from_secs(choose(40, 4)));
         let plan = Plan::new(Model::Open { rate: profile, spacing: Spacing::Poisson });
         let health = run(&plan, vec![(note, None)], |_| true).expect("runs").health;
         let begun = begun.into_inner().expect("nobody panicked");
@@ -364,9 +365,9 @@ fn actual_arrivals_are_exponential() {
     gaps.sort_by(f64::total_cmp);
     let n = gaps.len() as f64;
     let distances = gaps.iter().zip(1..).map(|(gap, rank)| (1.0 - (-gap).exp() - f64::from(rank) / n).abs());
+    // Critical at 1 % (Kolmogorov's distribution).
     let (distance, critical) = (distances.fold(0.0, f64::max), 1.63 / n.sqrt());
-    // The smallest gaps are blurred by how finely the machine wakes up.
-    let allowed = critical + choose(0.05, 0.2);
+    let allowed = critical + choose(0.0, 0.2);
     figure("distance of the gaps from exponential (KS)", &format!("{distance:.4}"), &format!("{allowed:.4}"));
     assert!(distance < allowed, "{distance} of {n} gaps");
 }
