@@ -26,7 +26,8 @@ const UNPINNED: &str = "client and stub could not be given a core of their own (
     or INGESTER_PLACEMENT=none): expect effects to vary by 1 to 9 % from pair to pair instead of 1 %, and cases to come out as underpowered";
 
 const TWO_INSTANCES: &str = "each side is one running instance: what sets two instances of one build apart (memory, \
-    placement, what is stored already: a few percent) counts as an effect, and no control sees it";
+    what is stored already: a few percent) counts as an effect, and no control sees it; two on this machine have to be \
+    started on one core (taskset -c 1), or where the scheduler puts them counts as an effect of up to a factor of two";
 
 /// What is to be compared.
 pub struct Gate<'a> {
