@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export INGESTER_PERF_PROOF=1
-cargo test --quiet --release --locked --test latency_is_true --test queue --test load_command --test conservation --no-run
+cargo test --quiet --release --locked --test stalls --test latency_is_true --test queue --test load_command --test conservation --no-run
 echo "$(date -u +%F), $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(rustc --version)"
 echo
 echo "| what | measured | limit |"
@@ -23,6 +23,7 @@ run() { # test binary, tests
   # What a test prints first stands behind its name.
   grep -o '| .* |$' $out || true
 }
+run stalls
 run latency_is_true
 run queue
 run load_command interrupted many_users

@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub mod bench;
+#[cfg(unix)]
+pub mod gate;
 pub mod load;
 pub mod serve;
 pub mod server;
