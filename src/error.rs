@@ -135,9 +135,22 @@ pub enum Error {
     /// The gate asked its worker for something that it cannot do.
     #[error("the worker {0}")]
     Worker(String),
+    /// An arm could not be measured in this place of the session.
+    #[error("{case}, pair {pair}: {problem}")]
+    InPair {
+        /// Id of the case.
+        case: String,
+        /// The pair, counted from 1.
+        pair: usize,
+        /// The arm and what was wrong with it.
+        problem: Box<Self>,
+    },
     /// The gate's arms share no case.
     #[error("base and head have no case in common: there is nothing to compare")]
     NothingInCommon,
+    /// A signal ended the run before there was anything to conclude.
+    #[error("interrupted")]
+    Interrupted(u8),
     /// A part that is needed said no; the text is its own.
     #[error(transparent)]
     Unusable(Box<dyn std::error::Error + Send + Sync>),

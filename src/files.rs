@@ -1,5 +1,6 @@
 //! Files, whole or not at all: what is written appears under its name at once, what is read has a limit.
 
+use std::fs::{File, FileType};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -53,11 +54,38 @@ impl StagedFolder {
     }
 }
 
-/// A text of at most `limit` bytes.
+/// Opens a plain file to read. Anything else is refused before it is opened: a named pipe would wait for a writer that
+/// never comes, and a device has no end.
+pub fn open_plain(path: &Path) -> Result<File, Error> {
+    let failed = |e| Error::file(path, "read", e);
+    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+    if !kind.is_file() {
+        let problem = format!("is {}; a plain file is needed", kind_of(kind));
+        return Err(Error::malformed(path, problem));
+    }
+    File::open(path).map_err(failed)
+}
+
+fn kind_of(kind: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a pipe";
+        } else if kind.is_socket() {
+            return "a socket";
+        } else if kind.is_char_device() || kind.is_block_device() {
+            return "a device";
+        }
+    }
+    if kind.is_dir() { "a folder" } else { "not a plain file" }
+}
+
+/// A text of at most `limit` bytes, from a plain file.
 pub fn read_limited(path: &Path, limit: u64) -> Result<String, Error> {
     let failed = |e| Error::file(path, "read", e);
     let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = open_plain(path)?;
     let read = file.take(limit + 1).read_to_string(&mut text).map_err(failed)?;
     if read as u64 > limit {
         return Err(Error::malformed(
@@ -66,6 +94,13 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<String, Error> {
         ));
     }
     Ok(text)
+}
+
+/// Removes a file or a folder, if there is one.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    let removed = if found.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    removed.map_err(|e| Error::file(path, "remove", e))
 }
 
 /// Open to others as files usually are: a temporary one would be its owner's alone.
@@ -104,5 +139,18 @@ mod tests {
         assert_eq!(read_limited(&path, 5).expect("fits"), "12345");
         let error = read_limited(&path, 4).expect_err("is larger").to_string();
         assert!(error.ends_with("x: is larger than 4 bytes, the most that is read of it"), "{error}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_not_a_plain_file_is_refused_without_waiting_for_it() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo exists");
+        assert!(made.success());
+        let refused = |path: &Path| read_limited(path, 4).expect_err("is refused").to_string();
+        assert!(refused(&pipe).ends_with("pipe: is a pipe; a plain file is needed"), "{}", refused(&pipe));
+        assert!(refused(dir.path()).ends_with(": is a folder; a plain file is needed"));
+        assert_eq!(refused(Path::new("/dev/zero")), "/dev/zero: is a device; a plain file is needed");
     }
 }

@@ -92,6 +92,34 @@ impl fmt::Display for Share {
     }
 }
 
+/// A text that comes from outside, such that it cannot rule a terminal or hide what it says: control characters, marks
+/// that turn the direction of writing, and characters that take no room become their escapes.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_printable(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_unicode());
+        }
+    }
+    shown
+}
+
+fn is_printable(character: char) -> bool {
+    let invisible = matches!(character,
+        // Zero-width characters and marks of direction; line and paragraph separators; the byte order mark.
+        '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+        // Soft hyphen, Arabic letter mark, Mongolian vowel separator, interlinear annotation, tags.
+        | '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}');
+    !character.is_control() && !invisible
+}
+
+/// A share of 1 as a change, with its sign: `+2.9 %`.
+pub fn change(share: f64) -> String {
+    if share.is_finite() { format!("{:+.1} %", 100.0 * share) } else { "not known".to_owned() }
+}
+
 /// Lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -134,6 +162,18 @@ mod tests {
             assert_eq!(text.parse::<Share>(), Err(NotAShare(text.to_owned())), "{text}");
         }
         assert_eq!([0.02, 0.005, 0.1, 1.0].map(|s| Share(s).to_string()), ["2 %", "0.5 %", "10 %", "100 %"]);
+    }
+
+    #[test]
+    fn a_change_has_its_sign() {
+        assert_eq!([0.029, -0.001, f64::INFINITY].map(change), ["+2.9 %", "-0.1 %", "not known"]);
+    }
+
+    #[test]
+    fn what_rules_a_terminal_is_shown_as_its_escape() {
+        assert_eq!(printable("head (v1.2) µs é 日本"), "head (v1.2) µs é 日本");
+        assert_eq!(printable("a\u{1b}[31mb\r\n"), r"a\u{1b}[31mb\u{d}\u{a}");
+        assert_eq!(printable("x\u{202e}y\u{2028}\u{200b}\u{feff}"), r"x\u{202e}y\u{2028}\u{200b}\u{feff}");
     }
 
     #[test]

@@ -309,6 +309,29 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_is_not_a_plain_file_is_refused_without_waiting_for_it() {
+    let kept = Kept::new();
+    let pipe = kept.0.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo exists").success());
+    for side in ["pipe", "./pipe"] {
+        let said = kept.run(&["compare", side, side]).exits(2).to_owned();
+        assert!(said.contains("pipe: is a pipe; a plain file is needed"), "{said}");
+    }
+    let said = kept.run(&["compare", "/dev/zero", "main"]).exits(2).to_owned();
+    assert!(said.contains("/dev/zero: is a device; a plain file is needed"), "{said}");
+    let said = kept.run(&["baseline", "import", "./pipe"]).exits(2).to_owned();
+    assert!(said.contains("pipe: is a pipe"), "{said}");
+
+    // One that was put where Criterion keeps its samples.
+    let sample = kept.criterion().join("jwt/validate/main/sample.json");
+    fs::remove_file(&sample).expect("is there");
+    fs::rename(&pipe, &sample).expect("moves");
+    let said = kept.run(&["compare", "main", "new"]).exits(2).to_owned();
+    assert!(said.contains("sample.json: is a pipe"), "{said}");
+}
+
+#[test]
 fn a_folder_where_a_file_belongs_and_links_in_a_circle_are_no_panic() {
     let kept = Kept::new();
     let path = kept.criterion().join("upload/10KB/main/sample.json");

@@ -41,7 +41,7 @@ impl Side {
         let is_path = given.contains(std::path::MAIN_SEPARATOR) || given.ends_with(".json");
         let cases = if path.is_dir() && (is_path || !has_baseline(home, given)) {
             folder(path)?
-        } else if is_path || path.is_file() {
+        } else if is_path || path.exists() && !path.is_dir() {
             file(path)?
         } else {
             return Self::baseline(given, home, reports);

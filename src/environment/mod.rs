@@ -1,9 +1,11 @@
 //! Where a measurement was made: the machine, the build, and which thread ran on which core.
 
+mod conditions;
 mod descriptors;
 mod machine;
 mod placement;
 
+pub use conditions::{Conditions, ConditionsMeter};
 pub use descriptors::{possible_connections, reserve_descriptors};
 pub use machine::Environment;
 pub(crate) use placement::pin;

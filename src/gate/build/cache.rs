@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::EXECUTABLE;
 use crate::error::Error;
+use crate::files::remove;
 
 /// How many are kept: 20 of about 10 MB each.
 const KEPT: usize = 20;
@@ -68,13 +69,6 @@ fn used(build: &Path) -> Option<SystemTime> {
     let unfinished = build.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let file = build.join(EXECUTABLE).metadata().ok().filter(|file| file.is_file() && !unfinished)?;
     file.modified().ok()
-}
-
-/// Removes a file or a folder, if there is one.
-pub fn remove(path: &Path) -> Result<(), Error> {
-    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
-    let removed = if found.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    removed.map_err(|e| Error::file(path, "remove", e))
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::cache::remove;
 use super::git::Git;
 use crate::error::Error;
+use crate::files::remove;
 
 /// A commit's source. Dropping it removes the folder and git's record of it.
 #[derive(Debug)]
