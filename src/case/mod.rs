@@ -12,5 +12,5 @@ mod worker;
 pub use alternate::{Comparison, compare};
 pub use limit::{Limit, recording};
 pub use probe::probe;
-pub use spec::{Kind, LOAD_OPERATIONS, SUITE, Spec, Throughput, read_targets};
+pub use spec::{Kind, LOAD_OPERATIONS, SUITE, Spec, Throughput, parse_targets, read_targets};
 pub use worker::{Case, Slice};

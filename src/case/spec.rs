@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::worker::Case;
 use super::{jwt, load, upload};
 use crate::error::Error;
+use crate::files::read_limited;
 use crate::ingester::{Ingester, Settings};
 use crate::load::Closed;
-use crate::targets::Targets;
+use crate::targets::{TargetError, Targets};
 use crate::units::Bytes;
 
 /// A case that can be started.
@@ -95,11 +96,19 @@ pub const SUITE: [Spec; 6] = [
 /// What load runs are called unless they are given a name.
 pub const LOAD_OPERATIONS: [&str; 2] = ["load", "stress"];
 
+/// Largest file of limits that is read: a thousand times the project's own.
+const MAX_TARGETS: u64 = 1 << 20;
+
 /// Reads the limits of the suite's operations and of load runs.
 pub fn read_targets(path: &Path) -> Result<Targets, Error> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
+    let text = read_limited(path, MAX_TARGETS)?;
+    parse_targets(&text).map_err(|e| Error::malformed(path, e))
+}
+
+/// The limits in this text.
+pub fn parse_targets(text: &str) -> Result<Targets, TargetError> {
     let known = [&SUITE.map(|spec| spec.operation)[..], &LOAD_OPERATIONS].concat();
-    Targets::parse(&text, &known).map_err(|e| Error::malformed(path, e))
+    Targets::parse(text, &known)
 }
 
 impl Spec {

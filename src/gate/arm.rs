@@ -11,16 +11,24 @@ use aws_lc_rs::digest;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::copies::Copies;
+use super::process_group;
 use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
-use super::record::LONGEST_NS;
+use super::record::LARGEST_VALUE;
 use super::schedule::Role;
-use super::session::Timed;
+use super::session::{Timed, TimedSlice};
 use crate::error::Error;
+use crate::files::open_plain;
 use crate::ingester::OF_A_REAL_INGESTER;
-use crate::units::hex;
+use crate::interrupt::Interrupt;
+use crate::units::{hex, printable};
 
 /// How long a worker that was told to quit may take.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_millis(500);
+/// How often a wait looks whether the user has interrupted it.
+const LOOK: Duration = Duration::from_millis(50);
+/// Characters of an unintelligible answer that are shown.
+const SHOWN: usize = 60;
 
 /// What an arm runs and what it measures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +48,7 @@ impl Side {
     pub fn executable(path: &Path) -> Result<Self, Error> {
         // Without a folder in it, a name would be searched for among the system's commands.
         let executable = path.canonicalize().map_err(|e| Error::file(path, "run", e))?;
+        open_plain(&executable)?;
         let sha256 = sha256_of(&executable)?;
         Ok(Self { name: path.display().to_string(), executable, sha256, url: None })
     }
@@ -62,7 +71,7 @@ pub fn sha256_of(path: &Path) -> Result<String, Error> {
     Ok(hex(digest::digest(&digest::SHA256, &bytes).as_ref()))
 }
 
-/// Why an arm cannot be measured.
+/// The reason why an arm cannot be measured.
 #[derive(Debug, thiserror::Error)]
 #[error("{arm}: {problem}")]
 pub struct ArmError {
@@ -76,34 +85,46 @@ impl From<ArmError> for Error {
     }
 }
 
-/// A running worker. Dropping it ends the process.
+/// A line of a worker, and when it was there.
+type Line = (Instant, Result<String, String>);
+
+/// A running worker. Dropping it ends the process and all that it started.
 pub struct Arm {
     name: String,
     child: Child,
     input: Option<ChildStdin>,
-    lines: mpsc::Receiver<Result<String, String>>,
+    lines: mpsc::Receiver<Line>,
     patience: Duration,
+    interrupt: Interrupt,
 }
 
 impl Arm {
-    /// Starts the worker of `side`. `role` is base, head or copy; every answer has to come within `patience`.
-    pub fn start(role: Role, side: &Side, patience: Duration) -> Result<Self, ArmError> {
-        let name = format!("{} ({})", role.name(), side.name);
-        let mut child = command(side).spawn().map_err(|e| ArmError {
+    /// Starts the worker of `side` from a copy of its executable, reads its greeting, and makes sure that it is the build
+    /// that was meant. Every answer has to come within `patience`.
+    pub fn start(
+        role: Role,
+        side: &Side,
+        copies: &mut Copies,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<(Self, Hello), Error> {
+        let name = format!("{} ({})", role.name(), printable(&side.name));
+        let program = copies.of(&side.executable)?;
+        let mut child = command(side, &program.path).spawn().map_err(|e| ArmError {
             arm: name.clone(),
             problem: format!("cannot start {}: {e}", side.executable.display()),
         })?;
         let input = child.stdin.take();
-        let lines = read_in_background(child.stdout.take().expect("is piped"));
-        Ok(Self { name, child, input, lines, patience })
+        let lines = read_in_background(child.stdout.take().expect("stdout is piped"));
+        let arm = Self { name, child, input, lines, patience, interrupt: interrupt.clone() };
+        // It has read its own file by the time it greets: the copy may go, and cannot be left behind.
+        let hello = arm.hello(side)?;
+        drop(program);
+        Ok((arm, hello))
     }
 
-    /// Reads its greeting, and makes sure that it is the build of `side`, which it was started with.
-    pub fn hello(&self, side: &Side) -> Result<Hello, ArmError> {
-        let line = self.line().map_err(|e| ArmError {
-            problem: format!("{}; is it a build of ingester-perf that has the gate?", e.problem),
-            ..e
-        })?;
+    fn hello(&self, side: &Side) -> Result<Hello, Error> {
+        let (_, line) = self.line("; is it a build of ingester-perf that has the gate?")?;
         let protocol = serde_json::from_str::<serde_json::Value>(&line).ok();
         let protocol = protocol.as_ref().and_then(|hello| hello.get("protocol")?.as_u64());
         if let Some(version) = protocol.filter(|version| *version != u64::from(PROTOCOL)) {
@@ -120,103 +141,143 @@ impl Arm {
     }
 
     /// Has it start its ingester.
-    pub fn begin(&mut self, side: &Side, begin: &Begin) -> Result<(), ArmError> {
-        let expected = side.url.as_deref().unwrap_or("stub");
-        match self.ask(&Request::Begin(begin.clone()))? {
-            Reply::Ready { ingester } if ingester == expected => Ok(()),
-            Reply::Ready { ingester } => Err(self.error(format!("it measures {ingester}, not {expected}"))),
-            reply => Err(self.unexpected(&reply)),
+    pub fn begin(&mut self, side: &Side, begin: &Begin) -> Result<(), Error> {
+        let (_, reply) = self.ask(&Request::Begin(begin.clone()))?;
+        let Reply::Ready { subject } = reply else { return Err(self.unexpected(&reply)) };
+        let is_right = match &side.url {
+            Some(url) => subject == *url,
+            // A URL that nobody asked for must not be measured in place of the build.
+            None => !subject.contains("://"),
+        };
+        if is_right {
+            return Ok(());
         }
+        let expected = side.url.as_deref().unwrap_or("its own service");
+        Err(self.error(format!("it measures {}, not {expected}", printable(&subject))))
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply, ArmError> {
+    /// Sends a request and waits for the answer; how long that took.
+    fn ask(&mut self, request: &Request) -> Result<(Duration, Reply), Error> {
         if self.lines.try_recv().is_ok() {
-            return Err(self.error("its worker answered more than it was asked".to_owned()));
+            return Err(self.error(
+                "its worker answered more than it was asked; its standard output is for answers alone, so print \
+                 everything else to standard error"
+                    .to_owned(),
+            ));
         }
+        let asked = Instant::now();
         self.send(request)?;
-        let line = self.line()?;
+        let (answered, line) = self.line("")?;
         match self.parse(&line)? {
-            Reply::Failed { problem } => Err(self.error(problem)),
-            reply => Ok(reply),
+            Reply::Failed { problem } => Err(self.error(printable(&problem))),
+            reply => Ok((answered - asked, reply)),
         }
     }
 
-    fn send(&mut self, request: &Request) -> Result<(), ArmError> {
+    fn send(&mut self, request: &Request) -> Result<(), Error> {
         let mut line = serde_json::to_string(request).expect("messages have no maps or other trouble");
         line.push('\n');
         let sent = self.input.as_mut().is_some_and(|input| input.write_all(line.as_bytes()).is_ok());
-        if sent { Ok(()) } else { Err(self.ended()) }
+        if sent { Ok(()) } else { Err(self.ended("")) }
     }
 
-    fn line(&self) -> Result<String, ArmError> {
-        match self.lines.recv_timeout(self.patience) {
-            Ok(Ok(line)) => Ok(line),
-            Ok(Err(problem)) => Err(self.error(problem)),
-            Err(RecvTimeoutError::Timeout) => {
-                let waited = humantime::format_duration(self.patience);
-                Err(self.error(format!("its worker did not answer within {waited}")))
+    /// The next line, and when it came. `advice` is added to the message if there is none.
+    fn line(&self, advice: &str) -> Result<(Instant, String), Error> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            self.interrupt.check()?;
+            let wait = deadline.saturating_duration_since(Instant::now()).min(LOOK);
+            match self.lines.recv_timeout(wait) {
+                Ok((at, Ok(line))) => return Ok((at, line)),
+                Ok((_, Err(problem))) => return Err(self.error(problem)),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    let waited = humantime::format_duration(self.patience);
+                    return Err(self.error(format!("its worker did not answer within {waited}{advice}")));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended(advice)),
             }
-            Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
         }
     }
 
-    fn parse<T: DeserializeOwned>(&self, line: &str) -> Result<T, ArmError> {
+    fn parse<T: DeserializeOwned>(&self, line: &str) -> Result<T, Error> {
         serde_json::from_str(line).map_err(|_| {
-            let start: String = line.chars().take(60).filter(|c| !c.is_control()).collect();
-            self.error(format!("its worker's answer cannot be understood: \"{start}\""))
+            let start: String = line.chars().take(SHOWN).collect();
+            self.error(format!(
+                "its worker's answer is not one of the protocol's: \"{}\"; its standard output is for answers alone, so \
+                 print everything else to standard error",
+                printable(&start)
+            ))
         })
     }
 
-    fn ended(&self) -> ArmError {
-        self.error("its worker ended unexpectedly; what it printed above may say why".to_owned())
+    fn ended(&self, advice: &str) -> Error {
+        self.error(format!("its worker ended unexpectedly; what it printed above may say why{advice}"))
     }
 
-    fn unexpected(&self, reply: &Reply) -> ArmError {
-        self.error(format!("its worker answered something else than was asked: {reply:?}"))
+    fn unexpected(&self, reply: &Reply) -> Error {
+        let shown: String = format!("{reply:?}").chars().take(SHOWN).collect();
+        self.error(format!("its worker answered something else than was asked: {}", printable(&shown)))
     }
 
-    fn error(&self, problem: String) -> ArmError {
-        ArmError { arm: self.name.clone(), problem }
+    fn error(&self, problem: String) -> Error {
+        ArmError { arm: self.name.clone(), problem }.into()
     }
 }
 
 impl Timed for Arm {
     fn prepare(&mut self, case: &str) -> Result<(), Error> {
         match self.ask(&Request::Prepare { case: case.to_owned() })? {
-            Reply::Prepared => Ok(()),
-            reply => Err(self.unexpected(&reply).into()),
+            (_, Reply::Prepared) => Ok(()),
+            (_, reply) => Err(self.unexpected(&reply)),
         }
     }
 
-    fn slice(&mut self, iters: u64, spin: f64) -> Result<(u64, u64), Error> {
-        match self.ask(&Request::Slice { iters, spin })? {
-            Reply::Slice { ns, spun_ns } if (1..=LONGEST_NS).contains(&ns) && spun_ns <= LONGEST_NS => {
-                Ok((ns, spun_ns))
+    fn slice(&mut self, iters: u64, spin: f64) -> Result<TimedSlice, Error> {
+        let (waited, reply) = self.ask(&Request::Slice { iters, spin })?;
+        match reply {
+            Reply::Slice { value, spun } if is_possible(value, spun, spin) => {
+                Ok(TimedSlice { value, spun, waited })
             }
-            reply => Err(self.unexpected(&reply).into()),
+            reply => Err(self.unexpected(&reply)),
         }
     }
+
+    fn latencies(&mut self) -> Result<Vec<(u64, u64)>, Error> {
+        match self.ask(&Request::Latencies)? {
+            (_, Reply::Latencies(latencies)) if are_ascending(&latencies) => Ok(latencies),
+            (_, reply) => Err(self.unexpected(&reply)),
+        }
+    }
+}
+
+/// Whether a slice took something, and spun only where it was asked to.
+fn is_possible(value: u64, spun: u64, spin: f64) -> bool {
+    (1..=LARGEST_VALUE).contains(&value) && spun <= LARGEST_VALUE && (spin > 0.0 || spun == 0)
+}
+
+/// Whether latencies are such as a histogram has: each value once, with a count that sums up.
+fn are_ascending(latencies: &[(u64, u64)]) -> bool {
+    let in_order = latencies.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let allowed = 1..=LARGEST_VALUE;
+    in_order && latencies.iter().all(|(value, count)| allowed.contains(value) && *count <= LARGEST_VALUE)
 }
 
 impl Drop for Arm {
     fn drop(&mut self) {
         let _ = self.send(&Request::Quit);
         drop(self.input.take());
-        let deadline = Instant::now() + GRACE;
-        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Who wants to leave does not wait for an arm that hangs.
+        let grace = if self.interrupt.signal().is_some() { Duration::ZERO } else { GRACE };
+        process_group::end(&mut self.child, grace);
     }
 }
 
-fn command(side: &Side) -> Command {
-    let mut command = Command::new(&side.executable);
+fn command(side: &Side, program: &Path) -> Command {
+    let mut command = Command::new(program);
     command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
     // Ctrl-C at a terminal goes to the whole group: the gate gets it, and ends its workers in order.
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    process_group::of_its_own(&mut command);
     match &side.url {
         Some(url) => command.env("INGESTER_URL", url),
         None => {
@@ -227,7 +288,7 @@ fn command(side: &Side) -> Command {
 }
 
 /// Reads lines on a thread of its own, so that waiting for one can have an end. It ends with the stream.
-fn read_in_background(output: ChildStdout) -> mpsc::Receiver<Result<String, String>> {
+fn read_in_background(output: ChildStdout) -> mpsc::Receiver<Line> {
     // One at a time: a worker that answers without end waits for us, not in our memory.
     let (lines, read) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
@@ -235,7 +296,7 @@ fn read_in_background(output: ChildStdout) -> mpsc::Receiver<Result<String, Stri
         while let Some(line) = read_line(&mut output).transpose() {
             let broken = line.is_err();
             let line = line.map_err(|e| format!("its worker's answer cannot be read: {e}"));
-            if lines.send(line).is_err() || broken {
+            if lines.send((Instant::now(), line)).is_err() || broken {
                 break;
             }
         }
@@ -246,5 +307,23 @@ fn read_in_background(output: ChildStdout) -> mpsc::Receiver<Result<String, Stri
 impl fmt::Debug for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arm").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_a_histogram_or_refused() {
+        assert!(are_ascending(&[]) && are_ascending(&[(1, 5), (2, 1)]));
+        assert!(!are_ascending(&[(2, 1), (1, 5)]) && !are_ascending(&[(1, 1), (1, 1)]));
+        assert!(!are_ascending(&[(1, u64::MAX)]) && !are_ascending(&[(0, 1)]));
+    }
+
+    #[test]
+    fn a_slice_takes_something_and_spins_only_when_it_is_asked_to() {
+        assert!(is_possible(1, 0, 0.0) && is_possible(1, 5, 0.05) && is_possible(1, 0, 0.05));
+        assert!(!is_possible(0, 0, 0.0) && !is_possible(1, 5, 0.0) && !is_possible(u64::MAX, 0, 0.0));
     }
 }

@@ -1,60 +1,53 @@
-//! Is a session to be believed? Its controls must have come out as they had to, and its coin must have been a coin.
+//! Is a session to be trusted? Its controls must have come out as they had to, and its arms must have run in random order.
 
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-use super::compared::Comparison;
-use super::plan::control;
-use super::record::{CaseRecord, Record};
+use super::plan::positive_control;
+use super::record::{Block, CaseRecord, Record};
 use super::schedule::{Role, block_orders};
-use super::verdict::Finding;
-use crate::units::Share;
+use super::verdict::{Finding, OneCaseArms};
+use crate::units::{Share, change};
 
-/// Less likely than this, an order of arms is no coin's work.
-const NO_COIN: f64 = 1e-6;
+/// Below this probability an order of arms is not random.
+const NOT_RANDOM: f64 = 1e-6;
 
-/// A second process of the base must show nothing; slowed by a known share it must be caught. Where the case is too
-/// noisy for that share by its own reckoning, missing it says nothing new: the case is underpowered, and so no pass.
-pub fn problems_of_controls(cases: &[&CaseRecord], copy: &Comparison, slowed: &Comparison) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (i, case) in cases.iter().enumerate() {
-        let (copy, slowed) = (copy.case(i), slowed.case(i));
-        if copy.found(case.fail_over).is_some() {
-            let found = percent(copy.effect().share);
-            problems.push(format!("{}: base against itself came out at {found}", case.id));
-        }
-        let missed = slowed.found(case.fail_over) != Some(Finding::Regressed);
-        if missed && copy.smallest(case.fail_over) <= control(case.fail_over) {
-            let (share, found) = (Share(control(case.fail_over)), percent(slowed.effect().share));
-            problems.push(format!(
-                "{}: base slowed by {share} was not called slower; it came out at {found}",
-                case.id
-            ));
-        }
+/// What the controls of a case say against it. The A/A control must show nothing. The positive control must be caught,
+/// where the case is `decided`, that is if its noise is small enough for a verdict.
+pub fn problem_of_controls(case: &CaseRecord, arms: &OneCaseArms<'_>, decided: bool) -> Option<String> {
+    if arms.control.found(case.threshold).is_some() {
+        let found = change(arms.control.effect().share);
+        return Some(format!("{}: base against itself (A/A control) came out at {found}", case.id));
     }
-    problems
+    let caught = arms.positive.found(case.threshold) == Some(Finding::Regressed);
+    let share = positive_control(case.threshold);
+    if !caught && (decided || arms.control.mde(case.threshold) <= share) {
+        let share = Share(share);
+        let found = change(arms.positive.effect().share);
+        return Some(format!(
+            "{}: base slowed by {share} (positive control) was not called slower; it came out at {found}",
+            case.id
+        ));
+    }
+    None
 }
 
 /// The arms must have taken turns as the seed says, and none must have gone first too often.
 pub fn problems_of_order(record: &Record) -> Vec<String> {
     let mut problems = Vec::new();
-    let seed = record.plan.seed;
-    let follows = record.cases.iter().enumerate().all(|(index, case)| {
-        case.pairs.iter().enumerate().all(|(pair, blocks)| {
-            blocks.iter().map(|block| block.order).eq(block_orders(seed, pair, index).take(blocks.len()))
-        })
-    });
-    if !follows {
+    if !follows_the_seed(record) {
         problems.push(
             "the arms did not take turns as the seed says; these are not the slices of that plan".to_owned(),
         );
     }
-    for role in [Role::Head, Role::Copy] {
-        let orders = record.cases.iter().flat_map(|case| &case.pairs).flatten().map(|block| block.order);
-        let (first, all) = orders.fold((0, 0), |(first, all), order| {
-            let at = |of| order.iter().position(|role| *role == of);
-            (first + u64::from(at(role) < at(Role::Base)), all + 1)
-        });
-        if unlike_a_coin(first, all) {
+    for role in [Role::Head, Role::Control] {
+        let mut first = 0;
+        let mut all = 0;
+        for block in blocks(record) {
+            let position = |of: Role| block.order.iter().position(|role| *role == of);
+            first += u64::from(position(role) < position(Role::Base));
+            all += 1;
+        }
+        if is_not_random(first, all) {
             let name = role.name();
             problems.push(format!("{name} ran before base in {first} blocks of {all}: no coin decided that"));
         }
@@ -62,14 +55,26 @@ pub fn problems_of_order(record: &Record) -> Vec<String> {
     problems
 }
 
-/// Whether so many heads are too few or too many.
-fn unlike_a_coin(heads: u64, throws: u64) -> bool {
-    let Ok(coin) = Binomial::new(0.5, throws) else { return false };
-    2.0 * coin.cdf(heads.min(throws - heads)) < NO_COIN
+fn blocks(record: &Record) -> impl Iterator<Item = &Block> {
+    record.cases.iter().flat_map(|case| &case.pairs).flat_map(|pair| &pair.blocks)
 }
 
-fn percent(share: f64) -> String {
-    format!("{:+.1} %", 100.0 * share)
+fn follows_the_seed(record: &Record) -> bool {
+    for (index, case) in record.cases.iter().enumerate() {
+        for (pair, number) in case.pairs.iter().zip(&record.numbers) {
+            let planned = block_orders(record.plan.seed, *number, index).take(pair.blocks.len());
+            if !pair.blocks.iter().map(|block| block.order).eq(planned) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Whether so many heads are too few or too many for a coin.
+fn is_not_random(heads: u64, throws: u64) -> bool {
+    let Ok(coin) = Binomial::new(0.5, throws) else { return false };
+    2.0 * coin.cdf(heads.min(throws - heads)) < NOT_RANDOM
 }
 
 #[cfg(test)]
@@ -83,43 +88,52 @@ mod tests {
     fn distrusted(record: &Record, why: &str) {
         let verdict = judge(record);
         assert_eq!(verdict.conclusion, Conclusion::Inconclusive, "{verdict:?}");
-        assert!(verdict.distrust.iter().any(|problem| problem.contains(why)), "{:?}", verdict.distrust);
+        let of_cases = verdict.cases.iter().flat_map(|case| &case.distrust);
+        let said: Vec<&String> = verdict.distrust.iter().chain(of_cases).collect();
+        assert!(said.iter().any(|problem| problem.contains(why)), "{said:?}");
     }
 
     fn sound() -> Record {
         session(&fake::plan(1), &["a", "b"], &[Trait::Quiet])
     }
 
+    fn blocks_of(record: &mut Record) -> impl Iterator<Item = &mut Block> {
+        record.cases.iter_mut().flat_map(|case| &mut case.pairs).flat_map(|pair| &mut pair.blocks)
+    }
+
     #[test]
     fn nothing_is_wrong_with_a_sound_session() {
-        assert_eq!(judge(&sound()).distrust, Vec::<String>::new());
+        let verdict = judge(&sound());
+        assert_eq!(verdict.distrust, Vec::<String>::new());
+        assert!(verdict.cases.iter().all(|case| case.distrust.is_empty()), "{verdict:?}");
     }
 
     #[test]
     fn a_control_that_was_not_slowed_is_noticed() {
         let record = session(&fake::plan(1), &["a", "b"], &[Trait::NoSpin]);
-        distrusted(&record, "base slowed by 5 % was not called slower");
+        distrusted(&record, "base slowed by 5 % (positive control) was not called slower");
         // Even where a real slowdown is there to be found: what failed once could have failed twice.
         let record = session(&fake::plan(1), &["a", "b"], &[Trait::NoSpin, Trait::Slower(0.05)]);
         distrusted(&record, "was not called slower");
     }
 
     #[test]
-    fn a_copy_of_base_that_differs_from_it_is_noticed() {
+    fn an_a_a_control_that_differs_from_base_is_noticed() {
         let mut record = sound();
-        for block in record.cases[1].pairs.iter_mut().flatten() {
-            let halves = block.order.iter().chain(block.order.iter().rev()).zip(&mut block.ns);
-            halves.filter(|(role, _)| **role == Role::Copy).for_each(|(_, ns)| *ns += *ns / 20);
+        for block in record.cases[1].pairs.iter_mut().flat_map(|pair| &mut pair.blocks) {
+            for (slot, role) in block.order.iter().chain(block.order.iter().rev()).enumerate() {
+                if *role == Role::Control {
+                    block.values[slot] += block.values[slot] / 20;
+                }
+            }
         }
-        distrusted(&record, "b: base against itself came out at +5");
+        distrusted(&record, "b: base against itself (A/A control) came out at +5");
     }
 
     #[test]
     fn a_frozen_coin_is_noticed() {
         let mut record = sound();
-        for block in record.cases.iter_mut().flat_map(|case| &mut case.pairs).flatten() {
-            block.order = Role::ALL;
-        }
+        blocks_of(&mut record).for_each(|block| block.order = Role::ALL);
         distrusted(&record, "head ran before base in 0 blocks");
         distrusted(&record, "did not take turns as the seed says");
     }
@@ -127,13 +141,11 @@ mod tests {
     #[test]
     fn swapped_labels_are_noticed() {
         let mut record = sound();
-        for role in
-            record.cases.iter_mut().flat_map(|case| &mut case.pairs).flatten().flat_map(|b| &mut b.order)
-        {
+        for role in blocks_of(&mut record).flat_map(|block| &mut block.order) {
             *role = match role {
                 Role::Base => Role::Head,
                 Role::Head => Role::Base,
-                Role::Copy => Role::Copy,
+                Role::Control => Role::Control,
             };
         }
         distrusted(&record, "did not take turns as the seed says");
@@ -141,7 +153,7 @@ mod tests {
 
     #[test]
     fn too_few_pairs_are_noticed() {
-        let few = Plan { pairs: 5, ..fake::plan(1) };
+        let few = Plan { pairs: 5, max_pairs: 5, ..fake::plan(1) };
         assert!(few.check().is_err(), "such a session does not start");
         // And if one had been run: 2^-5 is 3 %, so nothing can be seen at 0.5 %.
         let verdict = judge(&session(&few, &["a"], &[Trait::Quiet]));
@@ -150,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_coin_is_told_from_its_imitations() {
-        assert!(unlike_a_coin(0, 30) && unlike_a_coin(30, 30) && unlike_a_coin(400, 1000));
-        assert!(!unlike_a_coin(0, 10) && !unlike_a_coin(480, 1000) && !unlike_a_coin(0, 0));
+        assert!(is_not_random(0, 30) && is_not_random(30, 30) && is_not_random(400, 1000));
+        assert!(!is_not_random(0, 10) && !is_not_random(480, 1000) && !is_not_random(0, 0));
     }
 }

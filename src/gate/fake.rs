@@ -2,17 +2,18 @@
 //! and always the same.
 
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use super::plan::{CasePlan, Plan};
-use super::protocol::Build;
+use super::protocol::{Build, NANOSECONDS};
 use super::record::{Measured, Record, SCHEMA_VERSION};
 use super::schedule::Role;
-use super::session::{Session, Timed};
+use super::session::{Host, Measurements, Progress, Session, Timed, TimedSlice};
+use crate::environment::Conditions;
 use crate::error::Error;
 
 /// The machine that the workers share.
@@ -38,7 +39,20 @@ pub enum Trait {
     Restless(Role, f64),
     /// Spinning does not happen.
     NoSpin,
+    /// The clock of this role runs slower by a share.
+    SlowClock(Role, f64),
+    /// The clock of this role stands still.
+    FrozenClock(Role),
+    /// This role works for a share of its time before it starts its clock.
+    HiddenWork(Role, f64),
+    /// This share of the head's operations takes so many ns longer.
+    Stalls(f64, u64),
+    /// The machine is disturbed during these pairs, counted from 0 by their starts.
+    Storms(&'static [usize]),
 }
+
+/// What the gate waits beside a slice: a pipe there and back.
+const PIPE_NS: f64 = 60_000.0;
 
 pub struct Fake {
     world: Rc<RefCell<World>>,
@@ -46,6 +60,7 @@ pub struct Fake {
     traits: Vec<Trait>,
     own: f64,
     iteration_ns: f64,
+    operations: u64,
 }
 
 impl Timed for Fake {
@@ -55,21 +70,91 @@ impl Timed for Fake {
         Ok(())
     }
 
-    fn slice(&mut self, iters: u64, spin: f64) -> Result<(u64, u64), Error> {
+    fn slice(&mut self, iters: u64, spin: f64) -> Result<TimedSlice, Error> {
         let world = &mut *self.world.borrow_mut();
+        self.operations += iters;
         let mut ns =
             self.iteration_ns * iters as f64 * self.own * (1.0 + world.rng.random_range(-0.05..0.05));
+        let mut says = 1.0;
+        let mut hidden = 0.0;
         for odd in &self.traits {
             match *odd {
                 Trait::Slower(share) if self.role == Role::Head => ns *= 1.0 + share,
                 Trait::Drift(share) => ns *= 1.0 + share * world.now_ns / 1e9,
                 Trait::TwoSpeeds => ns *= world.speed(),
+                Trait::SlowClock(role, share) if self.role == role => says = 1.0 - share,
+                Trait::HiddenWork(role, share) if self.role == role => hidden = share,
                 _ => {}
             }
         }
         let spun = if self.traits.contains(&Trait::NoSpin) { 0.0 } else { ns * spin };
-        world.now_ns += ns + spun;
-        Ok((ns as u64, spun as u64))
+        let waited = ns * (1.0 + hidden) + spun + PIPE_NS;
+        world.now_ns += waited;
+        let frozen = self.traits.contains(&Trait::FrozenClock(self.role));
+        let value = if frozen { 2_000_000 } else { (ns * says) as u64 };
+        Ok(TimedSlice { value, spun: spun as u64, waited: Duration::from_nanos(waited as u64) })
+    }
+
+    /// One operation in fifty takes twice as long as the others; and what stalls.
+    fn latencies(&mut self) -> Result<Vec<(u64, u64)>, Error> {
+        let all = std::mem::take(&mut self.operations);
+        let mut stalled = 0;
+        let mut stall_ns = 0;
+        for odd in &self.traits {
+            if let Trait::Stalls(share, ns) = *odd
+                && self.role == Role::Head
+            {
+                stalled = (share * all as f64) as u64;
+                stall_ns = ns;
+            }
+        }
+        let usual = self.iteration_ns as u64;
+        let late = (all - stalled) / 50;
+        let buckets = [(usual, all - stalled - late), (2 * usual, late), (2 * usual + stall_ns, stalled)];
+        Ok(buckets.into_iter().filter(|(_, count)| *count > 0).collect())
+    }
+}
+
+/// Starts fakes, and looks at nothing.
+struct FakeHost {
+    world: Rc<RefCell<World>>,
+    traits: Vec<Trait>,
+    starts: usize,
+}
+
+impl Host for FakeHost {
+    type Arm = Fake;
+
+    fn start(&mut self, role: Role) -> Result<Fake, Error> {
+        self.starts += 1;
+        let mut own = 1.0;
+        for odd in &self.traits {
+            if let Trait::Restless(restless, share) = *odd
+                && restless == role
+            {
+                // Three uniform numbers: nearly normal, with a standard deviation of 1.
+                let rng = &mut self.world.borrow_mut().rng;
+                own += share * (0..3).map(|_| rng.random_range(-1.0..1.0)).sum::<f64>();
+            }
+        }
+        let world = Rc::clone(&self.world);
+        Ok(Fake { world, role, traits: self.traits.clone(), own, iteration_ns: 0.0, operations: 0 })
+    }
+
+    fn conditions(&mut self) -> Conditions {
+        // One worker was started for calibration, then three for each pair.
+        let pair = (self.starts - 2) / 3;
+        let stormy =
+            self.traits.iter().any(|odd| matches!(odd, Trait::Storms(pairs) if pairs.contains(&pair)));
+        Conditions { stolen_ms: if stormy { 10 } else { 0 }, pressure_us: 0, loop_ns: 40_000 }
+    }
+
+    fn cores(&self) -> usize {
+        1
+    }
+
+    fn watch(&mut self, _: Progress) -> Result<(), Error> {
+        Ok(())
     }
 }
 
@@ -83,55 +168,48 @@ impl World {
     }
 }
 
-/// A short plan: 10 pairs, 20 s of the fakes' own clock.
+/// A short plan: 10 pairs, 20 s of the fakes' own clock, no more.
 pub fn plan(seed: u64) -> Plan {
-    Plan { budget_ms: 20_000, seed, ..Plan::default() }
+    Plan { pairs: 10, max_pairs: 10, budget_ms: 20_000, seed, ..Plan::default() }
 }
 
 pub fn case(id: &str) -> CasePlan {
-    CasePlan { id: id.to_owned(), fail_over: 0.02, max_iters: u64::MAX }
+    CasePlan { id: id.to_owned(), threshold: 0.02, max_iters: u64::MAX }
 }
 
 /// A session of such workers.
 pub fn session(plan: &Plan, cases: &[&str], traits: &[Trait]) -> Record {
     let rng = Xoshiro256PlusPlus::seed_from_u64(plan.seed);
     let world = Rc::new(RefCell::new(World { now_ns: 0.0, rng, mode: (0, false) }));
-    let start = |role| {
-        let own = traits.iter().fold(1.0, |own, odd| match *odd {
-            Trait::Restless(restless, share) if restless == role => {
-                // Three uniform numbers: nearly normal, with a standard deviation of 1.
-                let rng = &mut world.borrow_mut().rng;
-                own + share * (0..3).map(|_| rng.random_range(-1.0..1.0)).sum::<f64>()
-            }
-            _ => own,
-        });
-        Ok(Fake { world: Rc::clone(&world), role, traits: traits.to_vec(), own, iteration_ns: 0.0 })
-    };
+    let mut host = FakeHost { world, traits: traits.to_vec(), starts: 0 };
     let cases: Vec<CasePlan> = cases.iter().map(|id| case(id)).collect();
-    let run = Session::new(plan, &cases).run(start, |_| ControlFlow::Continue(()));
-    let (cases, whole) = run.expect("fakes do not fail");
-    record(plan, cases, whole)
+    record(plan, Session::new(plan, &cases).run(&mut host).expect("fakes do not fail"))
 }
 
-fn record(plan: &Plan, cases: Vec<super::record::CaseRecord>, whole: bool) -> Record {
+fn record(plan: &Plan, measured: Measurements) -> Record {
     let build = Build {
         version: "0".to_owned(),
-        rustc: "rustc".to_owned(),
+        compiler: "rustc".to_owned(),
         profile: "release".to_owned(),
         sha256: "00".to_owned(),
     };
     let arm = |name: &str| Measured { name: name.to_owned(), build: build.clone(), url: None };
     Record {
         schema_version: SCHEMA_VERSION,
-        partial: !whole,
+        checksum: String::new(),
+        partial: measured.partial,
         made_at: "2026-11-23T00:00:00.000000+00:00".to_owned(),
         plan: plan.clone(),
         base: arm("old"),
         head: arm("new"),
+        unit: NANOSECONDS.to_owned(),
         environment: serde_json::Value::Null,
         notices: Vec::new(),
-        only_in_base: Vec::new(),
+        missing: Vec::new(),
+        allowed_missing: Vec::new(),
         only_in_head: Vec::new(),
-        cases,
+        numbers: measured.numbers,
+        storms: measured.storms,
+        cases: measured.cases,
     }
 }

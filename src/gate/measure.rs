@@ -1,29 +1,31 @@
 //! Measuring two arms: who they are, which cases both have, and the session.
 
-use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::arm::{Arm, ArmError, Side};
+use super::arm::{Arm, Side};
+use super::copies::Copies;
 use super::plan::{CasePlan, Plan};
 use super::protocol::{Begin, Hello};
 use super::record::{Measured, Record, SCHEMA_VERSION};
 use super::schedule::Role;
-use super::session::{LEAST_SLICES, Progress, Session};
+use super::session::{Host, LEAST_SLICES, Progress, Session};
 use crate::auth::KeyPair;
 use crate::case::{SUITE, Spec};
-use crate::environment::{Environment, Placement};
+use crate::environment::{Conditions, ConditionsMeter, Environment, Placement};
 use crate::error::Error;
 use crate::ingester::Settings;
+use crate::interrupt::Interrupt;
 use crate::targets::Targets;
-use crate::units::{Bytes, Share, rfc3339};
+use crate::units::{Bytes, Share, printable, rfc3339};
 
 /// A worker answers within this and the time limit of an upload.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const UNPINNED: &str = "client and stub could not be given a core of their own (one core, pinning refused, \
-    or INGESTER_PLACEMENT=none): expect effects to vary by 1 to 9 % from pair to pair instead of 1 %, and cases to come out as underpowered";
+    or INGESTER_PLACEMENT=none): expect effects to vary by 1 to 9 % from pair to pair instead of 1 %, and cases to come out undecided";
 
 const TWO_INSTANCES: &str = "each side is one running instance: what sets two instances of one build apart (memory, \
     what is stored already: a few percent) counts as an effect, and no control sees it; two on this machine have to be \
@@ -45,6 +47,12 @@ pub struct Gate<'a> {
     pub targets: &'a Targets,
     /// What is known already of the two, for the reader.
     pub notices: Vec<String>,
+    /// Ids of cases that head may lack.
+    pub allow_missing: &'a [String],
+    /// Folder for copies of the executables, on a file system from which programs can be started.
+    pub copies: &'a Path,
+    /// Ends the session in order.
+    pub interrupt: &'a Interrupt,
 }
 
 /// The two greetings, and what they have in common.
@@ -55,8 +63,8 @@ struct Met {
 }
 
 impl Gate<'_> {
-    /// Runs the session. `watch` may break it off; the record says so.
-    pub fn measure(mut self, watch: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Record, Error> {
+    /// Runs the session; `watch` is told how far it is. An interrupted one has a record that says so, once it has begun.
+    pub fn measure(mut self, watch: impl FnMut(Progress)) -> Result<Record, Error> {
         self.plan.check()?;
         let Placement { client, stub } = self.settings.placement;
         if client.is_none() || stub.is_none() {
@@ -66,69 +74,100 @@ impl Gate<'_> {
             self.notices.push(TWO_INSTANCES.to_owned());
         }
         let begin = Begin { key: KeyPair::generate_pem()?, client, stub };
-        let met = self.meet()?;
+        let mut copies = Copies::in_folder(self.copies.to_owned())?;
+        let met = self.meet(&mut copies)?;
         self.notices.extend(unlike(&met));
         let cases = self.cases(&met.common)?;
         self.check_injection(&cases)?;
-        let session = Session::new(self.plan, &cases);
-        let (cases, whole) = session.run(|role| self.start(role, &begin), watch)?;
-        let measures = self.head.url.as_deref().unwrap_or("stub");
+
+        let conditions = ConditionsMeter::start();
+        let mut workers = Workers { gate: &self, begin, copies, conditions, watch };
+        let measured = Session::new(self.plan, &cases).run(&mut workers)?;
+        drop(workers);
+
+        let subject = self.head.url.as_deref().unwrap_or("stub");
+        let environment = Environment::read(&self.settings.placement, subject);
+        let lacked = self.wanted(lacking(&met.base, &met.head));
+        let (allowed_missing, missing) = lacked.into_iter().partition(|id| self.allow_missing.contains(id));
         Ok(Record {
             schema_version: SCHEMA_VERSION,
-            partial: !whole,
+            checksum: String::new(),
+            partial: measured.partial,
             made_at: rfc3339(OffsetDateTime::now_utc()),
             plan: self.plan.clone(),
-            environment: serde_json::to_value(Environment::read(&self.settings.placement, measures))
+            unit: met.base.unit.clone(),
+            environment: serde_json::to_value(environment)
                 .expect("an environment has only texts and numbers"),
-            only_in_base: lacking(&met.base, &met.head),
-            only_in_head: lacking(&met.head, &met.base),
-            base: measured(self.base, met.base),
-            head: measured(self.head, met.head),
+            missing,
+            allowed_missing,
+            only_in_head: self.wanted(lacking(&met.head, &met.base)),
+            base: described(self.base, met.base),
+            head: described(self.head, met.head),
             notices: self.notices,
-            cases,
+            numbers: measured.numbers,
+            storms: measured.storms,
+            cases: measured.cases,
         })
     }
 
     /// Starts a worker of each once, to hear who they are.
-    fn meet(&self) -> Result<Met, Error> {
-        let greet =
-            |role, side| -> Result<Hello, ArmError> { Arm::start(role, side, self.patience())?.hello(side) };
-        let (base, head) = (greet(Role::Base, self.base)?, greet(Role::Head, self.head)?);
+    fn meet(&self, copies: &mut Copies) -> Result<Met, Error> {
+        let (_, base) = self.worker(Role::Base, copies)?;
+        let (_, head) = self.worker(Role::Head, copies)?;
+        if base.unit != head.unit {
+            return Err(Error::Worker(format!(
+                "of base counts {}, that of head {}: they cannot be compared",
+                printable(&base.unit),
+                printable(&head.unit)
+            )));
+        }
         // What sends nothing measures this machine, whatever the URL.
         let sends = |id: &&String| {
             self.head.url.is_none() || SUITE.iter().any(|spec| spec.id() == **id && spec.uploads().is_some())
         };
         let shared = head.cases.iter().filter(|id| base.cases.contains(id)).filter(sends);
         let common: Vec<String> = shared.cloned().collect();
-        let unknown = self.only.iter().find(|id| !common.contains(id));
-        match unknown {
-            Some(id) => Err(Error::Setting {
-                name: "--case",
-                problem: format!("there is no {id} in both; there are {}", common.join(", ")),
-            }),
-            None if common.is_empty() => Err(Error::NothingInCommon),
-            None => Ok(Met { base, head, common }),
+        // A case that head lacks may be asked for: it comes out as missing.
+        let is_missing = |id: &String| base.cases.contains(id) && !head.cases.contains(id);
+        if let Some(id) = self.only.iter().find(|id| !common.contains(id) && !is_missing(id)) {
+            let problem = format!("{id} cannot be compared; there are {}", printable(&common.join(", ")));
+            return Err(Error::Setting { name: "--case", problem });
         }
+        if self.wanted(common.clone()).is_empty() {
+            return Err(Error::NothingInCommon);
+        }
+        Ok(Met { base, head, common })
+    }
+
+    /// Those of these cases that were asked for.
+    fn wanted(&self, ids: Vec<String>) -> Vec<String> {
+        ids.into_iter().filter(|id| self.only.is_empty() || self.only.contains(id)).collect()
+    }
+
+    fn worker(&self, role: Role, copies: &mut Copies) -> Result<(Arm, Hello), Error> {
+        let side = if role == Role::Head { self.head } else { self.base };
+        Arm::start(role, side, copies, self.settings.timeout + PATIENCE, self.interrupt)
     }
 
     fn cases(&self, common: &[String]) -> Result<Vec<CasePlan>, Error> {
-        let wanted = |id: &&String| self.only.is_empty() || self.only.contains(id);
-        let ids: Vec<&String> = common.iter().filter(wanted).collect();
-        let plan = |id: &&String| {
-            let spec = SUITE.iter().find(|spec| spec.id() == **id);
-            let own = spec.and_then(|spec| self.targets.fail_over(spec.operation));
+        let ids = self.wanted(common.to_vec());
+        let mut cases = Vec::new();
+        for id in &ids {
+            let spec = SUITE.iter().find(|spec| spec.id() == *id);
             let max_iters = self.max_iters(spec, ids.len())?;
-            let fail_over = own.unwrap_or(self.plan.fail_over);
-            if fail_over < self.plan.margin {
-                let (margin, own) = (Share(self.plan.margin), Share(fail_over));
+            let own = spec.and_then(|spec| self.targets.gate_threshold(spec.operation));
+            let threshold = own.unwrap_or(self.plan.threshold);
+            if threshold < self.plan.margin {
+                let margin = Share(self.plan.margin);
+                let own = Share(threshold);
                 let problem = format!(
-                    "{margin} is above gate_fail_over_pct of {id} ({own}); lower one or raise the other"
+                    "{margin} is above gate_threshold_pct of {id} ({own}); lower one or raise the other"
                 );
                 return Err(Error::Setting { name: "--margin", problem });
             }
-            Ok(CasePlan { id: (*id).clone(), fail_over, max_iters })
-        };
-        ids.iter().map(plan).collect()
+            cases.push(CasePlan { id: id.clone(), threshold, max_iters });
+        }
+        Ok(cases)
     }
 
     /// What may be sent to real ingesters, shared among cases and pairs.
@@ -136,15 +175,17 @@ impl Gate<'_> {
         let Some((uploads, size)) = spec.and_then(Spec::uploads).filter(|_| self.head.url.is_some()) else {
             return Ok(u64::MAX);
         };
-        let (slots, iteration) = ((cases * self.plan.pairs) as u64, uploads * size.0);
+        // Pairs that were added or repeated send too.
+        let slots = (cases * (self.plan.max_pairs + self.plan.pairs)) as u64;
+        let iteration = uploads * size.0;
         let iters = self.settings.max_bytes.0 / slots / iteration;
         if iters >= LEAST_SLICES {
             return Ok(iters);
         }
         Err(Error::TooMuch(format!(
-            "{} pairs of {cases} cases send at least {} to the two ingesters: more than INGESTER_MAX_BYTES ({}); raise \
+            "up to {} pairs of {cases} cases (some repeated) send at least {} to the two ingesters: more than INGESTER_MAX_BYTES ({}); raise \
              that, or select cases with --case",
-            self.plan.pairs,
+            self.plan.max_pairs,
             Bytes(LEAST_SLICES.saturating_mul(slots).saturating_mul(iteration)),
             self.settings.max_bytes
         )))
@@ -158,17 +199,38 @@ impl Gate<'_> {
             Err(Error::Setting { name: "--inject", problem })
         })
     }
+}
 
-    fn start(&self, role: Role, begin: &Begin) -> Result<Arm, Error> {
-        let side = if role == Role::Head { self.head } else { self.base };
-        let mut arm = Arm::start(role, side, self.patience())?;
-        arm.hello(side)?;
-        arm.begin(side, begin)?;
+/// Real workers on this machine.
+struct Workers<'a, W> {
+    gate: &'a Gate<'a>,
+    begin: Begin,
+    copies: Copies,
+    conditions: ConditionsMeter,
+    watch: W,
+}
+
+impl<W: FnMut(Progress)> Host for Workers<'_, W> {
+    type Arm = Arm;
+
+    fn start(&mut self, role: Role) -> Result<Arm, Error> {
+        let side = if role == Role::Head { self.gate.head } else { self.gate.base };
+        let (mut arm, _) = self.gate.worker(role, &mut self.copies)?;
+        arm.begin(side, &self.begin)?;
         Ok(arm)
     }
 
-    fn patience(&self) -> Duration {
-        self.settings.timeout + PATIENCE
+    fn conditions(&mut self) -> Conditions {
+        self.conditions.read()
+    }
+
+    fn cores(&self) -> usize {
+        self.conditions.cores()
+    }
+
+    fn watch(&mut self, progress: Progress) -> Result<(), Error> {
+        (self.watch)(progress);
+        self.gate.interrupt.check()
     }
 }
 
@@ -177,9 +239,11 @@ fn unlike(met: &Met) -> Vec<String> {
     let (base, head) = (&met.base.build, &met.head.build);
     let mut notices = Vec::new();
     for (what, base, head) in
-        [("profile", &base.profile, &head.profile), ("compiler", &base.rustc, &head.rustc)]
+        [("profile", &base.profile, &head.profile), ("compiler", &base.compiler, &head.compiler)]
     {
         if base != head {
+            let base = printable(base);
+            let head = printable(head);
             notices.push(format!("the {what} of base is {base}, of head {head}: an effect may be its doing"));
         }
     }
@@ -189,7 +253,7 @@ fn unlike(met: &Met) -> Vec<String> {
     notices
 }
 
-fn measured(side: &Side, hello: Hello) -> Measured {
+fn described(side: &Side, hello: Hello) -> Measured {
     Measured { name: side.name.clone(), build: hello.build, url: side.url.clone() }
 }
 

@@ -5,31 +5,43 @@
 
 mod arm;
 pub mod build;
+mod clocks;
 mod compared;
 mod controls;
+mod copies;
+mod extension;
 #[cfg(test)]
 mod fake;
+mod lock;
 mod measure;
 mod plan;
 mod print;
+mod process_group;
 mod proof;
 mod protocol;
 mod record;
 mod schedule;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod store;
+mod storm;
+mod tail;
 mod verdict;
 pub mod worker;
 
 pub use arm::{Arm, ArmError, Side, own_executable};
 pub use compared::Effect;
+pub use copies::is_script;
+pub use lock::Lock;
 pub use measure::Gate;
 pub use plan::{CasePlan, Injection, Plan};
 pub use print::{markdown, print_verdict};
 pub use proof::prove;
 pub use protocol::{Begin, Build, Hello};
-pub use record::{Block, CaseRecord, Measured, Record, SCHEMA_VERSION};
+pub use record::{Block, CasePair, CaseRecord, Measured, Record, SCHEMA_VERSION, Storm};
 pub use schedule::Role;
-pub use session::{Progress, Session, Timed};
-pub use store::{clear, load_record, save_identical, save_record, save_verdict};
+pub use session::{Host, Measurements, Progress, Session, Timed, TimedSlice};
+pub use store::{Report, load_record};
+pub use tail::Tail;
 pub use verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict, judge};

@@ -5,30 +5,36 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::stats::MAX_PAIRS;
+use crate::stats::{EXHAUSTIVE_PAIRS, smallest_p};
 use crate::units::Share;
 
 /// Fewest pairs of processes. Fewer are too few to know their spread by.
 pub const MIN_PAIRS: usize = 10;
-/// The control is slowed by this at least, ...
-const CONTROL: f64 = 0.05;
-/// ... and by so many times what fails a case.
-const CONTROL_PER_FAIL_OVER: f64 = 2.5;
+/// Most pairs of processes: a day of measuring at three seconds a pair is nobody's intention.
+pub const MAX_PAIRS: usize = 200;
+/// The positive control is slowed by this at least, ...
+const POSITIVE_CONTROL: f64 = 0.05;
+/// ... and by so many times the threshold of its case.
+const POSITIVE_CONTROL_PER_THRESHOLD: f64 = 2.5;
 
 /// How a session runs and how it is judged. Shares are of 1: 0.02 is 2 %.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Pairs of processes, each started anew.
     pub pairs: usize,
-    /// Time of all slices together, in ms.
+    /// Where a case is undecided after them, the session goes on to at most so many.
+    pub max_pairs: usize,
+    /// Time of all slices of `pairs` pairs together, in ms. Further pairs take as long as these did, each.
     pub budget_ms: u64,
     /// A slowdown up to this is none: what is tested is whether a case got slower by more.
     pub margin: f64,
     /// A slowdown fails a case from here on.
-    pub fail_over: f64,
-    /// How often a run of two equal builds may call any case slower.
-    pub rate: f64,
-    /// Where all orders come from.
+    pub threshold: f64,
+    /// False-alarm rate: how often a run of two equal builds may call any case slower.
+    pub alpha: f64,
+    /// False-alarm rate of the comparison of tails, likewise.
+    pub tail_alpha: f64,
+    /// Seed of all orders.
     pub seed: u64,
     /// A known slowdown of the head, for trying the gate out.
     pub injected: Option<Injection>,
@@ -49,7 +55,7 @@ pub struct CasePlan {
     /// Its id.
     pub id: String,
     /// A slowdown fails it from here on.
-    pub fail_over: f64,
+    pub threshold: f64,
     /// Most iterations of it in one pair, of all arms together.
     pub max_iters: u64,
 }
@@ -57,11 +63,13 @@ pub struct CasePlan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
-            pairs: 10,
-            budget_ms: 90_000,
+            pairs: 20,
+            max_pairs: 40,
+            budget_ms: 60_000,
             margin: 0.01,
-            fail_over: 0.02,
-            rate: 0.005,
+            threshold: 0.02,
+            alpha: 0.005,
+            tail_alpha: 0.001,
             seed: rand::random(),
             injected: None,
         }
@@ -71,24 +79,42 @@ impl Default for Plan {
 impl Plan {
     /// An error where such a session could not come to a verdict.
     pub fn check(&self) -> Result<(), Error> {
-        let wrong = |name, problem| Err(Error::Setting { name, problem });
         if !(MIN_PAIRS..=MAX_PAIRS).contains(&self.pairs) {
-            return wrong("--pairs", format!("{} is not from {MIN_PAIRS} to {MAX_PAIRS}", self.pairs));
+            return wrong_setting(
+                "--pairs",
+                format!("{} is not from {MIN_PAIRS} to {MAX_PAIRS}", self.pairs),
+            );
         }
-        // All signs alike are one of 2^pairs patterns: no p is smaller than that.
-        let least = 0.5_f64.powi(self.pairs as i32);
-        if least > self.rate {
-            let rate = Share(self.rate);
-            let problem =
-                format!("{} pairs cannot reach a false-alarm rate of {rate}; take more", self.pairs);
-            return wrong("--pairs", problem);
+        if !(self.pairs..=MAX_PAIRS).contains(&self.max_pairs) {
+            let problem = format!("{} is not from {} (--pairs) to {MAX_PAIRS}", self.max_pairs, self.pairs);
+            return wrong_setting("--max-pairs", problem);
         }
-        if self.margin > self.fail_over {
-            let (margin, fail_over) = (Share(self.margin), Share(self.fail_over));
-            return wrong("--margin", format!("{margin} is above --fail-over {fail_over}"));
+        if smallest_p(self.pairs) > self.alpha {
+            let alpha = Share(self.alpha);
+            let problem = format!(
+                "{} pairs cannot reach a false-alarm rate (--alpha) of {alpha}; take more",
+                self.pairs
+            );
+            return wrong_setting("--pairs", problem);
+        }
+        // The largest number of pairs, too, has to be able to: beyond the exhaustive test, p has a floor of its own.
+        if self.max_pairs > EXHAUSTIVE_PAIRS && smallest_p(self.max_pairs) > self.alpha {
+            let floor = Share(smallest_p(self.max_pairs));
+            return wrong_setting(
+                "--alpha",
+                format!(
+                    "{} is below {floor}, the least that more than {EXHAUSTIVE_PAIRS} pairs can show",
+                    Share(self.alpha)
+                ),
+            );
+        }
+        if self.margin > self.threshold {
+            let margin = Share(self.margin);
+            let threshold = Share(self.threshold);
+            return wrong_setting("--margin", format!("{margin} is above --threshold {threshold}"));
         }
         if self.budget_ms == 0 {
-            return wrong("--budget", "no time to measure in".to_owned());
+            return wrong_setting("--budget", "no time to measure in".to_owned());
         }
         Ok(())
     }
@@ -110,9 +136,18 @@ impl Plan {
     }
 }
 
-/// The share by which the control of a case is slowed: one that must be caught.
-pub fn control(fail_over: f64) -> f64 {
-    CONTROL.max(CONTROL_PER_FAIL_OVER * fail_over)
+fn wrong_setting(name: &'static str, problem: String) -> Result<(), Error> {
+    Err(Error::Setting { name, problem })
+}
+
+/// The slowdown of a case that is too large to pass unseen: a case passes only if its effect surely lies below.
+pub fn passes_below(threshold: f64) -> f64 {
+    2.0 * threshold
+}
+
+/// The share by which the positive control of a case is slowed: one that must be caught.
+pub fn positive_control(threshold: f64) -> f64 {
+    POSITIVE_CONTROL.max(POSITIVE_CONTROL_PER_THRESHOLD * threshold)
 }
 
 #[cfg(test)]
@@ -126,18 +161,23 @@ mod tests {
     #[test]
     fn a_session_that_could_not_judge_is_refused() {
         assert!(Plan::default().check().is_ok());
-        assert!(problem(Plan { pairs: 9, ..Plan::default() }).contains("from 10 to 20"));
-        assert!(problem(Plan { pairs: 21, ..Plan::default() }).contains("from 10 to 20"));
+        assert!(problem(Plan { pairs: 9, ..Plan::default() }).contains("from 10 to 200"));
+        assert!(problem(Plan { pairs: 201, ..Plan::default() }).contains("from 10 to 200"));
+        assert!(problem(Plan { max_pairs: 19, ..Plan::default() }).contains("from 20 (--pairs) to 200"));
         // 2^-10 is 0.098 %.
-        let strict = Plan { pairs: 10, rate: 0.0009, ..Plan::default() };
-        assert_eq!(problem(strict), "--pairs: 10 pairs cannot reach a false-alarm rate of 0.09 %; take more");
-        assert!(Plan { pairs: 10, rate: 0.001, ..Plan::default() }.check().is_ok());
-        assert!(problem(Plan { margin: 0.03, ..Plan::default() }).contains("above --fail-over 2 %"));
+        let strict = Plan { pairs: 10, alpha: 0.0009, ..Plan::default() };
+        assert_eq!(
+            problem(strict),
+            "--pairs: 10 pairs cannot reach a false-alarm rate (--alpha) of 0.09 %; take more"
+        );
+        assert!(Plan { pairs: 10, alpha: 0.001, ..Plan::default() }.check().is_ok());
+        assert!(problem(Plan { alpha: 0.000_005, ..Plan::default() }).contains("--alpha"));
+        assert!(problem(Plan { margin: 0.03, ..Plan::default() }).contains("above --threshold 2 %"));
     }
 
     #[test]
     fn the_budget_is_shared_among_pairs_and_cases() {
-        let plan = Plan { pairs: 15, ..Plan::default() };
+        let plan = Plan { pairs: 15, budget_ms: 90_000, ..Plan::default() };
         let ms = Duration::from_millis;
         // 90 s / 15 = 6 s, and 10 to the 2/3 stands to 80 to the 2/3 as 1 to 4.
         let slots = plan.slots(&[ms(10), ms(80)]);
@@ -146,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_control_lies_well_above_what_fails() {
-        assert_eq!((control(0.01), control(0.02), control(0.1)), (0.05, 0.05, 0.25));
+    fn the_positive_control_lies_well_above_the_threshold() {
+        assert_eq!([0.01, 0.02, 0.1].map(positive_control), [0.05, 0.05, 0.25]);
     }
 }

@@ -4,19 +4,22 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::compared::Effect;
+use super::plan::passes_below;
+use super::protocol::NANOSECONDS;
 use super::record::Record;
+use super::tail::{LEAST_OPERATIONS, Tail};
 use super::verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict};
 use crate::report::{latency, table};
-use crate::units::Share;
+use crate::units::{Share, change, printable};
 
-const HEADER: [&str; 7] =
-    ["case", "base", "head", "effect [95 % interval]", "could have seen", "spread", "verdict"];
+const COLUMNS: usize = 7;
 
 /// The table, what is to be known of the run, and its conclusion.
 pub fn print_verdict(out: &mut dyn Write, record: &Record, verdict: &Verdict) -> io::Result<()> {
-    let mut table = table(&HEADER);
+    let header = header(verdict);
+    let mut table = table(&header.each_ref().map(String::as_str));
     for case in &verdict.cases {
-        table.add_row(row(case));
+        table.add_row(row(case, &record.unit));
     }
     writeln!(out, "{table}\n")?;
     for line in remarks(record, verdict) {
@@ -28,10 +31,12 @@ pub fn print_verdict(out: &mut dyn Write, record: &Record, verdict: &Verdict) ->
 /// The same for a pull request.
 pub fn markdown(record: &Record, verdict: &Verdict) -> String {
     let mut out = format!("### Gate: {}\n\n", sentence(verdict));
-    let _ = writeln!(out, "`{}` against `{}`\n", record.head.name, record.base.name);
-    let _ = writeln!(out, "| {} |\n|{}", HEADER.join(" | "), " --- |".repeat(HEADER.len()));
+    let head = printable(&record.head.name);
+    let base = printable(&record.base.name);
+    let _ = writeln!(out, "`{head}` against `{base}`\n");
+    let _ = writeln!(out, "| {} |\n|{}", header(verdict).join(" | "), " --- |".repeat(COLUMNS));
     for case in &verdict.cases {
-        let cells = row(case);
+        let cells = row(case, &record.unit);
         let _ = writeln!(out, "| `{}` | {} |", cells[0], cells[1..].join(" | "));
     }
     out.push('\n');
@@ -41,115 +46,214 @@ pub fn markdown(record: &Record, verdict: &Verdict) -> String {
     out
 }
 
-fn row(case: &CaseVerdict) -> [String; 7] {
+fn header(verdict: &Verdict) -> [String; COLUMNS] {
+    // All cases have as many pairs, and so the same coverage.
+    let coverage = figures(verdict).find_map(|figures| figures.effect.coverage);
+    let interval = coverage.map_or_else(|| "interval".to_owned(), |c| format!("{:.1} % interval", 100.0 * c));
+    let effect = format!("effect [{interval}]");
+    ["case", "base", "head", &effect, "at most", "spread", "verdict"].map(str::to_owned)
+}
+
+fn figures(verdict: &Verdict) -> impl Iterator<Item = &Figures> + Clone {
+    verdict.cases.iter().filter_map(|case| case.figures.as_ref())
+}
+
+fn row(case: &CaseVerdict, unit: &str) -> [String; COLUMNS] {
+    let id = printable(&case.id);
+    let label = label(case.finding).to_owned();
     let Some(figures) = &case.figures else {
         let none = || "-".to_owned();
-        return [case.id.clone(), none(), none(), none(), none(), none(), label(case)];
+        return [id, none(), none(), none(), none(), none(), label];
     };
     [
-        case.id.clone(),
-        latency(Some(figures.base_ns / 1e6)),
-        latency(Some(figures.head_ns / 1e6)),
+        id,
+        quantity(figures.base, unit),
+        quantity(figures.head, unit),
         interval(figures.effect),
-        percent(figures.smallest),
+        figures.effect.upper.map_or_else(|| "-".to_owned(), change),
         format!("{:.2} %", 100.0 * figures.spread),
-        label(case),
+        label,
     ]
 }
 
-fn label(case: &CaseVerdict) -> String {
-    match case.finding {
+fn quantity(value: f64, unit: &str) -> String {
+    if unit == NANOSECONDS { latency(Some(value / 1e6)) } else { format!("{value:.0} {}", printable(unit)) }
+}
+
+fn label(finding: Finding) -> &'static str {
+    match finding {
         Finding::Regressed => "SLOWER",
+        Finding::TailRegressed => "SLOWER in the tail",
         Finding::Improved => "faster",
         Finding::Same => "same",
-        Finding::Underpowered => "underpowered",
+        Finding::Undecided => "undecided",
         Finding::TooSlow => "too slow to judge",
+        Finding::Untrusted => "not to be trusted",
+        Finding::Missing => "missing in head",
     }
-    .to_owned()
 }
 
 /// What a reader has to know beside the table, a sentence each.
 fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
-    let mut remarks: Vec<String> = record.notices.iter().map(|notice| format!("Note: {notice}.")).collect();
-    for (arm, cases) in [("base", &record.only_in_base), ("head", &record.only_in_head)] {
+    let mut remarks: Vec<String> =
+        record.notices.iter().map(|notice| format!("Note: {}.", printable(notice))).collect();
+    for (said, cases) in [
+        ("Head lacks, as is allowed: ", &record.allowed_missing),
+        ("Only head has, so not compared: ", &record.only_in_head),
+    ] {
         if !cases.is_empty() {
-            remarks.push(format!("Only {arm} has {}: not compared.", cases.join(", ")));
+            remarks.push(format!("{said}{}.", printable(&cases.join(", "))));
         }
     }
     if let Some(injection) = &record.plan.injected {
-        remarks.push(format!(
-            "{} of head was slowed by {} on purpose.",
-            injection.case,
-            Share(injection.share)
-        ));
+        let share = Share(injection.share);
+        remarks.push(format!("{} of head was slowed by {share} on purpose.", printable(&injection.case)));
     }
-    let own = verdict.cases.iter().filter(|case| case.fail_over != record.plan.fail_over);
-    remarks.extend(own.map(|case| format!("{} fails from {} on.", case.id, Share(case.fail_over))));
-    remarks.extend(verdict.distrust.iter().map(|problem| format!("Not to be trusted: {problem}.")));
+    for case in verdict.cases.iter().filter(|case| case.threshold != record.plan.threshold) {
+        remarks.push(format!("{} fails from {} on.", printable(&case.id), Share(case.threshold)));
+    }
+    let of_cases = verdict.cases.iter().flat_map(|case| &case.distrust);
+    for problem in verdict.distrust.iter().chain(of_cases) {
+        remarks.push(format!("Not to be trusted: {}.", printable(problem)));
+    }
+    for case in verdict.cases.iter().filter(|case| case.finding == Finding::TailRegressed) {
+        let tail = case.figures.as_ref().and_then(|figures| figures.tail.as_ref());
+        remarks.extend(tail.map(|tail| worse_tail(&case.id, tail)));
+    }
     remarks.extend(controls(verdict));
-    let plan = &record.plan;
-    remarks.push(format!(
-        "{} pairs of processes, seed {}; slower is what is at least {} slower, and by more than {} with a false-alarm \
-         rate of {} for the whole run.",
-        plan.pairs,
-        plan.seed,
-        Share(plan.fail_over),
-        Share(plan.margin),
-        Share(plan.rate),
-    ));
+    remarks.extend(tails(verdict));
+    remarks.extend(detectable(verdict));
+    remarks.push(how(record));
     remarks
+}
+
+fn worse_tail(id: &str, tail: &Tail) -> String {
+    format!(
+        "{}: p99 was {}, is {}; {} of the operations take longer than base's p99 by more than a tenth, {} of base's.",
+        printable(id),
+        latency(Some(tail.base_p99_ns / 1e6)),
+        latency(Some(tail.head_p99_ns / 1e6)),
+        Share(tail.head_late),
+        Share(tail.control_late)
+    )
 }
 
 /// Least and most of what the controls showed.
 fn controls(verdict: &Verdict) -> Option<String> {
-    let figures: Vec<&Figures> = verdict.cases.iter().filter_map(|case| case.figures.as_ref()).collect();
-    let range = |of: fn(&Figures) -> f64| {
-        let all = figures.iter().map(|figures| of(figures));
-        let (least, most) =
-            (all.clone().fold(f64::INFINITY, f64::min), all.fold(f64::NEG_INFINITY, f64::max));
-        format!("{} to {}", percent(least), percent(most))
-    };
-    let least = figures.iter().map(|figures| figures.control_share).reduce(f64::min)?;
-    let same = figures.iter().all(|figures| figures.control_share == least);
+    let least = figures(verdict).map(|figures| figures.positive_control_share).reduce(f64::min)?;
+    let same = figures(verdict).all(|figures| figures.positive_control_share == least);
     let share = format!("{}{}", Share(least), if same { "" } else { " or more" });
     Some(format!(
-        "Controls: base against itself {}; base slowed by {share} {}.",
-        range(|figures| figures.copy.share),
-        range(|figures| figures.slowed.share),
+        "Controls: base against itself (A/A) {}; base slowed by {share} (positive) {}.",
+        range(figures(verdict).map(|figures| figures.aa_control.share)),
+        range(figures(verdict).map(|figures| figures.positive_control.share)),
     ))
 }
 
+/// Least and most of what tails showed, and the cases whose tails were not compared.
+fn tails(verdict: &Verdict) -> Vec<String> {
+    let mut said = Vec::new();
+    let mut compared = figures(verdict).filter_map(|figures| figures.tail.as_ref()).peekable();
+    if compared.peek().is_some() {
+        said.push(format!("Tails: p99 of head against base's {}.", range(compared.map(|tail| tail.p99))));
+    }
+    let without_tail =
+        |case: &&CaseVerdict| case.figures.as_ref().is_some_and(|figures| figures.tail.is_none());
+    let left: Vec<&str> = verdict.cases.iter().filter(without_tail).map(|case| case.id.as_str()).collect();
+    if !left.is_empty() {
+        said.push(format!(
+            "Tails not compared, as an arm has fewer than {LEAST_OPERATIONS} operations in a pair: {}.",
+            printable(&left.join(", "))
+        ));
+    }
+    said
+}
+
+fn detectable(verdict: &Verdict) -> Option<String> {
+    figures(verdict).next()?;
+    Some(format!(
+        "Minimum detectable effect, found nine times in ten: {}.",
+        range(figures(verdict).map(|figures| figures.mde))
+    ))
+}
+
+fn range(shares: impl Iterator<Item = f64>) -> String {
+    let mut least = f64::INFINITY;
+    let mut most = f64::NEG_INFINITY;
+    for share in shares {
+        least = least.min(share);
+        most = most.max(share);
+    }
+    format!("{} to {}", change(least), change(most))
+}
+
+/// How the session went, and by which rule it was judged.
+fn how(record: &Record) -> String {
+    let plan = &record.plan;
+    let pairs = record.numbers.len();
+    let mut out = format!("{pairs} pairs of processes");
+    if pairs > plan.pairs {
+        let _ = write!(out, " ({} planned, the others because a case was undecided)", plan.pairs);
+    }
+    if !record.storms.is_empty() {
+        let reasons: Vec<String> = record
+            .storms
+            .iter()
+            .map(|storm| format!("pair {}: {}", storm.number + 1, storm.reason))
+            .collect();
+        let _ = write!(out, ", {} repeated ({})", record.storms.len(), printable(&reasons.join("; ")));
+    }
+    if record.unit != NANOSECONDS {
+        let _ = write!(out, ", values in {}, which no clock can be held against", printable(&record.unit));
+    }
+    let _ = write!(
+        out,
+        ", seed {}. SLOWER is what is at least {} slower, and by more than {} with a false-alarm rate (alpha) of {} for \
+         the whole run; the same is what is at most {} slower, as sure as the interval.",
+        plan.seed,
+        Share(plan.threshold),
+        Share(plan.margin),
+        Share(plan.alpha),
+        Share(passes_below(plan.threshold)),
+    );
+    out
+}
+
 fn sentence(verdict: &Verdict) -> String {
-    let named = |finding| {
-        let cases = verdict.cases.iter().filter(|case| case.finding == finding);
-        cases.map(|case| case.id.as_str()).collect::<Vec<_>>().join(", ")
+    let named = |findings: &[Finding]| {
+        let cases = verdict.cases.iter().filter(|case| findings.contains(&case.finding));
+        printable(&cases.map(|case| case.id.as_str()).collect::<Vec<_>>().join(", "))
     };
     match verdict.conclusion {
         Conclusion::Pass => "passed, no case got slower".to_owned(),
-        Conclusion::Regression => format!("FAILED, slower: {}", named(Finding::Regressed)),
+        Conclusion::Regression => {
+            format!("FAILED, slower: {}", named(&[Finding::Regressed, Finding::TailRegressed]))
+        }
         Conclusion::Inconclusive if !verdict.distrust.is_empty() => {
             "inconclusive: this run is not to be trusted, as said above; run it again on a quieter machine"
                 .to_owned()
         }
         Conclusion::Inconclusive => {
-            let unseen = [named(Finding::Underpowered), named(Finding::TooSlow)]
-                .into_iter()
-                .filter(|ids| !ids.is_empty());
-            let unseen = unseen.collect::<Vec<_>>().join(", ");
-            format!(
-                "inconclusive: a slowdown would not have been seen in {unseen}; take a larger --budget or more --pairs"
-            )
+            let mut reasons = Vec::new();
+            for (findings, advice) in [
+                (&[Finding::Untrusted][..], "not to be trusted, as said above"),
+                (&[Finding::Missing], "missing in head: allow that with --allow-missing"),
+                (&[Finding::Undecided], "undecided: take a larger --budget or more --max-pairs"),
+                (&[Finding::TooSlow], "too slow for the time: take a larger --budget"),
+            ] {
+                let cases = named(findings);
+                if !cases.is_empty() {
+                    reasons.push(format!("{cases} {advice}"));
+                }
+            }
+            format!("inconclusive: {}", reasons.join("; "))
         }
     }
 }
 
-fn interval(Effect { share, lower, upper }: Effect) -> String {
-    let end = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), percent);
-    format!("{} [{}, {}]", percent(share), end(lower), end(upper))
-}
-
-fn percent(share: f64) -> String {
-    if share.is_finite() { format!("{:+.1} %", 100.0 * share) } else { "nothing".to_owned() }
+fn interval(effect: Effect) -> String {
+    let end = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), change);
+    format!("{} [{}, {}]", change(effect.share), end(effect.lower), end(effect.upper))
 }
 
 #[cfg(test)]
@@ -173,10 +277,10 @@ mod tests {
         for (traits, says) in [
             ([Trait::Quiet].as_slice(), "passed, no case got slower"),
             (&[Trait::Slower(0.05)], "FAILED, slower: a, b"),
-            (&[Trait::NoSpin], "inconclusive: this run is not to be trusted"),
+            (&[Trait::NoSpin], "inconclusive: a, b not to be trusted, as said above"),
             (
                 &[Trait::Restless(Role::Head, 0.1)],
-                "inconclusive: a slowdown would not have been seen in a, b",
+                "inconclusive: a, b undecided: take a larger --budget or more --max-pairs",
             ),
         ] {
             let [text, markdown] = printed(&["a", "b"], traits);
@@ -191,10 +295,10 @@ mod tests {
         let [text, markdown] = printed(&["a"], &[Trait::Slower(0.05)]);
         for row in [text.lines().nth(1), markdown.lines().find(|line| line.starts_with("| `a`"))] {
             let row = row.expect("has a row");
-            assert!(row.contains("100 us") && row.contains("105 us") && row.contains("SLOWER"), "{row}");
+            assert!(row.contains("100.0 us") && row.contains("105 us") && row.contains("SLOWER"), "{row}");
             assert!(row.contains("+5.") || row.contains("+4."), "{row}");
         }
-        assert!(text.contains("base slowed by 5 % +"), "{text}");
+        assert!(text.contains("base slowed by 5 % (positive) +"), "{text}");
     }
 
     #[test]
@@ -203,5 +307,24 @@ mod tests {
             session(&super::super::Plan { budget_ms: 2_000, ..fake::plan(1) }, &["slow"], &[Trait::Quiet]);
         let text = markdown(&record, &judge(&record));
         assert!(text.contains("| `slow` | - | - | - | - | - | too slow to judge |"), "{text}");
+    }
+
+    #[test]
+    fn what_comes_from_outside_cannot_rule_the_terminal() {
+        let mut record = session(&fake::plan(1), &["a\u{1b}[2J"], &[Trait::Slower(0.05)]);
+        for name in [&mut record.base.name, &mut record.head.name] {
+            name.push_str("\u{1b}]0;\u{7}\u{202e}");
+        }
+        record.notices.push("\u{1b}[31m".to_owned());
+        record.missing.push("\u{9b}1m".to_owned());
+        record.only_in_head.push("\r".to_owned());
+        let verdict = judge(&record);
+        let mut out = Vec::new();
+        print_verdict(&mut out, &record, &verdict).expect("writes");
+        let text = String::from_utf8(out).expect("is text") + &markdown(&record, &verdict);
+        let ruling: Vec<char> =
+            text.chars().filter(|c| c.is_control() && *c != '\n' || *c == '\u{202e}').collect();
+        assert_eq!(ruling, Vec::<char>::new(), "{text}");
+        assert!(text.contains(r"FAILED, slower: a\u{1b}[2J"), "{text}");
     }
 }

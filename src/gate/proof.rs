@@ -7,27 +7,42 @@ use std::path::{Path, PathBuf};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
+use super::extension::needs_more_pairs;
+use super::protocol::NANOSECONDS;
 use super::record::{CaseRecord, Record};
 use super::store::load_record;
-use super::verdict::{Conclusion, Figures, Finding, Verdict, judge, judge_cases};
+use super::verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict, judge, judge_cases};
 use crate::error::Error;
 
-/// Where the draws come from.
+/// Seed of the draws.
 const SEED: u64 = 1;
-/// The kind of session whose two builds are the same, on a quiet machine.
-const ITSELF: &str = "itself";
+/// The kinds of session whose two builds have the same code, on a quiet machine: as built, and the files exchanged.
+const SAME: [&str; 2] = ["same", "swapped"];
+/// Kinds of session in which no case of head is slower.
+const NONE_SLOWER: [&str; 3] = ["same", "swapped", "busy_same"];
+/// The case that a slower stub does not make slower.
+const UNTOUCHED: &str = "jwt/validate";
 
-/// Sessions by kind: each a record with its verdict.
-type Kinds = BTreeMap<String, Vec<(Record, Verdict)>>;
+/// One stored session.
+struct StoredSession {
+    record: Record,
+    verdict: Verdict,
+}
 
-/// Reads the sessions in `dir`, each in a folder `kind.number`, and counts them, and so many more drawn from their
-/// pairs. Markdown.
+/// Sessions by kind.
+type Kinds = BTreeMap<String, Vec<StoredSession>>;
+
+/// Reads the sessions in `dir`, each in a folder `kind.number`, and counts them, and `draws` more that are drawn from
+/// their pairs. Markdown.
 pub fn prove(dir: &Path, draws: u32) -> Result<String, Error> {
     let kinds = read(dir)?;
     let mut out = outcomes(&kinds);
-    if let Some(itself) = kinds.get(ITSELF) {
-        out.push_str(&spreads(itself));
-        out.push_str(&drawn(itself, draws));
+    out.push_str(&by_case(&kinds));
+    let all_cases = |session: &&StoredSession| session.record.cases.iter().all(|case| !case.too_slow);
+    let same: Vec<&StoredSession> =
+        SAME.iter().filter_map(|kind| kinds.get(*kind)).flatten().filter(all_cases).collect();
+    if !same.is_empty() {
+        out.push_str(&drawn(&same, draws));
     }
     Ok(out)
 }
@@ -46,133 +61,175 @@ fn read(dir: &Path) -> Result<Kinds, Error> {
         if let Some((kind, _)) = name.rsplit_once('.').filter(|_| path.join("exit").exists()) {
             let record = load_record(&path)?;
             let verdict = judge(&record);
-            kinds.entry(kind.to_owned()).or_default().push((record, verdict));
+            kinds.entry(kind.to_owned()).or_default().push(StoredSession { record, verdict });
         }
     }
     Ok(kinds)
 }
 
+fn is_slower(case: &CaseVerdict) -> bool {
+    matches!(case.finding, Finding::Regressed | Finding::TailRegressed)
+}
+
 /// What the sessions of each kind came to.
 fn outcomes(kinds: &Kinds) -> String {
     let mut out = String::from(
-        "| sessions | number | passed | the slowed case named | another case named | inconclusive |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
+        "| sessions | number | passed | slower | of them naming a case that is not | inconclusive | with more pairs | \
+         pairs repeated |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for (kind, sessions) in kinds {
-        let count =
-            |of: &dyn Fn(&(Record, Verdict)) -> bool| sessions.iter().filter(|session| of(session)).count();
-        let concluded = |conclusion| count(&|(_, verdict)| verdict.conclusion == conclusion);
-        let right = count(&|session| named(session).any(|right| right));
-        let wrong = count(&|session| named(session).any(|right| !right));
-        let (passed, unclear) = (concluded(Conclusion::Pass), concluded(Conclusion::Inconclusive));
-        let _ = writeln!(out, "| {kind} | {} | {passed} | {right} | {wrong} | {unclear} |", sessions.len());
-    }
-    out.push('\n');
-    out
-}
-
-/// For each case that failed the session, whether it was the one that had been slowed.
-fn named((record, verdict): &(Record, Verdict)) -> impl Iterator<Item = bool> {
-    let failed = verdict.conclusion == Conclusion::Regression;
-    let slower = verdict.cases.iter().filter(move |case| failed && case.finding == Finding::Regressed);
-    slower.map(|case| record.plan.injected_into(&case.id) > 0.0)
-}
-
-/// How much each case varies between pairs, and between sessions.
-fn spreads(sessions: &[(Record, Verdict)]) -> String {
-    let mut out = String::from(
-        "| case | spread over pairs, mean | largest | spread of the effect over sessions | largest effect | could have seen, mean |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
-    );
-    let mut cases: BTreeMap<&str, Vec<&Figures>> = BTreeMap::new();
-    for case in sessions.iter().flat_map(|(_, verdict)| &verdict.cases) {
-        cases.entry(&case.id).or_default().extend(&case.figures);
-    }
-    for (id, figures) in cases {
-        let all = |of: fn(&Figures) -> f64| figures.iter().map(|f| of(f)).collect::<Vec<_>>();
-        let (spread, effect) = (all(|f| f.spread), all(|f| f.effect.share));
-        let largest = |values: &[f64]| values.iter().map(|v| v.abs()).fold(0.0, f64::max);
+        let mut passed = 0;
+        let mut slower = 0;
+        let mut wrong = 0;
+        let mut unclear = 0;
+        let mut extended = 0;
+        let mut repeated = 0;
+        for StoredSession { record, verdict } in sessions {
+            match verdict.conclusion {
+                Conclusion::Pass => passed += 1,
+                Conclusion::Regression => slower += 1,
+                Conclusion::Inconclusive => unclear += 1,
+            }
+            let none = NONE_SLOWER.contains(&kind.as_str());
+            wrong += usize::from(
+                verdict.cases.iter().any(|case| is_slower(case) && (none || case.id == UNTOUCHED)),
+            );
+            extended += usize::from(record.numbers.len() > record.plan.pairs);
+            repeated += record.storms.len();
+        }
         let _ = writeln!(
             out,
-            "| `{id}` | {:.2} % | {:.2} % | {:.2} % | {:.2} % | {:.1} % |",
-            100.0 * mean(&spread),
-            100.0 * largest(&spread),
-            100.0 * (mean(&effect.iter().map(|e| e * e).collect::<Vec<_>>())).sqrt(),
-            100.0 * largest(&effect),
-            100.0 * mean(&all(|f| f.smallest)),
+            "| {kind} | {} | {passed} | {slower} | {wrong} | {unclear} | {extended} | {repeated} |",
+            sessions.len()
         );
     }
     out.push('\n');
     out
 }
 
+/// For each kind and case: what was found, and how it varies.
+fn by_case(kinds: &Kinds) -> String {
+    let mut out = String::from(
+        "| sessions | case | called slower | undecided or not to be trusted | effect, mean | standard error | largest | \
+         spread over pairs, mean | at most, mean | MDE, mean | p99, mean |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (kind, sessions) in kinds {
+        let mut cases: BTreeMap<&str, Vec<&CaseVerdict>> = BTreeMap::new();
+        for case in sessions.iter().flat_map(|session| &session.verdict.cases) {
+            cases.entry(&case.id).or_default().push(case);
+        }
+        for (id, verdicts) in cases {
+            let figures: Vec<&Figures> = verdicts.iter().filter_map(|case| case.figures.as_ref()).collect();
+            let all = |of: fn(&Figures) -> f64| figures.iter().map(|f| of(f)).collect::<Vec<f64>>();
+            let effects = all(|f| f.effect.share);
+            let tails: Vec<f64> = figures.iter().filter_map(|f| Some(f.tail.as_ref()?.p99)).collect();
+            let _ = writeln!(
+                out,
+                "| {kind} | `{id}` | {} of {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                verdicts.iter().filter(|case| is_slower(case)).count(),
+                verdicts.len(),
+                verdicts
+                    .iter()
+                    .filter(|case| matches!(case.finding, Finding::Undecided | Finding::Untrusted))
+                    .count(),
+                percent(mean(&effects)),
+                percent(standard_error(&effects)),
+                percent(effects.iter().copied().fold(0.0, |a, b| if b.abs() > f64::abs(a) { b } else { a })),
+                percent(mean(&all(|f| f.spread))),
+                percent(mean(&all(|f| f.effect.upper.unwrap_or(f64::NAN)))),
+                percent(mean(&all(|f| f.mde))),
+                percent(mean(&tails)),
+            );
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:+.2} %", 100.0 * share) } else { "-".to_owned() }
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Sessions drawn with replacement from the pairs of all stored ones: a pair keeps its cases together.
-fn drawn(sessions: &[(Record, Verdict)], draws: u32) -> String {
-    let (first, _) = &sessions[0];
+fn standard_error(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let center = mean(values);
+    (values.iter().map(|value| (value - center).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt()
+}
+
+/// Sessions drawn with replacement from the pairs of all stored ones: a pair keeps its cases together. They go on to more
+/// pairs as real ones do.
+fn drawn(sessions: &[&StoredSession], draws: u32) -> String {
+    let plan = &sessions[0].record.plan;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
-    let (mut slower, mut failed, mut unclear) = (0, 0, 0);
+    let mut failed = 0;
+    let mut unclear = 0;
+    let mut extended = 0;
     for _ in 0..draws {
-        let pairs: Vec<(usize, usize)> = (0..first.plan.pairs)
-            .map(|_| (rng.random_range(0..sessions.len()), rng.random_range(0..first.plan.pairs)))
-            .collect();
-        let verdict = judge_cases(&first.plan, &assembled(sessions, &pairs), Vec::new());
-        slower += u32::from(verdict.cases.iter().any(|case| case.finding == Finding::Regressed));
+        let mut cases: Vec<CaseRecord> = Vec::new();
+        for case in &sessions[0].record.cases {
+            cases.push(CaseRecord { pairs: Vec::new(), ..case.clone() });
+        }
+        let mut pairs = 0;
+        while pairs < plan.pairs || pairs < plan.max_pairs && needs_more_pairs(&cases, plan.margin) {
+            let from = &sessions[rng.random_range(0..sessions.len())].record;
+            let pair = rng.random_range(0..from.numbers.len());
+            for (case, source) in cases.iter_mut().zip(&from.cases) {
+                case.pairs.push(source.pairs[pair].clone());
+            }
+            pairs += 1;
+        }
+        let verdict = judge_cases(plan, &cases, Vec::new(), sessions[0].record.unit == NANOSECONDS);
+        extended += u32::from(pairs > plan.pairs);
         failed += u32::from(verdict.conclusion == Conclusion::Regression);
         unclear += u32::from(verdict.conclusion == Conclusion::Inconclusive);
     }
     let percent = |n: u32| 100.0 * f64::from(n) / f64::from(draws);
     format!(
-        "{draws} sessions drawn from the pairs of these: in {slower} ({:.2} %) a case was called slower, {failed} \
-         ({:.2} %) failed, {unclear} ({:.2} %) were inconclusive.\n",
-        percent(slower),
+        "{draws} sessions drawn from the pairs of the same code: {failed} ({:.2} %) called a case slower, {unclear} \
+         ({:.2} %) were inconclusive, {extended} ({:.2} %) went on to more pairs.\n",
         percent(failed),
-        percent(unclear)
+        percent(unclear),
+        percent(extended)
     )
-}
-
-/// The cases with these pairs, each given as session and pair.
-fn assembled(sessions: &[(Record, Verdict)], pairs: &[(usize, usize)]) -> Vec<CaseRecord> {
-    let cases = sessions[0].0.cases.iter().enumerate();
-    let blocks = |case: usize| {
-        pairs.iter().map(move |&(session, pair)| sessions[session].0.cases[case].pairs[pair].clone())
-    };
-    cases.map(|(index, case)| CaseRecord { pairs: blocks(index).collect(), ..case.clone() }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fake::{self, Trait, session};
-    use super::super::plan::{Injection, Plan};
-    use super::super::store::save_record;
+    use super::super::store::Report;
     use super::*;
 
     fn store(dir: &Path, name: &str, record: &Record) {
-        save_record(&dir.join(name), record).expect("writes");
-        std::fs::write(dir.join(name).join("exit"), "0").expect("writes");
+        let report = Report::begin(&dir.join(name)).expect("is free");
+        report.save_record(record).expect("writes");
+        std::fs::write(report.dir().join("exit"), "0").expect("writes");
     }
 
     #[test]
-    fn stored_sessions_are_counted_by_kind_and_by_whether_the_right_case_was_named() {
+    fn stored_sessions_are_counted_by_kind_and_by_whether_a_wrong_case_was_named() {
         let dir = tempfile::tempdir().expect("makes one");
         for seed in 0..3 {
             let plan = fake::plan(seed);
-            store(dir.path(), &format!("itself.{seed}"), &session(&plan, &["a", "b"], &[Trait::Quiet]));
-            let injected = Some(Injection { case: "b".to_owned(), share: 0.05 });
-            let slowed = session(&Plan { injected, ..plan.clone() }, &["a", "b"], &[Trait::Quiet]);
-            store(dir.path(), &format!("plus5.{seed}"), &slowed);
+            store(dir.path(), &format!("same.{seed}"), &session(&plan, &["a", "b"], &[Trait::Quiet]));
+            let slower = session(&plan, &["a", "b"], &[Trait::Slower(0.05)]);
+            store(dir.path(), &format!("plus5.{seed}"), &slower);
         }
-        // This one slowed all of head, and says nothing of an injection: the wrong cases are named.
-        store(dir.path(), "odd.0", &session(&fake::plan(9), &["a", "b"], &[Trait::Slower(0.05)]));
-        std::fs::create_dir(dir.path().join("itself.9")).expect("makes one that is not over");
+        store(dir.path(), "busy_same.0", &session(&fake::plan(9), &["a", "b"], &[Trait::Slower(0.05)]));
+        let untouched = session(&fake::plan(9), &[UNTOUCHED], &[Trait::Slower(0.05)]);
+        store(dir.path(), "plus3.0", &untouched);
+        std::fs::create_dir(dir.path().join("same.9")).expect("makes one that is not over");
 
         let text = prove(dir.path(), 20).expect("reads");
-        assert!(text.contains("| itself | 3 | 3 | 0 | 0 | 0 |"), "{text}");
-        assert!(text.contains("| plus5 | 3 | 0 | 3 | 0 | 0 |"), "{text}");
-        assert!(text.contains("| odd | 1 | 0 | 0 | 1 | 0 |"), "{text}");
-        assert!(text.contains("20 sessions drawn") && text.contains("0 (0.00 %) failed"), "{text}");
+        assert!(text.contains("| same | 3 | 3 | 0 | 0 | 0 | 0 | 0 |"), "{text}");
+        assert!(text.contains("| plus5 | 3 | 0 | 3 | 0 | 0 | 0 | 0 |"), "{text}");
+        assert!(text.contains("| busy_same | 1 | 0 | 1 | 1 | 0 | 0 | 0 |"), "{text}");
+        assert!(text.contains("| plus3 | 1 | 0 | 1 | 1 | 0 | 0 | 0 |"), "{text}");
+        assert!(text.contains("| plus5 | `a` | 3 of 3 | 0 | +4."), "{text}");
+        assert!(text.contains("20 sessions drawn from the pairs of the same code: 0 (0.00 %)"), "{text}");
     }
 }

@@ -1,58 +1,75 @@
-//! What the gate and a worker say to each other: one JSON value a line, a request and its answer in turn.
+//! The messages between the gate and a worker: one JSON value a line, a request and its answer in turn.
 //!
-//! A worker greets first. The gate begins, prepares a case, asks for slices of it, prepares the next, and quits.
+//! A worker greets first. The gate begins, prepares a case, asks for slices of it, asks for their latencies, prepares the
+//! next case, and quits. `docs/worker.md` describes the protocol for those who write a worker of their own.
 
 use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
 /// Rises when a line below changes its meaning. Workers of another version are not measured.
-pub const PROTOCOL: u32 = 1;
-/// Longest line that is read, in bytes: more is no message of ours.
-const MAX_LINE: u64 = 64 << 10;
+pub const PROTOCOL: u32 = 2;
+/// Maximum length of a line in bytes. The longest message of ours, a histogram of latencies, has about 30 KB.
+const MAX_LINE: u64 = 256 << 10;
 
-/// A worker's first line: what it is.
+/// The unit of wall time. Only values of this unit can be held against the gate's own clock.
+pub const NANOSECONDS: &str = "ns";
+
+/// A worker's first line: what it is and what it can run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// Version of this protocol.
     pub protocol: u32,
     /// The build.
     pub build: Build,
+    /// What a slice's value counts: `ns` for wall time, else any word, like `instructions`.
+    #[serde(default = "nanoseconds")]
+    pub unit: String,
     /// Ids of the cases that it can run, in their order.
     pub cases: Vec<String>,
 }
 
-/// Which build a worker is.
+fn nanoseconds() -> String {
+    NANOSECONDS.to_owned()
+}
+
+/// The build that a worker is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
-    /// Version of the crate.
+    /// Version of the program.
+    #[serde(default)]
     pub version: String,
-    /// The compiler.
-    pub rustc: String,
+    /// The compiler, or the interpreter.
+    #[serde(default)]
+    pub compiler: String,
     /// `debug` or `release`.
+    #[serde(default)]
     pub profile: String,
     /// SHA-256 of the executable, hex.
     pub sha256: String,
 }
 
-/// What the gate asks for.
+/// A request of the gate.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Start the ingester. Answered by `Ready`.
+    /// Start the service that is measured. Answered by `Ready`.
     Begin(Begin),
     /// Start this case, ending the one before. Answered by `Prepared`.
     Prepare {
-        /// Its id.
+        /// Id of the case.
         case: String,
     },
     /// Time a slice of the prepared case. Answered by `Slice`.
     Slice {
         /// How many iterations.
         iters: u64,
-        /// Share of their time to spin for afterwards.
+        /// Share of the slice's value to spend once more after it, doing nothing: the positive control.
         spin: f64,
     },
+    /// Tell the latencies of all operations since the last such request, or since the case was prepared. Answered by
+    /// `Latencies`.
+    Latencies,
     /// End. Not answered.
     Quit,
 }
@@ -68,32 +85,34 @@ pub struct Begin {
     pub stub: Option<usize>,
 }
 
-/// What a worker answers.
+/// An answer of a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// Uploads can be sent.
+    /// The cases can be prepared.
     Ready {
-        /// What they are sent to: `stub`, or a URL.
-        ingester: String,
+        /// What is measured: the URL of the service that the gate named, else a word like `stub`.
+        subject: String,
     },
     /// The case is running.
     Prepared,
     /// A slice was timed.
     Slice {
-        /// Nanoseconds that its iterations took.
-        ns: u64,
-        /// Nanoseconds spent spinning after them.
-        spun_ns: u64,
+        /// What its iterations took, in the unit of the greeting.
+        value: u64,
+        /// What was spent spinning after them.
+        spun: u64,
     },
-    /// It cannot be done.
+    /// The latencies of operations, as pairs of nanoseconds and a count; none where the worker keeps none.
+    Latencies(Vec<(u64, u64)>),
+    /// The request cannot be fulfilled.
     Failed {
-        /// Why.
+        /// The reason.
         problem: String,
     },
 }
 
-/// Reads a line, without its end. `None` at the end of the stream; an error for a line that is too long or no UTF-8.
+/// Reads a line, without its end. `None` at the end of the stream; an error for a line that is too long or not UTF-8.
 pub fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = String::new();
     let read = from.by_ref().take(MAX_LINE).read_line(&mut line)?;
@@ -115,9 +134,19 @@ mod tests {
     fn messages_are_lines_that_a_person_can_read() {
         let text = serde_json::to_string(&Request::Slice { iters: 3, spin: 0.05 }).expect("serialises");
         assert_eq!(text, r#"{"slice":{"iters":3,"spin":0.05}}"#);
-        let reply: Reply = serde_json::from_str(r#"{"slice":{"ns":5,"spun_ns":0}}"#).expect("is one");
-        assert_eq!(reply, Reply::Slice { ns: 5, spun_ns: 0 });
+        let reply: Reply = serde_json::from_str(r#"{"slice":{"value":5,"spun":0}}"#).expect("is one");
+        assert_eq!(reply, Reply::Slice { value: 5, spun: 0 });
+        let reply: Reply = serde_json::from_str(r#"{"latencies":[[100,2],[300,1]]}"#).expect("is one");
+        assert_eq!(reply, Reply::Latencies(vec![(100, 2), (300, 1)]));
+        assert_eq!(serde_json::to_string(&Request::Latencies).expect("serialises"), r#""latencies""#);
         assert_eq!(serde_json::to_string(&Request::Quit).expect("serialises"), r#""quit""#);
+    }
+
+    #[test]
+    fn a_greeting_needs_no_more_than_its_version_cases_and_checksum() {
+        let text = r#"{"protocol":2,"build":{"sha256":"00"},"cases":["a"]}"#;
+        let hello: Hello = serde_json::from_str(text).expect("is one");
+        assert_eq!((hello.unit.as_str(), hello.build.version.as_str()), ("ns", ""));
     }
 
     #[test]

@@ -5,18 +5,22 @@ use serde::{Deserialize, Serialize};
 use super::plan::Plan;
 use super::protocol::Build;
 use super::schedule::{Order, Role};
+use crate::environment::Conditions;
 
 /// Rises when a field below changes its meaning.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
-/// Longest slice, an hour: so that no sum overflows.
-pub const LONGEST_NS: u64 = 3_600_000_000_000;
+/// Largest value of a slice, an hour in nanoseconds: so that no sum overflows.
+pub const LARGEST_VALUE: u64 = 3_600_000_000_000;
 
 /// A whole session. The verdict follows from it alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Version of these fields.
     pub schema_version: u32,
+    /// SHA-256 of all else, hex, so that a part that was cut or left out is noticed. Empty before it is stored.
+    #[serde(default)]
+    pub checksum: String,
     /// Whether the session ended before its plan did; such a one is not judged.
     pub partial: bool,
     /// When it was made (RFC 3339, UTC).
@@ -27,14 +31,22 @@ pub struct Record {
     pub base: Measured,
     /// What was compared.
     pub head: Measured,
+    /// Unit of all values: `ns`, or a word of the workers' own.
+    pub unit: String,
     /// The machine, as reports have it.
     pub environment: serde_json::Value,
     /// What a reader should know before the figures, a sentence each.
     pub notices: Vec<String>,
-    /// Ids of cases that one arm lacks.
-    pub only_in_base: Vec<String>,
-    /// Likewise.
+    /// Ids of cases that head lacks, and that were not allowed to be missing.
+    pub missing: Vec<String>,
+    /// Ids of cases that head lacks, as was allowed.
+    pub allowed_missing: Vec<String>,
+    /// Ids of cases that base lacks.
     pub only_in_head: Vec<String>,
+    /// For each pair that counts, its number in the order of the seed. Numbers that are not here met a storm.
+    pub numbers: Vec<usize>,
+    /// Pairs that were measured and repeated.
+    pub storms: Vec<Storm>,
     /// The cases that both have.
     pub cases: Vec<CaseRecord>,
 }
@@ -50,21 +62,40 @@ pub struct Measured {
     pub url: Option<String>,
 }
 
+/// A pair that does not count, because of what the machine did meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Storm {
+    /// Number of the pair in the order of the seed.
+    pub number: usize,
+    /// What was wrong, for people.
+    pub reason: String,
+}
+
 /// One case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseRecord {
     /// Its id.
     pub id: String,
     /// A slowdown from here on fails it (a share of 1).
-    pub fail_over: f64,
+    pub threshold: f64,
     /// Iterations in every slice; the same for all arms and pairs.
     pub iters: u64,
     /// Time of its slices in one pair, in ns.
     pub slot_ns: u64,
     /// Whether one block takes more than a tenth of the case's time.
     pub too_slow: bool,
-    /// The blocks of each pair of processes.
-    pub pairs: Vec<Vec<Block>>,
+    /// What each pair of processes measured.
+    pub pairs: Vec<CasePair>,
+}
+
+/// One case in one pair of processes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CasePair {
+    /// The blocks, in the order in which they ran.
+    pub blocks: Vec<Block>,
+    /// The latencies of all operations in these blocks, for each arm in the order of [`Role::ALL`]: nanoseconds to two
+    /// digits, ascending, and how many there were. Empty where the worker keeps none.
+    pub latencies: [Vec<(u64, u64)>; 3],
 }
 
 /// Six slices: each arm once, then once more in the opposite order.
@@ -72,40 +103,56 @@ pub struct CaseRecord {
 pub struct Block {
     /// Which arm ran when, in the first half.
     pub order: Order,
-    /// Nanoseconds of each slice, in the order in which they ran.
-    pub ns: [u64; 6],
-    /// Nanoseconds for which the copy of base spun after its two slices: the slowed control.
-    pub spun_ns: u64,
+    /// The value of each slice, in the order in which they ran.
+    pub values: [u64; 6],
+    /// For how much the A/A control spun after its two slices: with it, it is the positive control.
+    pub spun: u64,
+    /// Nanoseconds from asking for each slice to its answer, by the gate's own clock; with the time of spinning.
+    pub waited_ns: [u64; 6],
+    /// The state of the machine since the block before.
+    pub conditions: Conditions,
 }
 
 impl Block {
-    /// Nanoseconds of all that was timed.
-    pub fn total_ns(&self) -> u64 {
-        self.ns.iter().sum::<u64>() + self.spun_ns
+    /// Values of both slices of an arm, added.
+    pub fn sum(&self, role: Role) -> u64 {
+        self.slices(role).iter().sum()
     }
 
-    /// Nanoseconds of both slices of an arm.
-    pub fn sum(&self, role: Role) -> u64 {
-        let mirrored = self.order.iter().chain(self.order.iter().rev());
-        mirrored.zip(self.ns).filter(|(of, _)| **of == role).map(|(_, ns)| ns).sum()
+    /// Nanoseconds that the gate waited for both slices of an arm.
+    pub fn waited(&self, role: Role) -> u64 {
+        self.of(role, self.waited_ns).iter().sum()
+    }
+
+    /// The value of both slices of an arm.
+    pub fn slices(&self, role: Role) -> [u64; 2] {
+        self.of(role, self.values)
+    }
+
+    fn of(&self, role: Role, numbers: [u64; 6]) -> [u64; 2] {
+        let first = self.order.iter().position(|of| *of == role).expect("an order has every role");
+        // The second half is the mirror image of the first.
+        [numbers[first], numbers[numbers.len() - 1 - first]]
     }
 
     /// Whether it has every arm, and every slice took time.
     pub fn is_sound(&self) -> bool {
-        let hour = LONGEST_NS;
+        let allowed = 1..=LARGEST_VALUE;
         let mut roles = self.order;
         roles.sort_unstable();
-        roles == Role::ALL && self.ns.iter().all(|ns| (1..=hour).contains(ns)) && self.spun_ns <= hour
+        roles == Role::ALL
+            && self.values.iter().chain(&self.waited_ns).all(|number| allowed.contains(number))
+            && self.spun <= LARGEST_VALUE
     }
 
-    /// The logarithm of a time over the base's.
+    /// The logarithm of a value over the base's.
     pub fn log_ratio(&self, of: Compared) -> f64 {
-        let time = match of {
+        let value = match of {
             Compared::Head => self.sum(Role::Head),
-            Compared::Copy => self.sum(Role::Copy),
-            Compared::Slowed => self.sum(Role::Copy) + self.spun_ns,
+            Compared::Control => self.sum(Role::Control),
+            Compared::PositiveControl => self.sum(Role::Control) + self.spun,
         };
-        (time as f64 / self.sum(Role::Base) as f64).ln()
+        (value as f64 / self.sum(Role::Base) as f64).ln()
     }
 }
 
@@ -114,30 +161,43 @@ impl Block {
 pub enum Compared {
     /// The change.
     Head,
-    /// A second process of the base, which must show nothing.
-    Copy,
-    /// The same, slowed by a known share, which must be caught.
-    Slowed,
+    /// The A/A control: a second process of the base, which must show nothing.
+    Control,
+    /// The positive control: the same, slowed by a known share, which must be caught.
+    PositiveControl,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Role::{Base, Copy, Head};
+    use Role::{Base, Control, Head};
+
+    fn block(order: Order, values: [u64; 6], spun: u64) -> Block {
+        Block { order, values, spun, waited_ns: [1, 2, 3, 4, 5, 6], conditions: Conditions::default() }
+    }
 
     #[test]
     fn a_block_by_hand() {
-        let block = Block { order: [Head, Base, Copy], ns: [11, 10, 20, 20, 30, 33], spun_ns: 4 };
-        assert_eq!((block.sum(Base), block.sum(Head), block.sum(Copy)), (40, 44, 40));
+        let block = block([Head, Base, Control], [11, 10, 20, 20, 30, 33], 4);
+        assert_eq!((block.sum(Base), block.sum(Head), block.sum(Control)), (40, 44, 40));
+        assert_eq!((block.waited(Base), block.waited(Head), block.waited(Control)), (7, 7, 7));
         assert!((block.log_ratio(Compared::Head) - 1.1_f64.ln()).abs() < 1e-12);
-        assert_eq!(block.log_ratio(Compared::Copy), 0.0);
-        assert!((block.log_ratio(Compared::Slowed) - 1.1_f64.ln()).abs() < 1e-12);
+        assert_eq!(block.log_ratio(Compared::Control), 0.0);
+        assert!((block.log_ratio(Compared::PositiveControl) - 1.1_f64.ln()).abs() < 1e-12);
     }
 
     #[test]
     fn a_steady_drift_cancels_within_a_block() {
         // 10 ns more from slice to slice.
-        let block = Block { order: [Base, Copy, Head], ns: [100, 110, 120, 130, 140, 150], spun_ns: 0 };
-        assert_eq!((block.log_ratio(Compared::Head), block.log_ratio(Compared::Copy)), (0.0, 0.0));
+        let block = block([Base, Control, Head], [100, 110, 120, 130, 140, 150], 0);
+        assert_eq!((block.log_ratio(Compared::Head), block.log_ratio(Compared::Control)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_block_without_an_arm_or_with_a_slice_of_nothing_is_not_sound() {
+        assert!(block([Base, Control, Head], [1; 6], 0).is_sound());
+        assert!(!block([Base, Base, Head], [1; 6], 0).is_sound());
+        assert!(!block([Base, Control, Head], [1, 1, 0, 1, 1, 1], 0).is_sound());
+        assert!(!block([Base, Control, Head], [1; 6], LARGEST_VALUE + 1).is_sound());
     }
 }

@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// The workers of one pair of processes.
+/// The workers of one pair of processes, in the order of the letters that records use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Role {
     /// What the change is compared with.
@@ -14,21 +14,21 @@ pub enum Role {
     /// The change.
     #[serde(rename = "H")]
     Head,
-    /// A second process of the base: the control.
+    /// A second process of the base: the A/A control.
     #[serde(rename = "C")]
-    Copy,
+    Control,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Base, Self::Head, Self::Copy];
+    pub const ALL: [Self; 3] = [Self::Base, Self::Head, Self::Control];
 
     /// For messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
             Self::Head => "head",
-            Self::Copy => "copy of base",
+            Self::Control => "A/A control",
         }
     }
 }
@@ -37,7 +37,7 @@ impl Role {
 /// changes steadily over the block cancels.
 pub type Order = [Role; 3];
 
-/// The order in which one pair's processes are started.
+/// The order in which one pair's processes are started, and in which they prepare and warm up each case.
 pub fn start_order(seed: u64, pair: usize) -> Order {
     shuffled(Role::ALL, &mut stream(seed, pair, 0))
 }

@@ -1,57 +1,91 @@
 //! A session on disk: `slices.json` holds all that was measured; `verdict.json` and `summary.md` follow from it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest;
+
+use super::lock::Lock;
 use super::print::markdown;
-use super::record::{Record, SCHEMA_VERSION};
+use super::record::{Block, Record, SCHEMA_VERSION};
 use super::verdict::Verdict;
 use crate::error::Error;
-use crate::files::{read_limited, write_json, write_text};
+use crate::files::{read_limited, remove, write_json, write_text};
+use crate::units::{hex, printable};
 
 const SLICES: &str = "slices.json";
 const VERDICT: &str = "verdict.json";
 const SUMMARY: &str = "summary.md";
+const COPIES: &str = "arms";
+/// Not the name of the lock of all that is built, which may lie in the same folder.
+const LOCK: &str = "report.lock";
 /// Largest record that is read: a hundred times an ordinary one.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// Makes the folder and removes what an earlier session left in it: should this one fail, no old verdict must stand
-/// for it. Better now than after measuring if nothing can be written there.
-pub fn clear(dir: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(dir).map_err(|e| Error::file(dir, "make", e))?;
-    [SLICES, VERDICT, SUMMARY].iter().try_for_each(|file| remove(&dir.join(file)))
+/// The folder that a session is written to, locked for as long as this lives.
+#[derive(Debug)]
+pub struct Report {
+    dir: PathBuf,
+    _lock: Lock,
 }
 
-/// Writes the record.
-pub fn save_record(dir: &Path, record: &Record) -> Result<(), Error> {
-    let text = serde_json::to_string(record).expect("a record has only texts and finite numbers");
-    write_text(&dir.join(SLICES), &(text + "\n"))
-}
-
-/// Writes what follows from it.
-pub fn save_verdict(dir: &Path, record: &Record, verdict: &Verdict) -> Result<(), Error> {
-    write_json(&dir.join(VERDICT), verdict)?;
-    write_text(&dir.join(SUMMARY), &markdown(record, verdict))
-}
-
-/// Writes the summary of two identical builds.
-pub fn save_identical(dir: &Path, sentence: &str) -> Result<(), Error> {
-    write_text(&dir.join(SUMMARY), &format!("### Gate: passed, identical builds\n\n{sentence}\n"))
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound && path.exists() => {
-            Err(Error::file(path, "remove", e))
+impl Report {
+    /// Makes the folder, locks it, and removes what an earlier session left in it: should this one fail, no old verdict
+    /// must stand for it. Better now than after measuring if nothing can be written there.
+    pub fn begin(dir: &Path) -> Result<Self, Error> {
+        let lock = Lock::take(dir, LOCK)?;
+        for file in [SLICES, VERDICT, SUMMARY] {
+            remove(&dir.join(file))?;
         }
-        _ => Ok(()),
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A folder for the copies of executables that a session starts.
+    pub fn copies(&self) -> PathBuf {
+        self.dir.join(COPIES)
+    }
+
+    /// Writes the record, with its checksum.
+    pub fn save_record(&self, record: &Record) -> Result<(), Error> {
+        let mut sealed = record.clone();
+        sealed.checksum = checksum(record);
+        write_text(&self.dir.join(SLICES), &(text(&sealed) + "\n"))
+    }
+
+    /// Writes what follows from it.
+    pub fn save_verdict(&self, record: &Record, verdict: &Verdict) -> Result<(), Error> {
+        write_json(&self.dir.join(VERDICT), verdict)?;
+        write_text(&self.dir.join(SUMMARY), &markdown(record, verdict))
+    }
+
+    /// Writes the verdict on two identical builds.
+    pub fn save_identical(&self, sentence: &str) -> Result<(), Error> {
+        write_json(&self.dir.join(VERDICT), &Verdict::identical())?;
+        write_text(&self.dir.join(SUMMARY), &format!("### Gate: passed, identical builds\n\n{sentence}\n"))
+    }
+}
+
+fn text(record: &Record) -> String {
+    serde_json::to_string(record).expect("a record has only texts and finite numbers")
+}
+
+/// SHA-256 of the record without its checksum, hex. Not a signature: it notices what was cut or lost, not who wrote it.
+fn checksum(record: &Record) -> String {
+    let unsealed = Record { checksum: String::new(), ..record.clone() };
+    hex(digest::digest(&digest::SHA256, text(&unsealed).as_bytes()).as_ref())
 }
 
 /// Reads a record that can be judged.
 pub fn load_record(dir: &Path) -> Result<Record, Error> {
     let path = dir.join(SLICES);
     let text = read_limited(&path, MAX_BYTES)?;
-    let record: Record = serde_json::from_str(&text).map_err(|e| Error::malformed(&path, e))?;
+    // The message may quote what stands there.
+    let record: Record =
+        serde_json::from_str(&text).map_err(|e| Error::malformed(&path, printable(&e.to_string())))?;
     record.check().map_err(|problem| Error::malformed(&path, problem))?;
     Ok(record)
 }
@@ -62,24 +96,103 @@ impl Record {
         if self.schema_version != SCHEMA_VERSION {
             return Err(format!("has version {}, and {SCHEMA_VERSION} is understood", self.schema_version));
         }
+        if self.checksum != checksum(self) {
+            return Err(
+                "its checksum is not that of its content: it was changed after it was written".to_owned()
+            );
+        }
         if self.partial {
             return Err("the session was interrupted; a part of it has no verdict".to_owned());
         }
         self.plan.check().map_err(|e| e.to_string())?;
+        let pairs = self.numbers.len();
+        if pairs < self.plan.pairs {
+            return Err(format!("has {pairs} pairs, and {} were planned", self.plan.pairs));
+        }
         for case in self.cases.iter().filter(|case| !case.too_slow) {
-            let blocks = case.pairs.iter().flatten();
-            let sound = case.iters > 0 && blocks.clone().all(|block| block.is_sound());
-            if case.pairs.len() != self.plan.pairs || case.pairs.iter().any(Vec::is_empty) {
-                let (id, pairs) = (&case.id, self.plan.pairs);
+            let id = &case.id;
+            if case.pairs.len() != pairs || case.pairs.iter().any(|pair| pair.blocks.is_empty()) {
                 return Err(format!("{id}: does not have blocks in each of {pairs} pairs"));
             }
-            if !sound || case.fail_over < self.plan.margin {
-                let id = &case.id;
+            let sound = case.pairs.iter().flat_map(|pair| &pair.blocks).all(Block::is_sound);
+            if case.iters == 0 || !sound || case.threshold < self.plan.margin {
                 return Err(format!(
                     "{id}: has no iterations, a slice of no time, a block without an arm, or a threshold below the margin"
                 ));
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{self, Trait, session};
+    use super::super::schedule::Role;
+    use super::*;
+
+    fn stored() -> (tempfile::TempDir, Record) {
+        let dir = tempfile::tempdir().expect("makes one");
+        let record = session(&fake::plan(1), &["a", "b"], &[Trait::Quiet]);
+        Report::begin(dir.path()).expect("is free").save_record(&record).expect("writes");
+        (dir, record)
+    }
+
+    #[test]
+    fn what_was_stored_is_read_back_to_the_last_digit() {
+        let (dir, record) = stored();
+        let read = load_record(dir.path()).expect("reads");
+        assert_eq!(Record { checksum: String::new(), ..read }, record);
+    }
+
+    #[test]
+    fn cut_pairs_and_cases_that_were_left_out_are_noticed() {
+        let (dir, record) = stored();
+        let refused = |changed: &Record, resealed: bool| {
+            let mut changed = changed.clone();
+            changed.checksum = checksum(if resealed { &changed } else { &record });
+            write_text(&dir.path().join(SLICES), &text(&changed)).expect("writes");
+            load_record(dir.path()).expect_err("was changed").to_string()
+        };
+        let mut fewer_cases = record.clone();
+        fewer_cases.cases.pop();
+        assert!(refused(&fewer_cases, false).contains("its checksum is not that of its content"));
+        let mut fewer_pairs = record.clone();
+        fewer_pairs.cases[0].pairs.pop();
+        assert!(refused(&fewer_pairs, false).contains("its checksum"));
+        assert!(refused(&fewer_pairs, true).contains("a: does not have blocks in each of 10 pairs"));
+        let mut cut = record.clone();
+        cut.numbers.pop();
+        cut.cases.iter_mut().for_each(|case| drop(case.pairs.pop()));
+        assert!(refused(&cut, true).contains("has 9 pairs, and 10 were planned"));
+    }
+
+    #[test]
+    fn what_could_not_have_been_measured_is_refused_by_name() {
+        let (_dir, record) = stored();
+        let refused = |change: &dyn Fn(&mut Record)| {
+            let mut changed = record.clone();
+            change(&mut changed);
+            changed.checksum = checksum(&changed);
+            changed.check().expect_err("was changed")
+        };
+        assert_eq!(refused(&|r| r.schema_version = 7), "has version 7, and 2 is understood");
+        assert!(refused(&|r| r.partial = true).contains("the session was interrupted"));
+        assert!(refused(&|r| r.plan.pairs = 3).contains("--pairs: 3 is not from"));
+        let unsound = "a: has no iterations, a slice of no time";
+        assert!(refused(&|r| r.cases[0].iters = 0).contains(unsound));
+        assert!(refused(&|r| r.cases[0].pairs[4].blocks[1].values[2] = 0).contains(unsound));
+        assert!(refused(&|r| r.cases[0].pairs[4].blocks[1].waited_ns[5] = 0).contains(unsound));
+        assert!(refused(&|r| r.cases[0].pairs[4].blocks[1].order = [Role::Base; 3]).contains(unsound));
+        assert!(refused(&|r| r.cases[0].threshold = 0.001).contains(unsound));
+        assert!(refused(&|r| r.cases[0].pairs[4].blocks.clear()).contains("blocks in each of 10 pairs"));
+    }
+
+    #[test]
+    fn two_gates_do_not_write_to_one_folder() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let _first = Report::begin(dir.path()).expect("is free");
+        let error = Report::begin(dir.path()).expect_err("is taken").to_string();
+        assert!(error.contains("another gate"), "{error}");
     }
 }

@@ -3,15 +3,19 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::arm::{own_executable, sha256_of};
-use super::protocol::{Begin, Build, Hello, PROTOCOL, Reply, Request, read_line};
+use super::protocol::{Begin, Build, Hello, NANOSECONDS, PROTOCOL, Reply, Request, read_line};
 use crate::auth::KeyPair;
 use crate::case::{Case, SUITE};
 use crate::environment::{Environment, Placement};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
+
+/// Digits of the latencies that are told to the gate.
+const LATENCY_DIGITS: u8 = 2;
 
 /// Greets, then answers until it is told to quit or `input` ends.
 pub fn serve(input: &mut impl BufRead, output: &mut impl Write, settings: Settings) -> Result<(), Error> {
@@ -40,6 +44,7 @@ impl Worker {
             Request::Begin(begin) => self.begin(begin),
             Request::Prepare { case } => self.prepare(&case),
             Request::Slice { iters, spin } => self.slice(iters, spin),
+            Request::Latencies => self.latencies(),
             Request::Quit => unreachable!("the caller ends on it"),
         }
     }
@@ -48,9 +53,9 @@ impl Worker {
         self.settings.placement = Placement { client, stub };
         self.settings.key = Some(KeyPair::from_pem(&key)?);
         let ingester = Ingester::start(&self.settings)?;
-        let name = ingester.name();
+        let subject = ingester.name();
         self.ingester = Some(Arc::new(ingester));
-        Ok(Reply::Ready { ingester: name })
+        Ok(Reply::Ready { subject })
     }
 
     fn prepare(&mut self, id: &str) -> Result<Reply, Error> {
@@ -68,7 +73,20 @@ impl Worker {
         let case = self.case.as_mut().ok_or_else(|| out_of_turn("slice"))?;
         let slice = case.slice(iters, spin)?;
         case.check_success()?;
-        Ok(Reply::Slice { ns: slice.took.as_nanos() as u64, spun_ns: slice.spun.as_nanos() as u64 })
+        Ok(Reply::Slice { value: slice.took.as_nanos() as u64, spun: slice.spun.as_nanos() as u64 })
+    }
+
+    /// Every operation since the last call, to two digits: what a tail is compared by needs no more.
+    fn latencies(&mut self) -> Result<Reply, Error> {
+        let case = self.case.as_mut().ok_or_else(|| out_of_turn("tell latencies"))?;
+        let recording = case.take_recording();
+        let mut coarse = Histogram::<u64>::new(LATENCY_DIGITS).expect("the digits are valid");
+        coarse.add(recording.ok.histogram()).expect("it grows as need be");
+        let mut latencies = Vec::new();
+        for bucket in coarse.iter_recorded() {
+            latencies.push((bucket.value_iterated_to(), bucket.count_at_value()));
+        }
+        Ok(Reply::Latencies(latencies))
     }
 }
 
@@ -76,12 +94,13 @@ fn hello() -> Result<Hello, Error> {
     let here = Environment::read(&Placement::none(), "none");
     let build = Build {
         version: here.version.to_owned(),
-        rustc: here.rustc.to_owned(),
+        compiler: here.rustc.to_owned(),
         profile: here.profile.to_owned(),
         // So that the gate can tell that it started what it meant to start.
         sha256: sha256_of(&own_executable()?)?,
     };
-    Ok(Hello { protocol: PROTOCOL, build, cases: SUITE.iter().map(|spec| spec.id()).collect() })
+    let cases = SUITE.iter().map(|spec| spec.id()).collect();
+    Ok(Hello { protocol: PROTOCOL, build, unit: NANOSECONDS.to_owned(), cases })
 }
 
 fn out_of_turn(what: &str) -> Error {
@@ -126,16 +145,25 @@ mod tests {
     fn every_case_can_be_prepared_and_timed() {
         let mut requests = vec![begin()];
         for spec in SUITE {
-            requests.extend([prepare(&spec.id()), Request::Slice { iters: 1, spin: 0.5 }]);
+            requests.push(prepare(&spec.id()));
+            requests.push(Request::Slice { iters: 1, spin: 0.5 });
+            requests.push(Request::Latencies);
+            requests.push(Request::Latencies);
         }
         let said = answers(&requests);
-        assert_eq!(said[0], r#"{"ready":{"ingester":"stub"}}"#);
-        for pair in said[1..].chunks(2) {
-            assert_eq!(pair[0], r#""prepared""#);
-            let Ok(Reply::Slice { ns, spun_ns }) = serde_json::from_str(&pair[1]) else {
-                panic!("no slice: {}", pair[1])
+        assert_eq!(said[0], r#"{"ready":{"subject":"stub"}}"#);
+        for (spec, said) in SUITE.iter().zip(said[1..].chunks(4)) {
+            assert_eq!(said[0], r#""prepared""#);
+            let Ok(Reply::Slice { value, spun }) = serde_json::from_str(&said[1]) else {
+                panic!("no slice: {}", said[1])
             };
-            assert!(ns > 0 && spun_ns >= ns / 2, "{ns} {spun_ns}");
+            assert!(value > 0 && spun >= value / 2, "{value} {spun}");
+            let Ok(Reply::Latencies(latencies)) = serde_json::from_str(&said[2]) else {
+                panic!("no latencies: {}", said[2])
+            };
+            let operations = spec.uploads().map_or(1, |(uploads, _)| uploads);
+            assert_eq!(latencies.iter().map(|(_, count)| count).sum::<u64>(), operations, "{}", said[2]);
+            assert_eq!(said[3], r#"{"latencies":[]}"#, "told once");
         }
     }
 

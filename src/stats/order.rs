@@ -16,6 +16,15 @@ pub struct Ranks {
     pub upper: Option<u64>,
 }
 
+impl Ranks {
+    /// How often the interval covers the `q`-quantile of what `n` observations were drawn from: at least the confidence
+    /// asked for, as ranks are whole numbers. Nothing where an end is missing.
+    pub fn coverage(&self, n: u64, q: f64) -> Option<f64> {
+        let below = Binomial::new(q, n).ok()?;
+        Some(below.cdf(self.upper? - 1) - below.cdf(self.lower? - 1))
+    }
+}
+
 /// Ranks of the `q`-quantile of `n` observations, its interval covering at least `confidence`.
 /// Both shares lie strictly between 0 and 1. Nothing where `n` is 0.
 pub fn quantile_ranks(n: u64, q: f64, confidence: f64) -> Option<Ranks> {
@@ -48,6 +57,15 @@ mod tests {
         // P(Bin(10, 1/2) <= 1) = 11 / 1024 = 1.07 %, <= 2: 5.5 %. So ranks 2 and 9 cover 97.9 %.
         let ranks = quantile_ranks(10, 0.5, 0.95);
         assert_eq!(ranks, Some(Ranks { point: 5, lower: Some(2), upper: Some(9) }));
+    }
+
+    #[test]
+    fn an_interval_says_how_often_it_covers() {
+        let coverage = |n| quantile_ranks(n, 0.5, 0.95).expect("has ranks").coverage(n, 0.5);
+        // 1 - 2 * 11 / 1024, and 1 - 2 * 21700 / 2^20.
+        assert!((coverage(10).expect("has both ends") - 0.978_515_625).abs() < 1e-9);
+        assert!((coverage(20).expect("has both ends") - 0.958_610_534).abs() < 1e-9);
+        assert_eq!(coverage(3), None);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::auth::Verifier;
 pub(super) struct State {
     pub verifier: Verifier,
     pub storage: Arc<Discard>,
+    #[cfg(feature = "handicap")]
+    pub handicap: super::handicap::Handicap,
 }
 
 /// The service, apart from serving it.

@@ -5,6 +5,8 @@ mod app;
 mod auth;
 mod drain;
 mod fields;
+#[cfg(feature = "handicap")]
+mod handicap;
 mod multipart;
 mod part;
 mod server;

@@ -87,7 +87,12 @@ impl Stub {
         let address = listener.local_addr().map_err(bind)?;
 
         let storage = Arc::new(Discard::at(address));
-        let state = State { verifier: Verifier::new(options.key), storage: Arc::clone(&storage) };
+        let state = State {
+            verifier: Verifier::new(options.key),
+            storage: Arc::clone(&storage),
+            #[cfg(feature = "handicap")]
+            handicap: super::handicap::Handicap::of_this_executable(),
+        };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
         let (stop, stopped) = oneshot::channel();

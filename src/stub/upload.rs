@@ -38,6 +38,10 @@ pub(super) async fn upload(
         Some(boundary) => receive(&mut body, &boundary, &state.storage).await,
         None => Err(Refusal::Invalid("body: must be multipart/form-data with a file".to_owned())),
     };
+    #[cfg(feature = "handicap")]
+    if let Ok(file) = &stored {
+        state.handicap.suffer(file.file_size).await;
+    }
     if stored.is_err() {
         drain::later(body);
     }

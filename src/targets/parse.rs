@@ -12,11 +12,11 @@ use super::judge::{Figures, Judgement, Limit};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Targets {
     limits: BTreeMap<String, Vec<Limit>>,
-    fail_over: BTreeMap<String, f64>,
+    gate_thresholds: BTreeMap<String, f64>,
 }
 
 /// From which slowdown on the gate fails an operation, in percent.
-const FAIL_OVER: &str = "gate_fail_over_pct";
+const GATE_THRESHOLD: &str = "gate_threshold_pct";
 
 /// What is wrong, and on which line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,11 +53,11 @@ impl Targets {
                     line,
                     problem: format!("{operation}.{}: {problem}", key.get_ref()),
                 };
-                if key.get_ref() == FAIL_OVER {
+                if key.get_ref() == GATE_THRESHOLD {
                     let percent =
                         number(&value).filter(|n| *n <= 100.0).ok_or("must be a number from 0 to 100");
                     targets
-                        .fail_over
+                        .gate_thresholds
                         .insert(operation.clone(), percent.map_err(|e| error(e.to_owned()))? / 100.0);
                 } else {
                     limits.push(limit(key.get_ref(), &value).map_err(error)?);
@@ -76,8 +76,8 @@ impl Targets {
     }
 
     /// The share of its time by which an operation has to get slower to fail the gate, where it has one of its own.
-    pub fn fail_over(&self, operation: &str) -> Option<f64> {
-        self.fail_over.get(operation).copied()
+    pub fn gate_threshold(&self, operation: &str) -> Option<f64> {
+        self.gate_thresholds.get(operation).copied()
     }
 
     /// Holds the operation's limits against its figures; nothing where it has none.
@@ -89,7 +89,7 @@ impl Targets {
 
 fn limit(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Limit, String> {
     let metric = Metric::ALL.into_iter().find(|metric| metric.key() == key).ok_or_else(|| {
-        format!("no such metric; there are {} and {FAIL_OVER}", Metric::ALL.map(Metric::key).join(", "))
+        format!("no such metric; there are {} and {GATE_THRESHOLD}", Metric::ALL.map(Metric::key).join(", "))
     })?;
     let number = number(value).ok_or("must be a number, 0 or more")?;
     Ok((metric, number))
@@ -143,12 +143,12 @@ mod tests {
 
     #[test]
     fn the_gate_may_have_a_threshold_of_its_own() {
-        let text = "[jwt_validation]\ngate_fail_over_pct = 3.5\n";
+        let text = "[jwt_validation]\ngate_threshold_pct = 3.5\n";
         let targets = Targets::parse(text, &KNOWN).expect("is valid");
-        assert_eq!(targets.fail_over("jwt_validation"), Some(0.035));
-        assert_eq!(targets.fail_over("upload_small_file"), None);
+        assert_eq!(targets.gate_threshold("jwt_validation"), Some(0.035));
+        assert_eq!(targets.gate_threshold("upload_small_file"), None);
         assert_eq!(targets.judge("jwt_validation", &Flat(1.0)), []);
-        assert!(error("[jwt_validation]\ngate_fail_over_pct = 101").contains("from 0 to 100"));
+        assert!(error("[jwt_validation]\ngate_threshold_pct = 101").contains("from 0 to 100"));
     }
 
     #[test]

@@ -10,12 +10,65 @@ use super::bench::Run;
 
 pub const GATE: &str = env!("CARGO_BIN_EXE_ingester-perf");
 
-/// How a fake worker answers a request for a slice; `$line` is the request, `$n` counts them.
-pub const STEADY: &str = "slice 2000000";
-pub const SLOWER: &str = "slice 2100000";
+/// How a worker answers a request for a slice, as a line of Python: `n` counts slices, `start` counts processes of this
+/// worker, and `slice(ns)` takes that time and says so.
+pub const STEADY: &str = "slice(2_000_000)";
+pub const SLOWER: &str = "slice(2_100_000)";
+
+/// A worker in Python. Its times are as told to the nanosecond, so that a verdict is the same on a busy machine; it sleeps
+/// for as long, so that the gate's clock agrees.
+const WORKER: &str = r#"#!/usr/bin/env python3
+import hashlib, json, os, signal, sys, time
+
+def say(message):
+    print(json.dumps(message), flush=True)
+
+def slice(ns, clock=1.0, hidden_ns=0, spins=True):
+    # A few nanoseconds more or less: a clock that says the same each time stands still.
+    value = int(ns * clock) + n % 7
+    spun = int(ns * request["slice"]["spin"]) if spins else 0
+    time.sleep((ns + hidden_ns + spun) / 1e9)
+    say({"slice": {"value": value, "spun": spun}})
+
+counter = __file__ + ".starts"
+start = int(open(counter).read()) + 1 if os.path.exists(counter) else 1
+open(counter, "w").write(str(start))
+n = 0
+latencies = []
+with open(__file__, "rb") as file:
+    sha256 = hashlib.sha256(file.read()).hexdigest()
+say({"protocol": PROTOCOL, "build": {"profile": "NAME", "sha256": sha256}, "unit": "UNIT", "cases": [CASES]})
+for line in sys.stdin:
+    request = json.loads(line)
+    if request == "quit":
+        break
+    elif request == "latencies":
+        say({"latencies": latencies})
+    elif "begin" in request:
+        say({"ready": {"subject": "itself"}})
+    elif "prepare" in request:
+        case = request["prepare"]["case"]
+        say("prepared")
+    else:
+        n += 1
+        SLICE
+"#;
 
 /// A folder for workers and for what the gate writes.
 pub struct Bench(pub TempDir);
+
+/// What a worker is beside its slices.
+pub struct Worker<'a> {
+    pub protocol: u32,
+    pub unit: &'a str,
+    pub cases: &'a [&'a str],
+}
+
+impl Default for Worker<'_> {
+    fn default() -> Self {
+        Self { protocol: 2, unit: "ns", cases: &["jwt/validate"] }
+    }
+}
 
 impl Bench {
     pub fn new() -> Self {
@@ -26,32 +79,23 @@ impl Bench {
         self.0.path().join(name)
     }
 
-    /// A worker that has one case, and says what it likes.
+    /// A worker that has one case, and takes as long as it likes.
     pub fn worker(&self, name: &str, slice: &str) -> PathBuf {
-        self.worker_with(name, 1, "\"jwt/validate\"", slice)
+        self.worker_with(name, &Worker::default(), slice)
     }
 
-    pub fn worker_with(&self, name: &str, protocol: u32, cases: &str, slice: &str) -> PathBuf {
-        let cases = cases.replace('"', "\\\"");
-        let text = format!(
-            r#"#!/bin/sh
-sum=$(sha256sum "$0"); sum=${{sum%% *}}
-slice() {{
-  case $line in *'"spin":0.05'*) spun=$(($1 / 20));; *'"spin":0.25'*) spun=$(($1 / 4));; *) spun=0;; esac
-  echo "{{\"slice\":{{\"ns\":$1,\"spun_ns\":$spun}}}}"
-}}
-n=0
-echo "{{\"protocol\":{protocol},\"build\":{{\"version\":\"0\",\"rustc\":\"none\",\"profile\":\"{name}\",\"sha256\":\"$sum\"}},\"cases\":[{cases}]}}"
-while read -r line; do
-  case $line in
-    *begin*) echo '{{"ready":{{"ingester":"stub"}}}}';;
-    *prepare*) echo '"prepared"';;
-    *quit*) exit;;
-    *slice*) n=$((n + 1)); {slice};;
-  esac
-done
-"#
-        );
+    pub fn worker_with(&self, name: &str, worker: &Worker<'_>, slice: &str) -> PathBuf {
+        let cases: Vec<String> = worker.cases.iter().map(|case| format!("{case:?}")).collect();
+        let text = WORKER
+            .replace("PROTOCOL", &worker.protocol.to_string())
+            .replace("NAME", name)
+            .replace("UNIT", worker.unit)
+            .replace("CASES", &cases.join(", "))
+            .replace("SLICE", slice);
+        self.script(name, &text)
+    }
+
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).expect("writes");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("may");
@@ -63,14 +107,23 @@ done
         for name in ["URL", "TOKEN", "TOKEN_FILE", "PRIVATE_KEY", "MAX_BYTES", "TARGETS", "PLACEMENT"] {
             command.env_remove(format!("INGESTER_{name}"));
         }
+        command.arg("gate");
+        // Ten pairs: all signs of twenty take a debug build a second.
+        for (flag, value) in
+            [("--budget", "500ms"), ("--pairs", "10"), ("--max-pairs", "10"), ("--seed", "1")]
+        {
+            if !args.contains(&flag) {
+                command.args([flag, value]);
+            }
+        }
         command
-            .arg("gate")
-            .args(if args.contains(&"--budget") { [].as_slice() } else { &["--budget", "1s"] })
-            .args(["--seed", "1", "--out"])
+            .arg("--out")
             .arg(self.path("out"))
             .args(args)
             // A worker that hangs is given up after this and five seconds.
             .env("INGESTER_TIMEOUT", "500ms")
+            // By which what it starts is recognised.
+            .env("GATE_BENCH", self.0.path())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdin(Stdio::null());
         command
@@ -80,9 +133,14 @@ done
         self.gate(args).output().expect("starts").into()
     }
 
+    /// Arguments that compare two workers.
+    pub fn arms<'a>(base: &'a Path, head: &'a Path) -> [&'a str; 4] {
+        let text = |path: &'a Path| path.to_str().expect("is UTF-8");
+        ["--base-exe", text(base), "--head-exe", text(head)]
+    }
+
     pub fn compare(&self, base: &Path, head: &Path, args: &[&str]) -> Run {
-        let text = |path: &Path| path.to_str().expect("is UTF-8").to_owned();
-        self.run(&[&["--base-exe", &text(base), "--head-exe", &text(head)], args].concat())
+        self.run(&[&Self::arms(base, head), args].concat())
     }
 
     /// Runs a head that does this instead of a slice; the line that says why it could not be measured.

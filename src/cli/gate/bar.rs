@@ -10,6 +10,7 @@ use ingester_perf::gate::{Plan, Progress};
 pub struct Bar {
     bar: ProgressBar,
     pairs: usize,
+    max_pairs: usize,
     line_of: Cell<usize>,
 }
 
@@ -19,16 +20,21 @@ impl Bar {
         let style = ProgressStyle::with_template("pair {msg} [{wide_bar}] {percent} %, {eta} left")
             .expect("the template has only known parts");
         let bar = ProgressBar::new(plan.budget_ms).with_style(style);
-        Self { bar, pairs: plan.pairs, line_of: Cell::new(0) }
+        Self { bar, pairs: plan.pairs, max_pairs: plan.max_pairs, line_of: Cell::new(0) }
     }
 
     /// Shows that the session is so far.
-    pub fn show(&self, Progress { pair, measured }: Progress) {
+    pub fn show(&self, Progress { pair, measured, extended }: Progress) {
+        let said = if extended {
+            format!("{pair} of at most {}, as a case is undecided", self.max_pairs)
+        } else {
+            format!("{pair} of {}", self.pairs)
+        };
         if io::stderr().is_terminal() {
             self.bar.set_position(measured.as_millis() as u64);
-            self.bar.set_message(format!("{pair} of {}", self.pairs));
+            self.bar.set_message(said);
         } else if self.line_of.replace(pair) != pair {
-            let _ = writeln!(io::stderr(), "pair {pair} of {}", self.pairs);
+            let _ = writeln!(io::stderr(), "pair {said}");
         }
     }
 

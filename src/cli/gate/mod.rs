@@ -4,17 +4,17 @@ mod bar;
 mod sides;
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ingester_perf::Error;
-use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record};
+use ingester_perf::case::SUITE;
+use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record, Report, Side};
 use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::units::Share;
+use ingester_perf::units::{Share, printable};
 
-use super::{Exit, targets};
+use super::Exit;
 use bar::Bar;
 use sides::Sides;
 
@@ -22,12 +22,12 @@ const EXAMPLES: &str = "\
 Examples:
   ingester-perf gate                                   this tree against where it left main
   ingester-perf gate --base v1.2 --out gate            this tree against a tag; all slices kept in ./gate
-  ingester-perf gate --base-exe old --head-exe new     two builds of this program
+  ingester-perf gate --base-exe old --head-exe new     two builds of this program, or two workers (docs/worker.md)
   INGESTER_TOKEN_FILE=token ingester-perf gate --case upload/10KB \
       --base-url http://127.0.0.1:8020 --head-url http://127.0.0.1:8021
   ingester-perf gate --replay gate                     the verdict again, from the slices
 
-Exit codes: 0 no case got slower, 1 a case did, 2 could not measure, 3 inconclusive, 130 and 143 interrupted.
+Exit codes: 0 no case got slower, 1 a case did, 2 could not measure, 3 inconclusive; 129, 130 and 143 interrupted.
 How it works, and what it can tell: docs/gate.md.";
 
 /// Sessions that `--proof` draws from the stored pairs.
@@ -38,16 +38,16 @@ const DRAWS: u32 = 10_000;
 #[command(after_help = EXAMPLES)]
 pub struct GateArgs {
     /// Compare with this commit, branch or tag [default: where this branch left main]
-    #[arg(long, value_name = "REF", conflicts_with_all = ["base_exe", "base_url"])]
+    #[arg(long, value_name = "REF", conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url"])]
     base: Option<String>,
     /// Compare this commit, branch or tag [default: this tree as it stands]
-    #[arg(long, value_name = "REF", conflicts_with_all = ["head_exe", "head_url"])]
+    #[arg(long, value_name = "REF", conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url"])]
     head: Option<String>,
-    /// Compare with this executable of ingester-perf
-    #[arg(long, value_name = "FILE", conflicts_with = "base_url", requires = "head_exe")]
+    /// Compare with this executable: a build of ingester-perf, or any worker as docs/worker.md describes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["base_url", "head_url"], requires = "head_exe")]
     base_exe: Option<PathBuf>,
     /// Compare this executable
-    #[arg(long, value_name = "FILE", conflicts_with = "head_url", requires = "base_exe")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["base_url", "head_url"], requires = "base_exe")]
     head_exe: Option<PathBuf>,
     /// Compare with this running ingester
     #[arg(long, value_name = "URL", requires = "head_url")]
@@ -58,21 +58,27 @@ pub struct GateArgs {
     /// Only this case; can be given several times
     #[arg(long = "case", value_name = "ID")]
     cases: Vec<String>,
+    /// Pass though head lacks this case; can be given several times
+    #[arg(long = "allow-missing", value_name = "ID")]
+    allow_missing: Vec<String>,
     /// Time of measuring, shared among cases
-    #[arg(long, default_value = "90s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
     budget: Duration,
-    /// Pairs of processes, 10 to 20
+    /// Pairs of processes, at least 10
     #[arg(long, default_value_t = Plan::default().pairs, value_name = "N")]
     pairs: usize,
+    /// Where a case is undecided, go on to at most so many pairs, each as long as the others [default: twice --pairs]
+    #[arg(long, value_name = "N")]
+    max_pairs: Option<usize>,
     /// Test whether a case got slower by more than this
     #[arg(long, default_value = "1%", value_name = "SHARE")]
     margin: Share,
-    /// Fail a case from this slowdown on; gate_fail_over_pct in baseline/targets.toml sets it for one case
+    /// Fail a case from this slowdown on; gate_threshold_pct in baseline/targets.toml sets it for one case
     #[arg(long, default_value = "2%", value_name = "SHARE")]
-    fail_over: Share,
-    /// How often a run of equal builds may call any case slower
+    threshold: Share,
+    /// False-alarm rate: how often a run of equal builds may call any case slower
     #[arg(long, default_value = "0.5%", value_name = "SHARE")]
-    rate: Share,
+    alpha: Share,
     /// Seed of all orders [default: random; printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -110,64 +116,86 @@ impl GateArgs {
         plan.check()?;
         let urls = self.urls()?;
         let settings = Settings::measuring(urls.as_ref().map(|[base, _]| base))?;
-        let targets = targets(&settings)?;
-        gate::clear(&self.out)?;
-        let Sides { base, head, notices, lock: _lock } = self.sides(urls)?;
-        let same = base.sha256 == head.sha256 && base.url == head.url;
-        if same && !self.even_if_identical && self.inject.is_none() {
-            return self.identical(&base.name, &head.name);
+        let report = Report::begin(&self.out)?;
+        // Watched before anything is built: a build takes minutes, and ends at once when asked to.
+        let interrupt = Interrupt::watch()?;
+        let sides = self.sides(urls, &settings, &interrupt)?;
+        let Sides { base, head, targets, notices, lock: _lock } = sides;
+        if self.are_identical(&base, &head)? && !self.even_if_identical && self.inject.is_none() {
+            let sentence =
+                format!("{} and {} are identical builds: there is nothing to measure.", base.name, head.name);
+            let sentence = printable(&sentence);
+            report.save_identical(&sentence)?;
+            writeln!(io::stdout(), "{sentence}\n\npassed").map_err(Error::Output)?;
+            return Ok(Exit::Held);
         }
-        eprintln!("Comparing {} with {}; placement {}", head.name, base.name, settings.placement);
-        let (base, head, only) = (&base, &head, &self.cases);
-        let gate = Gate { base, head, plan: &plan, only, settings: &settings, targets: &targets, notices };
-        let (interrupt, bar) = (Interrupt::watch()?, Bar::new(&plan));
-        let record = gate.measure(|progress| {
-            bar.show(progress);
-            if interrupt.signal().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        eprintln!(
+            "Comparing {} with {}; placement {}",
+            printable(&head.name),
+            printable(&base.name),
+            settings.placement
+        );
+        let bar = Bar::new(&plan);
+        let gate = Gate {
+            base: &base,
+            head: &head,
+            plan: &plan,
+            only: &self.cases,
+            settings: &settings,
+            targets: &targets,
+            notices,
+            allow_missing: &self.allow_missing,
+            copies: &report.copies(),
+            interrupt: &interrupt,
+        };
+        let record = gate.measure(|progress| bar.show(progress));
         bar.end();
-        self.keep(&record?, interrupt.signal())
-    }
-
-    /// Stores the record, and judges it if it is whole.
-    fn keep(&self, record: &Record, signal: Option<u8>) -> Result<Exit, Error> {
-        gate::save_record(&self.out, record)?;
-        match signal {
-            Some(signal) if record.partial => {
-                eprintln!("interrupted; what was measured is in {}", self.out.display());
-                Ok(Exit::Interrupted(signal))
-            }
-            _ => conclude(record, Some(&self.out)),
+        let record = record?;
+        report.save_record(&record)?;
+        if record.partial {
+            eprintln!("what was measured until now is in {}", report.dir().display());
+            interrupt.check()?;
         }
+        conclude(&record, Some(&report))
     }
 
-    fn identical(&self, base: &str, head: &str) -> Result<Exit, Error> {
-        let sentence = format!("{base} and {head} are identical builds: there is nothing to measure.");
-        gate::save_identical(&self.out, &sentence)?;
-        writeln!(io::stdout(), "{sentence}\n\npassed").map_err(Error::Output)?;
-        Ok(Exit::Held)
+    /// Whether both sides are one program, so that nothing can differ. A script may use files that lie beside it, and two
+    /// running ingesters are two.
+    fn are_identical(&self, base: &Side, head: &Side) -> Result<bool, Error> {
+        let same_bytes = base.sha256 == head.sha256 && base.url.is_none();
+        if !same_bytes || gate::is_script(&head.executable)? {
+            return Ok(false);
+        }
+        let known = |id: &&String| SUITE.iter().any(|spec| spec.id() == **id);
+        match self.cases.iter().find(|id| !known(id)) {
+            // Not measured, and so not looked up by the workers either.
+            Some(id) => Err(Error::Setting { name: "--case", problem: format!("there is no {id}") }),
+            None => Ok(true),
+        }
     }
 
     fn plan(&self) -> Plan {
         let default = Plan::default();
         Plan {
             pairs: self.pairs,
+            max_pairs: self.max_pairs.unwrap_or(self.pairs.saturating_mul(2)),
             budget_ms: self.budget.as_millis() as u64,
             margin: self.margin.0,
-            fail_over: self.fail_over.0,
-            rate: self.rate.0,
+            threshold: self.threshold.0,
+            alpha: self.alpha.0,
+            tail_alpha: default.tail_alpha,
             seed: self.seed.unwrap_or(default.seed),
             injected: self.inject.clone(),
         }
     }
 }
 
-/// Prints the verdict, writes it to `out`, and says how to exit.
-fn conclude(record: &Record, out: Option<&Path>) -> Result<Exit, Error> {
+/// Prints the verdict, writes it to `report`, and says how to exit.
+fn conclude(record: &Record, report: Option<&Report>) -> Result<Exit, Error> {
     let verdict = gate::judge(record);
-    if let Some(dir) = out {
-        gate::save_verdict(dir, record, &verdict)?;
-        eprintln!("Slices, verdict and summary: {}", dir.display());
+    if let Some(report) = report {
+        report.save_verdict(record, &verdict)?;
+        eprintln!("Slices, verdict and summary: {}", report.dir().display());
     }
     gate::print_verdict(&mut io::stdout().lock(), record, &verdict).map_err(Error::Output)?;
     Ok(match verdict.conclusion {

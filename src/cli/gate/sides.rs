@@ -1,13 +1,22 @@
 //! What is compared: two commits of this project, two executables, or two running ingesters.
 
+use std::path::Path;
+
 use ingester_perf::Error;
-use ingester_perf::case::{SUITE, Spec};
-use ingester_perf::gate::build::{Build, Commit, Lock, Tree};
-use ingester_perf::gate::{Side, own_executable};
-use ingester_perf::ingester::base_url;
+use ingester_perf::case::{SUITE, Spec, parse_targets};
+use ingester_perf::gate::build::{Build, Commit, Tree};
+use ingester_perf::gate::{Lock, Side, own_executable};
+use ingester_perf::ingester::{Settings, base_url};
+use ingester_perf::interrupt::Interrupt;
+use ingester_perf::targets::Targets;
+use ingester_perf::units::Share;
 use url::Url;
 
+use super::super::targets;
 use super::GateArgs;
+
+/// Where a commit keeps its limits.
+const TARGETS: &str = "baseline/targets.toml";
 
 /// What is compared.
 pub struct Sides {
@@ -15,6 +24,8 @@ pub struct Sides {
     pub base: Side,
     /// The change.
     pub head: Side,
+    /// What fails a case, where it has a threshold of its own.
+    pub targets: Targets,
     /// What is known of them, for the reader.
     pub notices: Vec<String>,
     /// Held until all is measured: a second gate would measure the first.
@@ -29,32 +40,83 @@ impl GateArgs {
     }
 
     /// Both sides, built if need be.
-    pub(super) fn sides(&self, urls: Option<[Url; 2]>) -> Result<Sides, Error> {
-        let of = |base, head| Sides { base, head, notices: Vec::new(), lock: None };
-        if let Some([base, head]) = urls {
+    pub(super) fn sides(
+        &self,
+        urls: Option<[Url; 2]>,
+        settings: &Settings,
+        interrupt: &Interrupt,
+    ) -> Result<Sides, Error> {
+        let (base, head) = if let Some([base, head]) = urls {
+            if base == head {
+                let problem = format!("is the same as --base-url, {base}: there is nothing to compare");
+                return Err(Error::Setting { name: "--head-url", problem });
+            }
             let own = own_executable()?;
-            return Ok(of(Side::at_url(&base, &own)?, Side::at_url(&head, &own)?));
+            (Side::at_url(&base, &own)?, Side::at_url(&head, &own)?)
+        } else if let (Some(base), Some(head)) = (&self.base_exe, &self.head_exe) {
+            (Side::executable(base)?, Side::executable(head)?)
+        } else {
+            return self.built_sides(settings, interrupt);
+        };
+        let mut notices = Vec::new();
+        let targets = targets(settings)?;
+        if SUITE.iter().any(|spec| targets.gate_threshold(spec.operation).is_some()) {
+            notices.push(format!("thresholds are those of {}", settings.targets.display()));
         }
-        if let (Some(base), Some(head)) = (&self.base_exe, &self.head_exe) {
-            return Ok(of(Side::executable(base)?, Side::executable(head)?));
-        }
-        self.built_sides()
+        Ok(Sides { base, head, targets, notices, lock: None })
     }
 
     /// Both commits, built.
-    fn built_sides(&self) -> Result<Sides, Error> {
-        let tree = Tree::find()?;
+    fn built_sides(&self, settings: &Settings, interrupt: &Interrupt) -> Result<Sides, Error> {
+        let tree = Tree::find(interrupt)?;
         let lock = tree.lock()?;
         let head = tree.head(self.head.as_deref())?;
         let base = tree.base(self.base.as_deref(), &head)?;
         let mut notices = [base.notes.clone(), head.notes.clone()].concat();
         notices.extend(changed_cases(&tree.changed(&base, &head)?));
+        // A change must not loosen the limits that it is held against.
+        let targets = if settings.targets == Settings::default().targets {
+            let own = targets_of(&tree, &base)?;
+            match targets_of(&tree, &head) {
+                Ok(heads) => notices.extend(looser_thresholds(&own, &heads, self.threshold.0)),
+                // The gate of base need not know what head's file may hold.
+                Err(e) => notices.push(format!("{e}; base's was used")),
+            }
+            own
+        } else {
+            notices.push(format!("thresholds are those of {}", settings.targets.display()));
+            targets(settings)?
+        };
         let side = |commit: &Commit| -> Result<Side, Error> {
             let Build { executable, sha256 } = tree.build(commit, &lock)?;
             Ok(Side { name: commit.name.clone(), executable, sha256, url: None })
         };
-        Ok(Sides { base: side(&base)?, head: side(&head)?, notices, lock: Some(lock) })
+        Ok(Sides { base: side(&base)?, head: side(&head)?, targets, notices, lock: Some(lock) })
     }
+}
+
+/// The limits of a commit.
+fn targets_of(tree: &Tree, commit: &Commit) -> Result<Targets, Error> {
+    let text = tree.file(commit, TARGETS)?.unwrap_or_default();
+    parse_targets(&text).map_err(|e| Error::malformed(Path::new(&format!("{TARGETS} of {}", commit.name)), e))
+}
+
+/// Where head would fail a case later than base does.
+fn looser_thresholds(base: &Targets, head: &Targets, usual: f64) -> Vec<String> {
+    let mut notices = Vec::new();
+    for spec in &SUITE {
+        let of_base = base.gate_threshold(spec.operation).unwrap_or(usual);
+        let of_head = head.gate_threshold(spec.operation).unwrap_or(usual);
+        if of_head > of_base {
+            notices.push(format!(
+                "head's own {TARGETS} fails {} from {} on only; base's {} was used",
+                spec.id(),
+                Share(of_head),
+                Share(of_base)
+            ));
+        }
+    }
+    notices
 }
 
 /// Cases whose own source differs are timed in two ways: an effect may be the measurement's.

@@ -7,9 +7,11 @@ use std::process::{Command, Output};
 use aws_lc_rs::digest;
 use serde_json::Value;
 
+use super::super::process_group;
 use super::error::BuildError;
 use super::{Commit, PACKAGE};
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::units::hex;
 
 /// Variables of cargo that stay: where packages come from, and how this machine links. All others go; an outer
@@ -24,17 +26,28 @@ const STAY: [&str; 8] = [
     "CARGO_BUILD_JOBS",
     "CARGO_ENCODED_RUSTFLAGS",
 ];
-/// Variables that change what the compilers make, beside those of `CARGO_TARGET_<triple>_`.
-const DECIDE: [&str; 8] = [
-    "RUSTFLAGS",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "RUSTC",
-    "RUSTC_WRAPPER",
+/// Variables that change what the compilers make. The C compiler's may also have a target before or after them, as
+/// `CC_x86_64-unknown-linux-gnu`, `TARGET_CFLAGS` and `HOST_CC` do (documentation of the crate `cc`, "External
+/// configuration via environment variables").
+const DECIDE: [&str; 5] =
+    ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "SOURCE_DATE_EPOCH"];
+const DECIDE_FOR_C: [&str; 13] = [
     "CC",
+    "CXX",
+    "AR",
+    "ARFLAGS",
+    "RANLIB",
     "CFLAGS",
-    "AWS_LC_SYS_CFLAGS",
-    "SOURCE_DATE_EPOCH",
+    "CXXFLAGS",
+    "CPPFLAGS",
+    "ASFLAGS",
+    "LDFLAGS",
+    "LIBS",
+    "CRATE_CC_NO_DEFAULTS",
+    "CMAKE",
 ];
+/// All variables of the builds of AWS-LC, and cargo's own for a target.
+const DECIDE_FROM: [&str; 2] = ["AWS_LC_", "CARGO_TARGET_"];
 /// Of a failed build's output: an error or two and cargo's own last words.
 const LINES: usize = 40;
 
@@ -49,12 +62,14 @@ pub struct Cargo {
     /// The one folder that every commit is built in: paths end up in the executable.
     pub source: PathBuf,
     target: PathBuf,
+    interrupt: Interrupt,
 }
 
 impl Cargo {
-    pub fn new(program: OsString, root: &Path, home: &Path) -> Self {
+    pub fn new(program: OsString, root: &Path, home: &Path, interrupt: &Interrupt) -> Self {
         let outside = root.parent().unwrap_or(root).to_owned();
-        Self { program, outside, source: home.join("source"), target: home.join("target") }
+        let interrupt = interrupt.clone();
+        Self { program, outside, source: home.join("source"), target: home.join("target"), interrupt }
     }
 
     /// Compiles what is checked out, dependencies once for both arms, and returns the executable.
@@ -76,7 +91,7 @@ impl Cargo {
         if settings.is_file() {
             command.arg("--config").arg(settings);
         }
-        let output = output(command, &self.program)?;
+        let output = self.output(command, &self.program)?;
         if output.status.success() {
             return Ok(output);
         }
@@ -90,7 +105,7 @@ impl Cargo {
         let mut version = self.command(&rustc);
         version.arg("-vV");
         let mut hash = digest::Context::new(&digest::SHA256);
-        hash.update(&output(version, &rustc)?.stdout);
+        hash.update(&self.output(version, &rustc)?.stdout);
         hash.update(self.source.as_os_str().as_encoded_bytes());
         for (name, value) in deciding() {
             hash.update(name.as_bytes());
@@ -110,9 +125,16 @@ impl Cargo {
         above.chain(home).map(|folder| folder.join("config.toml"))
     }
 
+    fn output(&self, command: Command, program: &OsString) -> Result<Output, BuildError> {
+        let output = process_group::output(command, &self.interrupt).map_err(|source| {
+            BuildError::NotRun { program: program.to_string_lossy().into_owned(), source }
+        })?;
+        self.interrupt.signal().map_or(Ok(output), |signal| Err(BuildError::Interrupted(signal)))
+    }
+
     fn command(&self, program: &OsString) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.outside).stdin(std::process::Stdio::null());
+        command.current_dir(&self.outside);
         for (name, _) in std::env::vars_os().filter(|(name, _)| goes(&name.to_string_lossy())) {
             command.env_remove(name);
         }
@@ -131,19 +153,24 @@ fn is_folder(name: &str) -> bool {
     ["CARGO_TARGET_DIR", "CARGO_TARGET_TMPDIR"].contains(&name)
 }
 
+/// Whether a variable changes what the compilers make.
+fn decides(name: &str) -> bool {
+    let of_c = DECIDE_FOR_C.iter().any(|variable| {
+        let after =
+            name.strip_prefix(variable).is_some_and(|target| target.is_empty() || target.starts_with('_'));
+        let before = ["TARGET_", "HOST_"].iter().any(|kind| name.strip_prefix(kind) == Some(variable));
+        after || before
+    });
+    let begins = DECIDE_FROM.iter().any(|start| name.starts_with(start)) && !is_folder(name);
+    DECIDE.contains(&name) || of_c || begins
+}
+
 /// The variables that change what the compilers make, in a fixed order.
 fn deciding() -> Vec<(String, OsString)> {
-    let decides =
-        |name: &str| DECIDE.contains(&name) || name.starts_with("CARGO_TARGET_") && !is_folder(name);
     let named = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value));
     let mut found: Vec<_> = named.filter(|(name, value)| decides(name) && !value.is_empty()).collect();
     found.sort_unstable();
     found
-}
-
-fn output(mut command: Command, program: &OsString) -> Result<Output, BuildError> {
-    let named = || program.to_string_lossy().into_owned();
-    command.output().map_err(|source| BuildError::NotRun { program: named(), source })
 }
 
 /// Where cargo says that it put the executable.
@@ -174,6 +201,32 @@ mod tests {
             ["CARGO_HOME", "CARGO_REGISTRIES_MIRROR_INDEX", "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER"]
         {
             assert!(!goes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_decides_the_bytes_is_part_of_a_builds_name() {
+        for name in [
+            "RUSTFLAGS",
+            "CC",
+            "CXX",
+            "CFLAGS",
+            "LDFLAGS",
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "CC_x86_64-unknown-linux-gnu",
+            "TARGET_CC",
+            "HOST_CC",
+            "TARGET_CFLAGS",
+            "CXXFLAGS",
+            "AR",
+            "AWS_LC_SYS_CFLAGS",
+            "AWS_LC_SYS_NO_ASM",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER",
+        ] {
+            assert!(decides(name), "{name}");
+        }
+        for name in ["HOME", "PATH", "CCACHE_DIR", "CARGO_TARGET_DIR", "HOST", "ARCH"] {
+            assert!(!decides(name), "{name}");
         }
     }
 

@@ -69,17 +69,9 @@ pub enum BuildError {
         /// Whether history is cut short.
         shallow: bool,
     },
-    /// Someone else measures.
-    #[error(
-        "{}: another gate{} builds or measures in this checkout; two at once would measure each other: wait for it",
-        path.display(), .process.as_ref().map(|id| format!(" (process {id})")).unwrap_or_default()
-    )]
-    Busy {
-        /// The lock file.
-        path: PathBuf,
-        /// Whose it is, where that is known.
-        process: Option<String>,
-    },
+    /// A signal ended it.
+    #[error("interrupted")]
+    Interrupted(u8),
     /// Cargo refused the source of this commit.
     #[error("{commit} does not build ({status}); the end of what cargo said:\n{output}")]
     Compile {
@@ -110,6 +102,9 @@ fn missing(shallow: bool) -> &'static str {
 
 impl From<BuildError> for Error {
     fn from(error: BuildError) -> Self {
-        Self::Unusable(error.into())
+        match error {
+            BuildError::Interrupted(signal) => Self::Interrupted(signal),
+            error => Self::Unusable(error.into()),
+        }
     }
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::git::Git;
 use super::tree::Tree;
+use crate::interrupt::Interrupt;
 
 const MANIFEST: &str = "[package]\nname = \"ingester-perf\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
 const LOCKED: &str = "version = 4\n\n[[package]]\nname = \"ingester-perf\"\nversion = \"0.1.0\"\n";
@@ -54,7 +55,7 @@ impl Repository {
     }
 
     pub fn git(&self, args: &[&str]) -> String {
-        Git::at(self.dir.path()).run(args).expect("git does it")
+        Git::at(self.dir.path(), &Interrupt::default()).run(args).expect("git does it")
     }
 
     pub fn tree(&self) -> Tree {
@@ -68,7 +69,7 @@ impl Repository {
 
 pub fn tree_in(folder: &Path, cargo: OsString) -> Tree {
     let mains = ["main", "origin/main"].map(str::to_owned).to_vec();
-    Tree::around(folder, None, cargo, mains).expect("is a checkout")
+    Tree::around(folder, None, cargo, mains, &Interrupt::default()).expect("is a checkout")
 }
 
 /// What this program prints.

@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::super::process_group;
 use super::error::BuildError;
+use crate::interrupt::Interrupt;
 
 /// Settings that could run someone's code, ask questions, or leave out files.
 const SETTINGS: [&str; 6] = [
@@ -32,16 +34,17 @@ const IDENTITY: [(&str, &str); 6] = [
 pub struct Git {
     at: PathBuf,
     index: Option<PathBuf>,
+    interrupt: Interrupt,
 }
 
 impl Git {
-    pub fn at(folder: &Path) -> Self {
-        Self { at: folder.to_owned(), index: None }
+    pub fn at(folder: &Path, interrupt: &Interrupt) -> Self {
+        Self { at: folder.to_owned(), index: None, interrupt: interrupt.clone() }
     }
 
     /// With another index than the user's, which is then neither written nor locked.
     pub fn with_index(&self, index: &Path) -> Self {
-        Self { at: self.at.clone(), index: Some(index.to_owned()) }
+        Self { index: Some(index.to_owned()), ..self.clone() }
     }
 
     pub fn folder(&self) -> &Path {
@@ -82,8 +85,10 @@ impl Git {
         // Optional locks: even `git diff` would write the index to refresh it.
         command.args(["--no-pager", "--no-optional-locks"]);
         command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
-        command.args(args).stdin(std::process::Stdio::null());
-        command.output().map_err(|source| BuildError::NotRun { program: "git".to_owned(), source })
+        command.args(args);
+        let output = process_group::output(command, &self.interrupt)
+            .map_err(|source| BuildError::NotRun { program: "git".to_owned(), source })?;
+        self.interrupt.signal().map_or(Ok(output), |signal| Err(BuildError::Interrupted(signal)))
     }
 }
 

@@ -9,7 +9,6 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod git;
-mod lock;
 mod refs;
 mod standing;
 #[cfg(test)]
@@ -17,7 +16,6 @@ mod tests;
 mod tree;
 
 pub use error::BuildError;
-pub use lock::Lock;
 pub use refs::Commit;
 pub use tree::{Build, Tree};
 

@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use aws_lc_rs::digest;
 
+use super::super::lock::Lock;
 use super::PACKAGE;
 use super::cache::Cache;
 use super::cargo::Cargo;
 use super::checkout::Checkout;
 use super::error::BuildError;
 use super::git::Git;
-use super::lock::Lock;
 use super::refs::Commit;
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::units::hex;
 
 /// The checkout that the gate runs in.
@@ -39,7 +40,7 @@ pub struct Build {
 
 impl Tree {
     /// The checkout around the current folder.
-    pub fn find() -> Result<Self, Error> {
+    pub fn find(interrupt: &Interrupt) -> Result<Self, Error> {
         let here = std::env::current_dir().map_err(|e| Error::file(Path::new("."), "find", e))?;
         let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let mains = match (variable("GATE_BASE"), variable("GITHUB_BASE_REF")) {
@@ -48,7 +49,7 @@ impl Tree {
         };
         let target = std::env::var_os("CARGO_TARGET_DIR").map(|dir| here.join(dir));
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Self::around(&here, target, cargo, mains)
+        Self::around(&here, target, cargo, mains, interrupt)
     }
 
     pub(super) fn around(
@@ -56,16 +57,17 @@ impl Tree {
         target: Option<PathBuf>,
         cargo: OsString,
         mains: Vec<String>,
+        interrupt: &Interrupt,
     ) -> Result<Self, Error> {
-        let root = root(here)?;
+        let root = root(here, interrupt)?;
         let home = target.unwrap_or_else(|| root.join("target")).join("gate");
-        let cargo = Cargo::new(cargo, &root, &home);
-        Ok(Self { git: Git::at(&root), home, cargo, mains })
+        let cargo = Cargo::new(cargo, &root, &home, interrupt);
+        Ok(Self { git: Git::at(&root, interrupt), home, cargo, mains })
     }
 
     /// To be held from the first build to the last measurement; an error where another gate has it.
     pub fn lock(&self) -> Result<Lock, Error> {
-        Lock::take(&self.home)
+        Lock::take(&self.home, "lock")
     }
 
     /// The executable of this commit: the one kept, or a new one. Says on standard error what takes long.
@@ -80,6 +82,15 @@ impl Tree {
         Ok(Build { executable, sha256: hex(digest::digest(&digest::SHA256, &bytes).as_ref()) })
     }
 
+    /// The text of a file as it is in this commit; nothing where the commit lacks it.
+    pub fn file(&self, commit: &Commit, path: &str) -> Result<Option<String>, Error> {
+        let found = self.git.names(&["ls-tree", "--name-only", "-z", &commit.id, path])?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.git.run(&["show", &format!("{}:{path}", commit.id)])?))
+    }
+
     fn compile(&self, commit: &Commit) -> Result<PathBuf, Error> {
         eprintln!("Building {}; the first build of a checkout takes minutes", commit.name);
         let start = Instant::now();
@@ -91,12 +102,14 @@ impl Tree {
 }
 
 /// The top of the checkout that this folder belongs to.
-fn root(here: &Path) -> Result<PathBuf, Error> {
+fn root(here: &Path, interrupt: &Interrupt) -> Result<PathBuf, Error> {
     let no = |reason: String| BuildError::NotACheckout { path: here.to_owned(), reason };
     let root =
-        Git::at(here).run(&["rev-parse", "--show-toplevel"]).map(PathBuf::from).map_err(|e| match e {
-            BuildError::Git { said, .. } => no(said),
-            other => other,
+        Git::at(here, interrupt).run(&["rev-parse", "--show-toplevel"]).map(PathBuf::from).map_err(|e| {
+            match e {
+                BuildError::Git { said, .. } => no(said),
+                other => other,
+            }
         })?;
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).ok();
     let parsed = manifest.and_then(|text| text.parse::<toml::Table>().ok());
@@ -114,10 +127,13 @@ mod tests {
     #[test]
     fn elsewhere_than_in_a_checkout_of_this_project_is_an_error() {
         let folder = tempfile::tempdir().expect("makes one");
-        let around =
-            || Tree::around(folder.path(), None, "cargo".into(), vec![]).expect_err("none").to_string();
+        let around = || {
+            Tree::around(folder.path(), None, "cargo".into(), vec![], &Interrupt::default())
+                .expect_err("none")
+                .to_string()
+        };
         assert!(around().contains("not a git repository"), "{}", around());
-        Git::at(folder.path()).run(&["init", "--quiet"]).expect("git does it");
+        Git::at(folder.path(), &Interrupt::default()).run(&["init", "--quiet"]).expect("git does it");
         assert!(around().contains("its Cargo.toml is not this package's"), "{}", around());
     }
 }

@@ -1,11 +1,28 @@
-//! One gate a checkout: two at once would measure each other.
+//! One gate a folder: two at once would measure each other, and write the same files.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::error::BuildError;
 use crate::error::Error;
+
+/// Someone else has the lock.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: another gate{} builds or measures here; two at once would measure each other: wait for it",
+    path.display(), process.as_ref().map(|id| format!(" (process {id})")).unwrap_or_default()
+)]
+pub struct Busy {
+    path: PathBuf,
+    /// Whose it is, where that is known.
+    process: Option<String>,
+}
+
+impl From<Busy> for Error {
+    fn from(error: Busy) -> Self {
+        Self::Unusable(error.into())
+    }
+}
 
 /// Held while the gate builds and measures. The system lets go of it however the process ends.
 #[derive(Debug)]
@@ -14,9 +31,9 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a gate's folder, or says who has it.
-    pub(super) fn take(home: &Path) -> Result<Self, Error> {
-        let path = home.join("lock");
+    /// Takes the lock of this name in a folder, which is made if need be, or says who has it.
+    pub fn take(home: &Path, name: &str) -> Result<Self, Error> {
+        let path = home.join(name);
         std::fs::create_dir_all(home).map_err(|e| Error::file(home, "make", e))?;
         let mut file = File::options()
             .create(true)
@@ -49,11 +66,11 @@ fn sign(file: &mut File) -> std::io::Result<()> {
     write!(file, "{}", std::process::id())
 }
 
-fn busy(path: &Path, file: &mut File) -> BuildError {
+fn busy(path: &Path, file: &mut File) -> Busy {
     let mut process = String::new();
     // Some systems refuse to read what another has locked; the number is a courtesy.
     let read = file.read_to_string(&mut process).is_ok() && !process.is_empty();
-    BuildError::Busy { path: path.to_owned(), process: read.then_some(process) }
+    Busy { path: path.to_owned(), process: read.then_some(process) }
 }
 
 #[cfg(test)]
@@ -63,10 +80,10 @@ mod tests {
     #[test]
     fn a_second_gate_is_told_who_has_the_lock_until_it_is_dropped() {
         let home = tempfile::tempdir().expect("makes one");
-        let first = Lock::take(home.path()).expect("free");
-        let error = Lock::take(home.path()).expect_err("taken").to_string();
+        let first = Lock::take(home.path(), "lock").expect("free");
+        let error = Lock::take(home.path(), "lock").expect_err("taken").to_string();
         assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
         drop(first);
-        Lock::take(home.path()).expect("free again");
+        Lock::take(home.path(), "lock").expect("free again");
     }
 }

@@ -1,0 +1,136 @@
+//! Child processes in a group of their own, ended with all that they started.
+
+use std::io::{self, Read};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::interrupt::Interrupt;
+
+/// How often a process that should end is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+/// How often a process that works is looked at.
+const LOOK_AT_WORK: Duration = Duration::from_millis(20);
+
+/// Puts the process that `command` starts into a group of its own.
+pub fn of_its_own(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
+/// Runs a command to its end and returns what it printed. An interrupt ends it early, with all that it started: whoever
+/// calls this asks the interrupt before believing the output.
+pub fn output(mut command: Command, interrupt: &Interrupt) -> io::Result<Output> {
+    of_its_own(&mut command);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let stdout = read_in_background(child.stdout.take().expect("stdout is piped"));
+    let stderr = read_in_background(child.stderr.take().expect("stderr is piped"));
+    // Something that the command started may hold the pipes for longer than the command lives.
+    while !(has_ended(&mut child) && stdout.is_finished() && stderr.is_finished()) {
+        if interrupt.signal().is_some() {
+            end(&mut child, Duration::ZERO);
+            return Ok(Output { status: child.wait()?, stdout: Vec::new(), stderr: Vec::new() });
+        }
+        std::thread::sleep(LOOK_AT_WORK);
+    }
+    let status = child.wait()?;
+    let collected = |reader: JoinHandle<Vec<u8>>| reader.join().expect("reading does not panic");
+    Ok(Output { status, stdout: collected(stdout), stderr: collected(stderr) })
+}
+
+fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A pipe that breaks has no more to say.
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+/// Waits at most `grace` for the process to end, then kills it and what is left of its group.
+pub fn end(child: &mut Child, grace: Duration) {
+    let deadline = Instant::now() + grace;
+    while Instant::now() < deadline && !has_ended(child) {
+        std::thread::sleep(LOOK);
+    }
+    kill(child);
+    let _ = child.wait();
+}
+
+/// Whether the process has ended. It stays known to the system, and with it the group's number, until it is waited for:
+/// no other group can have that number yet.
+#[cfg(unix)]
+fn has_ended(child: &mut Child) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    // An error means that there is nothing to wait for.
+    pid(child).is_none_or(|pid| waitid(WaitId::Pid(pid), options).map_or(true, |status| status.is_some()))
+}
+
+#[cfg(unix)]
+fn kill(child: &mut Child) {
+    use rustix::process::{Signal, kill_process_group};
+    if let Some(pid) = pid(child) {
+        // An error means that nobody is left.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}
+
+#[cfg(unix)]
+fn pid(child: &Child) -> Option<rustix::process::Pid> {
+    rustix::process::Pid::from_raw(i32::try_from(child.id()).ok()?)
+}
+
+#[cfg(not(unix))]
+fn has_ended(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
+}
+
+#[cfg(not(unix))]
+fn kill(child: &mut Child) {
+    let _ = child.kill();
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn what_a_process_started_ends_with_it() {
+        // The shell ends at once and leaves a child that says its number.
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo $!"]).stdout(Stdio::piped());
+        of_its_own(&mut command);
+        let mut child = command.spawn().expect("sh exists");
+        let mut number = String::new();
+        let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        output.read_line(&mut number).expect("is text");
+        let left = format!("/proc/{}/stat", number.trim());
+        assert!(std::fs::exists(&left).expect("can be looked at"), "it runs");
+
+        end(&mut child, Duration::from_secs(1));
+        // A killed process is gone, or waits as a zombie for whoever took it in.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let runs = || std::fs::read_to_string(&left).is_ok_and(|stat| !stat.contains(") Z "));
+        while runs() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!runs(), "the child of the child is left");
+    }
+
+    #[test]
+    fn a_process_that_does_not_end_is_killed_after_its_grace() {
+        let mut command = Command::new("sleep");
+        of_its_own(command.arg("1000"));
+        let mut child = command.spawn().expect("sleep exists");
+        let started = Instant::now();
+        end(&mut child, Duration::from_millis(50));
+        assert!(started.elapsed() >= Duration::from_millis(50));
+        assert!(child.try_wait().expect("was waited for").is_some());
+    }
+}
