@@ -1,21 +1,44 @@
 #!/usr/bin/env bash
-# Did this tree get slower than where it left main? Builds it, then both sides of the comparison, and measures them in
-# lock-step. Takes two minutes after the build. The report is in target/gate/report: slices.json, verdict.json, summary.md.
-# For any CI that has the history (no shallow clone). The exit code is the gate's: 0 held, 1 slower, 2 could not
-# measure, 3 inconclusive, 4 not comparable.
+# Did this tree get slower than where it left main? Builds the gate as it is there, then both sides of the comparison, and
+# measures them in lock-step. Takes a minute and a half after the builds, three if a case is undecided. The report is in
+# target/gate/report: slices.json, verdict.json, summary.md. For any CI that has the history (no shallow clone). The exit
+# code is the gate's: 0 held, 1 slower, 2 could not measure, 3 inconclusive.
 #
-# usage: [GATE_BASE=BRANCH] ci/gate.sh [ARGUMENTS OF ingester-perf gate]
+# usage: [GATE_BASE=BRANCH] [GATE_DRIVER=base|head] ci/gate.sh [ARGUMENTS OF ingester-perf gate, but --base]
 #
 # The base is the merge-base with GATE_BASE (default: GITHUB_BASE_REF, else main), or the commit before where this is
-# that branch itself; the gate finds it, here as at a prompt. --base COMMIT sets another.
+# that branch itself. The gate that judges is base's: a change that loosens the gate does not judge itself by it. Where
+# a change gives the gate's workers another protocol, base's gate refuses head's worker; GATE_DRIVER=head takes head's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-gate=${CARGO_TARGET_DIR:-target}/gate
-# Where the gate builds too: the dependencies, most of the time, are compiled once for all three.
-cargo build --release --locked --target-dir "$gate/target" || exit 2
+gate=${CARGO_TARGET_DIR:-$PWD/target}/gate
+mkdir -p "$gate"
+main=${GATE_BASE:-${GITHUB_BASE_REF:-main}}
+git rev-parse --quiet --verify "origin/$main^{commit}" >/dev/null && main=origin/$main
+base=$(git merge-base HEAD "$main") || {
+  echo "there is no $main to compare with; name a branch with GATE_BASE, and fetch its history" >&2
+  exit 2
+}
+# On main itself, without uncommitted changes.
+if [ "$base" = "$(git rev-parse HEAD)" ] && git diff --quiet HEAD; then
+  base=$(git rev-parse --quiet --verify HEAD^1) || { echo "there is no commit before HEAD" >&2; exit 2; }
+fi
+
+source=$PWD
+if [ "${GATE_DRIVER:-base}" = base ]; then
+  # Outside of this tree: cargo would take settings from it.
+  source=$(mktemp -d)
+  git worktree add --quiet --detach --force "$source" "$base"
+fi
 # A copy, as the builds of the two sides go where this one lies.
 driver=$(mktemp -d "$gate/driver.XXXXXX")
-trap 'rm -rf "$driver"' EXIT
+cleanup() {
+  rm -rf "$driver"
+  [ "$source" = "$PWD" ] || git worktree remove --force "$source" || true
+}
+trap cleanup EXIT
+# Where the gate builds too: the dependencies, most of the time, are compiled once for all three.
+(cd "$source" && cargo build --release --locked --target-dir "$gate/target") || exit 2
 cp "$gate/target/release/ingester-perf" "$driver"
-"$driver/ingester-perf" gate --out "$gate/report" "$@"
+"$driver/ingester-perf" gate --base "$base" --out "$gate/report" "$@"

@@ -1,0 +1,81 @@
+//! Promise: the scripts that a CI calls turn the gate's exit codes into the right check, and an inconclusive run is never
+//! a green one.
+
+#![cfg(unix)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A gate that notes its arguments and ends with these codes, one a call.
+fn gate(folder: &Path, codes: &[i32]) -> std::path::PathBuf {
+    let path = folder.join("gate");
+    let cases: Vec<String> =
+        codes.iter().enumerate().map(|(call, code)| format!("{}) exit {code};;", call + 1)).collect();
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" >>\"$0.calls\"\necho a table\ncase $(wc -l <\"$0.calls\") in\n{}\nesac\nexit 99\n",
+        cases.join("\n")
+    );
+    std::fs::write(&path, text).expect("writes");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("may");
+    path
+}
+
+fn check(args: &[&str], codes: &[i32]) -> (Output, String) {
+    let folder = TempDir::new().expect("makes one");
+    let output = Command::new("ci/gate-check.sh")
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("GATE", gate(folder.path(), codes))
+        .output()
+        .expect("bash exists");
+    let calls = std::fs::read_to_string(folder.path().join("gate.calls")).unwrap_or_default();
+    (output, calls)
+}
+
+#[test]
+fn a_gate_that_decides_is_asked_once() {
+    for (code, verdict) in
+        [(0, "success\n"), (1, "failure\n"), (2, "failure\n"), (4, "failure\n"), (130, "failure\n")]
+    {
+        let (output, calls) = check(&["neutral"], &[code]);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), verdict, "{code}");
+        assert_eq!(calls, "\n", "{code}: no arguments, one call");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("a table"), "people see what was measured");
+    }
+}
+
+#[test]
+fn an_inconclusive_gate_is_asked_once_more_with_more_pairs() {
+    for (second, neutral, failure) in
+        [(0, "success\n", "success\n"), (1, "failure\n", "failure\n"), (3, "neutral\n", "failure\n")]
+    {
+        for (setting, verdict) in [("neutral", neutral), ("failure", failure)] {
+            let (output, calls) = check(&[setting], &[3, second]);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), verdict, "{setting} {second}");
+            assert_eq!(calls, "\n--pairs 40 --max-pairs 80 --budget 120s\n");
+        }
+    }
+}
+
+#[test]
+fn no_other_setting_is_taken() {
+    for setting in [&["success"][..], &[], &["green"]] {
+        let (output, calls) = check(setting, &[0]);
+        assert_eq!((output.status.code(), calls.as_str()), (Some(2), ""), "{setting:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn the_arguments_of_the_second_run_are_the_gates_own() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ingester-perf"))
+        .args(["gate", "--pairs", "40", "--max-pairs", "80", "--budget", "120s"])
+        .args(["--base-exe", "/no/such/file", "--head-exe", "/no/such/file", "--out"])
+        .arg(TempDir::new().expect("makes one").path())
+        .output()
+        .expect("starts");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/file: cannot run"));
+}
