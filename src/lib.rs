@@ -10,6 +10,7 @@ pub mod auth;
 pub mod baseline;
 pub mod case;
 pub mod client;
+pub mod console;
 pub mod environment;
 mod error;
 pub mod files;

@@ -9,6 +9,7 @@ use clap::ArgMatches;
 use clap::error::ErrorKind;
 use ingester_perf::baseline::check_name;
 use ingester_perf::case::SUITE;
+use ingester_perf::console::note;
 
 use super::command::command;
 use super::filter::Filter;
@@ -84,7 +85,7 @@ impl Args {
         check_values(&given)?;
         let slowdown = slowdown.map(read_slowdown).transpose()?;
         if let Some((id, share)) = &slowdown {
-            eprintln!("{SLOWDOWN}: {id} is made slower by {:.0} % of its time", 100.0 * share);
+            note(format_args!("{SLOWDOWN}: {id} is made slower by {:.0} % of its time", 100.0 * share));
         }
         Ok(Self {
             mode: mode(&given)?,

@@ -62,10 +62,12 @@ Environment:
   INGESTER_TOKEN_FILE     file with a bearer token
   INGESTER_TOKEN          a bearer token
   INGESTER_PRIVATE_KEY    RSA private key to mint tokens with: a file, or the PEM text
+  INGESTER_TOKEN_URL      route that gives tokens for INGESTER_CLIENT_ID and INGESTER_CLIENT_SECRET
   INGESTER_TIMEOUT        time limit of one upload [30s]
   INGESTER_MAX_BYTES      most bytes sent to a real ingester in one run [2GB]
   INGESTER_PLACEMENT      split: client and stub on cores of their own; none [split]
   INGESTER_REPORT_DIR     where reports go [target/performance_reports]
   INGESTER_TARGETS        the limits [baseline/targets.toml]
+  INGESTER_EVEN_IF_FAILING  1: measure though both uploads of the look before failed alike
 
 Exit codes: 0 held, 1 a target was missed, 2 could not measure, 130 and 143 interrupted.";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingester_perf::case::{Case, Comparison, Limit, SUITE, Spec, compare, recording};
+use ingester_perf::console::note;
 use ingester_perf::environment::Environment;
 use ingester_perf::files::write_json;
 use ingester_perf::ingester::{Ingester, Settings};
@@ -65,7 +66,7 @@ pub fn run(args: &Args, mut settings: Settings) -> Result<bool, Stop> {
         return Ok(true);
     }
     if settings.remote.take().is_some() {
-        eprintln!("INGESTER_URL is set, but this measures the machine that it runs on");
+        note("INGESTER_URL is set, but this measures the machine that it runs on");
     }
     let halt = Halt::watch()?;
     let floor = compare_all(&pairs, args, &settings, &halt)?;
@@ -90,7 +91,7 @@ fn compare_all(pairs: &[Pair], args: &Args, settings: &Settings, halt: &Halt) ->
         if halt.check().is_err() {
             break;
         }
-        eprintln!("Comparing {} with its limit", pair.id());
+        note(format_args!("Comparing {} with its limit", pair.id()));
         ratios.push(ratio(pair, &ingester, settings, budget)?);
     }
     let environment = Environment::read(&settings.placement, "stub");

@@ -7,6 +7,7 @@ mod floor;
 mod halt;
 mod measure;
 mod outcome;
+mod output;
 mod remote;
 mod sampling;
 mod session;
@@ -17,18 +18,24 @@ use std::process::ExitCode;
 
 use ingester_perf::Error;
 use ingester_perf::baseline::{check_saved, criterion_home};
-use ingester_perf::case::{SUITE, Spec, read_targets};
+use ingester_perf::case::{SUITE, Spec, targets_in};
 use ingester_perf::ingester::Settings;
 use ingester_perf::report::{self, PerformanceReport};
 
 use args::{Args, Mode};
 use outcome::Stop;
+use output::Output;
 use sampling::NOISE_THRESHOLD;
 use session::Session;
 
 /// Runs the cases of `group` as the command line asks.
 pub fn main(group: &str) -> ExitCode {
-    outcome::exit(Args::from_command_line().and_then(|args| run(group, &args)))
+    // Wrong arguments are clap's to print.
+    let args = Args::from_command_line();
+    let output = Output::outlasting();
+    let held = args.and_then(|args| run(group, &args));
+    let printed = output.end();
+    outcome::exit(held.and_then(|held| printed.map(|()| held).map_err(Stop::from)))
 }
 
 /// Whether everything that was measured held.
@@ -38,7 +45,7 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
         return list(group, args);
     }
     let settings = Settings::from_env()?;
-    let targets = read_targets(&settings.targets)?;
+    let targets = targets_in(&settings.targets)?;
     if group == floor::GROUP {
         // Cargo runs it first: what the other benches will miss is better said now than after it.
         check_baselines(&selected(SUITE, args), args)?;

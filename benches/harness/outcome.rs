@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use ingester_perf::Error;
+use ingester_perf::console::note;
 
 /// Why a bench stopped before its end.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,7 @@ pub fn exit(result: Result<bool, Stop>) -> ExitCode {
         Err(_) => 2,
     };
     if let Err(stop) = result {
-        eprintln!("error: {stop}");
+        note(format_args!("error: {stop}"));
     }
     ExitCode::from(code)
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use ingester_perf::Error;
 use ingester_perf::case::{Spec, probe};
+use ingester_perf::client::Http;
+use ingester_perf::console::note;
 use ingester_perf::ingester::{Ingester, Settings};
 use ingester_perf::units::Bytes;
 
@@ -35,7 +37,7 @@ pub fn plan(
     let (mut sampling, mut uploads, mut total, mut longest) = (Vec::new(), 0, 0, 0.0);
     for spec in cases {
         let (count, size) = spec.uploads().unwrap_or_default();
-        let one = probe(ingester, settings, size)?;
+        let one = probe(ingester, settings, size, Http::One)?.second;
         // Between perfectly in parallel and one after the other: the most bytes, and the most time.
         let iteration = one.mul_f64(count as f64 / f64::from(spec.users()));
         let chosen = Sampling::remote(args, iteration, share / (count * size.0).max(1));
@@ -52,7 +54,7 @@ pub fn plan(
     if total > settings.max_bytes.0 {
         return Err(too_much(&text, settings));
     }
-    eprintln!("Measuring {}: {text}; the files are to expire after a day", ingester.name());
+    note(format_args!("Measuring {}: {text}; the files are to expire after a day", ingester.name()));
     let probed: u64 = cases.iter().map(|spec| bytes(spec, 0)).sum();
     Ok(Plan { sampling, allowance: settings.max_bytes.0 - probed })
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ingester_perf::Error;
 use ingester_perf::case::Spec;
+use ingester_perf::console::note;
 use ingester_perf::ingester::{Ingester, Settings};
 use ingester_perf::targets::Targets;
 use ingester_perf::units::Bytes;
@@ -33,7 +34,7 @@ impl Session {
         let halt = Halt::watch()?;
         let uploads = cases.iter().any(|spec| spec.uploads().is_some());
         if !uploads && settings.remote.take().is_some() {
-            eprintln!("INGESTER_URL is set, but this measures the machine that it runs on");
+            note("INGESTER_URL is set, but this measures the machine that it runs on");
         }
         let ingester = Arc::new(Ingester::start(&settings)?);
         let (sampling, allowance) = if settings.remote.is_some() {
@@ -41,7 +42,7 @@ impl Session {
             (plan.sampling, Some(AtomicU64::new(plan.allowance)))
         } else {
             let what = if uploads { "the stub in this process" } else { "this machine" };
-            eprintln!("Measuring {what}; placement {}", settings.placement);
+            note(format_args!("Measuring {what}; placement {}", settings.placement));
             (vec![Sampling::local(args, cases.len() as u32); cases.len()], None)
         };
         Ok(Self { settings, targets, ingester, halt, sampling, allowance })

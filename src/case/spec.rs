@@ -99,8 +99,18 @@ pub const LOAD_OPERATIONS: [&str; 2] = ["load", "stress"];
 /// Largest file of limits that is read: a thousand times the project's own.
 const MAX_TARGETS: u64 = 1 << 20;
 
-/// Reads the limits of the suite's operations and of load runs.
-pub fn read_targets(path: &Path) -> Result<Targets, Error> {
+/// The project's own limits, as they were when this was built.
+const BUILT_IN_TARGETS: &str = include_str!("../../baseline/targets.toml");
+
+/// The limits in this file. Where it is the usual one and not there, as in another folder, those that are built in.
+pub fn targets_in(path: &Path) -> Result<Targets, Error> {
+    if path == Settings::default().targets && !path.exists() {
+        return parse_targets(BUILT_IN_TARGETS).map_err(|e| Error::malformed(path, e));
+    }
+    read_targets(path)
+}
+
+fn read_targets(path: &Path) -> Result<Targets, Error> {
     let text = read_limited(path, MAX_TARGETS)?;
     parse_targets(&text).map_err(|e| Error::malformed(path, e))
 }
@@ -181,6 +191,14 @@ impl Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_another_folder_the_built_in_limits_hold() {
+        assert!(parse_targets(BUILT_IN_TARGETS).is_ok());
+        let elsewhere = tempfile::tempdir().expect("makes one").path().join("targets.toml");
+        let error = targets_in(&elsewhere).expect_err("was named and is missing").to_string();
+        assert!(error.contains("targets.toml: cannot read"), "{error}");
+    }
 
     #[test]
     fn the_sources_of_every_case_exist() {

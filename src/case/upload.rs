@@ -57,7 +57,12 @@ pub(super) fn file(size: Bytes) -> Upload {
 
 /// Somebody who uploads to the ingester.
 pub(super) fn user(ingester: &Ingester, settings: &Settings) -> Result<Uploader, Error> {
-    let endpoint = Endpoint::resolve(&ingester.upload_url(), Http::One)?;
+    user_speaking(ingester, settings, Http::One)
+}
+
+/// Somebody who uploads to the ingester in this protocol.
+pub(super) fn user_speaking(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Uploader, Error> {
+    let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
     Uploader::new(endpoint, ingester.token()?, settings.timeout)
         .map_err(|failure| Error::Token(failure.message))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use ingester_perf::Error;
 use ingester_perf::baseline::{Bundle, Origin, Side, check_name, criterion_home};
+use ingester_perf::console::note;
 use ingester_perf::environment::{Environment, Placement};
 use ingester_perf::files::{read_limited, write_text};
 use ingester_perf::ingester::Settings;
@@ -75,9 +76,9 @@ impl BaselineArgs {
                 let differences = differences(&bundle);
                 if !differences.is_empty() && !even_so {
                     let (file, why) = (file.display(), differences.join("; "));
-                    eprintln!(
+                    note(format_args!(
                         "error: {file} is not comparable with what is measured here: {why}; --even-so imports it"
-                    );
+                    ));
                     return Ok(Exit::NotComparable);
                 }
                 let name = name.as_deref().unwrap_or(&bundle.baseline);

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use ingester_perf::Error;
 use ingester_perf::baseline::{Side, compare, criterion_home};
+use ingester_perf::console::note;
 use ingester_perf::ingester::Settings;
 use ingester_perf::report::print_changes;
 
@@ -55,10 +56,10 @@ impl Compare {
             })?;
         if !comparison.incomparable.is_empty() && !self.even_so {
             let why = comparison.incomparable.join("; ");
-            eprintln!(
+            note(format_args!(
                 "error: {} and {} are not comparable: {why}; --even-so compares them",
                 first.name, second.name
-            );
+            ));
             return Ok(Exit::NotComparable);
         }
         let out = &mut io::stdout().lock();

@@ -10,9 +10,6 @@ mod worker;
 
 use clap::{Parser, Subcommand};
 use ingester_perf::Error;
-use ingester_perf::case::read_targets;
-use ingester_perf::ingester::Settings;
-use ingester_perf::targets::Targets;
 
 pub use exit::{COULD_NOT_MEASURE, Exit};
 
@@ -51,10 +48,4 @@ pub fn run() -> Result<Exit, Error> {
         Command::Baseline(baseline) => baseline.run(),
         Command::Worker => worker::run(),
     }
-}
-
-/// The project's limits; none where this runs elsewhere, unless a file was asked for.
-fn targets(settings: &Settings) -> Result<Targets, Error> {
-    let elsewhere = settings.targets == Settings::default().targets && !settings.targets.exists();
-    if elsewhere { Ok(Targets::default()) } else { read_targets(&settings.targets) }
 }

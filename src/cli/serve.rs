@@ -1,11 +1,14 @@
 //! `ingester-perf serve`: the stub as a process of its own.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ingester_perf::Error;
 use ingester_perf::auth::{KeyPair, Minter};
+use ingester_perf::console::note;
+use ingester_perf::files::read_limited;
 use ingester_perf::stub::{Stub, StubOptions};
 use ingester_perf::units::Bytes;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -13,6 +16,8 @@ use signal_hook::iterator::Signals;
 
 use super::Exit;
 
+/// Largest key file that is read.
+const MAX_KEY: u64 = 1 << 20;
 /// How long the printed token is valid.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -48,22 +53,23 @@ impl Serve {
         let key = self.key()?;
         let stub =
             Stub::start(StubOptions { listen: self.listen, ..StubOptions::new(key.public().clone()) })?;
-        eprintln!("Listening on http://{}; Ctrl-C stops it", stub.address());
+        note(format_args!("Listening on http://{}; Ctrl-C stops it", stub.address()));
         if self.print_token {
-            println!("{}", Minter::new(key).mint(TOKEN_LIFETIME)?.as_str());
+            let token = Minter::new(key).mint(TOKEN_LIFETIME)?;
+            writeln!(io::stdout(), "{}", token.as_str()).map_err(Error::Output)?;
         } else if self.private_key.is_none() {
-            eprintln!("No one has a token for it: add --print-token, or --private-key with a key of yours");
+            note("No one has a token for it: add --print-token, or --private-key with a key of yours");
         }
         signals.forever().next();
         let stored = stub.stored();
         drop(stub);
-        eprintln!("Took in {} files, {}", stored.files, Bytes(stored.bytes));
+        note(format_args!("Took in {} files, {}", stored.files, Bytes(stored.bytes)));
         Ok(Exit::Held)
     }
 
     fn key(&self) -> Result<KeyPair, Error> {
         let Some(path) = &self.private_key else { return Ok(KeyPair::generate()?) };
-        let pem = std::fs::read_to_string(path).map_err(|e| Error::file(path, "read", e))?;
+        let pem = read_limited(path, MAX_KEY)?;
         KeyPair::from_pem(&pem).map_err(|e| Error::malformed(path, e))
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Ingester;
 use crate::auth::Token;
+use crate::console::note;
 use crate::error::Error;
 
 /// How often a look is taken whether there is a new token. A token lives for seconds at least, and is renewed at half
@@ -44,7 +45,9 @@ impl Renewal {
                         told = false;
                     }
                     Err(error) if !told => {
-                        eprintln!("The token could not be renewed, the last one stays in use: {error}");
+                        note(format_args!(
+                            "The token could not be renewed, the last one stays in use: {error}"
+                        ));
                         told = true;
                     }
                     Err(_) => {}

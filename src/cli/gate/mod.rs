@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ingester_perf::Error;
 use ingester_perf::case::SUITE;
+use ingester_perf::console::note;
 use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record, Report, Side};
 use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
@@ -129,12 +130,12 @@ impl GateArgs {
             writeln!(io::stdout(), "{sentence}\n\npassed").map_err(Error::Output)?;
             return Ok(Exit::Held);
         }
-        eprintln!(
+        note(format_args!(
             "Comparing {} with {}; placement {}",
             printable(&head.name),
             printable(&base.name),
             settings.placement
-        );
+        ));
         let bar = Bar::new(&plan);
         let gate = Gate {
             base: &base,
@@ -153,7 +154,7 @@ impl GateArgs {
         let record = record?;
         report.save_record(&record)?;
         if record.partial {
-            eprintln!("what was measured until now is in {}", report.dir().display());
+            note(format_args!("what was measured until now is in {}", report.dir().display()));
             interrupt.check()?;
         }
         conclude(&record, Some(&report))
@@ -195,7 +196,7 @@ fn conclude(record: &Record, report: Option<&Report>) -> Result<Exit, Error> {
     let verdict = gate::judge(record);
     if let Some(report) = report {
         report.save_verdict(record, &verdict)?;
-        eprintln!("Slices, verdict and summary: {}", report.dir().display());
+        note(format_args!("Slices, verdict and summary: {}", report.dir().display()));
     }
     gate::print_verdict(&mut io::stdout().lock(), record, &verdict).map_err(Error::Output)?;
     Ok(match verdict.conclusion {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ingester_perf::Error;
-use ingester_perf::case::{SUITE, Spec, parse_targets};
+use ingester_perf::case::{SUITE, Spec, parse_targets, targets_in};
 use ingester_perf::gate::build::{Build, Commit, Tree};
 use ingester_perf::gate::{Lock, Side, own_executable};
 use ingester_perf::ingester::{Settings, base_url};
@@ -12,7 +12,6 @@ use ingester_perf::targets::Targets;
 use ingester_perf::units::Share;
 use url::Url;
 
-use super::super::targets;
 use super::GateArgs;
 
 /// Where a commit keeps its limits.
@@ -59,7 +58,7 @@ impl GateArgs {
             return self.built_sides(settings, interrupt);
         };
         let mut notices = Vec::new();
-        let targets = targets(settings)?;
+        let targets = targets_in(&settings.targets)?;
         if SUITE.iter().any(|spec| targets.gate_threshold(spec.operation).is_some()) {
             notices.push(format!("thresholds are those of {}", settings.targets.display()));
         }
@@ -85,7 +84,7 @@ impl GateArgs {
             own
         } else {
             notices.push(format!("thresholds are those of {}", settings.targets.display()));
-            targets(settings)?
+            targets_in(&settings.targets)?
         };
         let side = |commit: &Commit| -> Result<Side, Error> {
             let Build { executable, sha256 } = tree.build(commit, &lock)?;

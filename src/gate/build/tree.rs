@@ -14,6 +14,7 @@ use super::checkout::Checkout;
 use super::error::BuildError;
 use super::git::Git;
 use super::refs::Commit;
+use crate::console::note;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::units::hex;
@@ -92,11 +93,11 @@ impl Tree {
     }
 
     fn compile(&self, commit: &Commit) -> Result<PathBuf, Error> {
-        eprintln!("Building {}; the first build of a checkout takes minutes", commit.name);
+        note(format_args!("Building {}; the first build of a checkout takes minutes", commit.name));
         let start = Instant::now();
         let _source = Checkout::of(&self.git, &commit.id, &self.cargo.source)?;
         let built = self.cargo.build(commit)?;
-        eprintln!("Built {} in {:.0} s", commit.name, start.elapsed().as_secs_f64());
+        note(format_args!("Built {} in {:.0} s", commit.name, start.elapsed().as_secs_f64()));
         Ok(built)
     }
 }

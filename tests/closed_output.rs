@@ -1,0 +1,105 @@
+//! Promise: nothing panics, and nothing that was measured is lost, whether standard output and standard error are full,
+//! or closed, or read by nobody.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use common::bench::{Bench, Run, SHORT};
+use common::gate::{Bench as Gate, GATE, SLOWER, STEADY};
+use tempfile::TempDir;
+
+/// Where output goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Sink {
+    Read,
+    Full,
+    Unread,
+}
+
+impl Sink {
+    fn stdio(self) -> Stdio {
+        match self {
+            Self::Read => Stdio::piped(),
+            Self::Full => File::options().write(true).open("/dev/full").expect("Linux has it").into(),
+            Self::Unread => {
+                // The reader is gone before anything is written.
+                let (reader, writer) = std::io::pipe().expect("there are descriptors");
+                drop(reader);
+                writer.into()
+            }
+        }
+    }
+}
+
+/// Runs a command with each kind of output; what it must exit with where all of it is read, and where standard output is
+/// not.
+fn check(name: &str, command: &dyn Fn() -> Command, read: i32, unread: i32) {
+    for stdout in [Sink::Read, Sink::Full, Sink::Unread] {
+        for stderr in [Sink::Read, Sink::Full, Sink::Unread] {
+            let child = command().stdin(Stdio::null()).stdout(stdout.stdio()).stderr(stderr.stdio()).spawn();
+            let run: Run = child.expect("starts").wait_with_output().expect("ends").into();
+            let code = if stdout == Sink::Read { read } else { unread };
+            assert_eq!(run.code, Some(code), "{name}, {stdout:?}, {stderr:?}: {}", run.output());
+            assert!(!run.stderr.contains("panicked"), "{name}, {stdout:?}, {stderr:?}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn every_subcommand_ends_in_order() {
+    let dir = TempDir::new().expect("makes one");
+    let perf = |args: &[&str]| {
+        let mut command = Command::new(GATE);
+        command.args(args).current_dir(dir.path()).env("INGESTER_REPORT_DIR", dir.path().join("reports"));
+        command
+    };
+    // What prints its result: 2 where that cannot be printed.
+    check("load", &|| perf(&["load", "--users", "1", "--requests", "5", "--file-size", "1KB"]), 0, 2);
+    assert!(dir.path().join("reports/load.json").exists(), "what was measured is saved");
+    check("serve", &|| perf(&["serve", "--listen", "127.0.0.1:0", "--private-key", "no/such/key"]), 2, 2);
+    // What fails says so on standard error alone.
+    check("compare", &|| perf(&["compare", "one", "other"]), 2, 2);
+    check("baseline", &|| perf(&["baseline", "export", "none"]), 2, 2);
+    check("gate", &|| perf(&["gate", "--replay", "no/such/folder"]), 2, 2);
+    check("help", &|| perf(&["--help"]), 0, 0);
+}
+
+#[test]
+fn a_token_that_cannot_be_printed_ends_serve() {
+    for stdout in [Sink::Full, Sink::Unread] {
+        let mut serve = Command::new(GATE);
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--print-token"]).stdin(Stdio::null());
+        let run: Run = serve.stdout(stdout.stdio()).output().expect("starts").into();
+        assert_eq!(run.code, Some(2), "{stdout:?}: {}", run.stderr);
+        assert!(run.stderr.contains("cannot print"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_verdict_is_stored_though_nobody_reads_it() {
+    let gate = Gate::new();
+    let (base, head) = (gate.worker("base", STEADY), gate.worker("head", SLOWER));
+    let run =
+        gate.gate(&Gate::arms(&base, &head)).stdout(Sink::Unread.stdio()).stderr(Sink::Full.stdio()).status();
+    assert_eq!(run.expect("starts").code(), Some(2));
+    let verdict = common::bench::read_json(&gate.path("out/verdict.json"));
+    assert_eq!(verdict["conclusion"], "regression");
+}
+
+#[test]
+fn a_bench_saves_what_it_measured_though_nobody_reads_it() {
+    let bench = Bench::new("jwt");
+    check("jwt --test", &|| bench.command(&["--test"]), 0, 2);
+    check("jwt", &|| bench.command(&SHORT), 0, 2);
+    check("floor --list", &|| Bench::new("floor").command(&["--list"]), 0, 2);
+
+    let bench = Bench::new("jwt");
+    let status = bench.command(&SHORT).stdout(Sink::Unread.stdio()).stderr(Sink::Unread.stdio()).status();
+    assert_eq!(status.expect("starts").code(), Some(2));
+    assert!(bench.reports().join("jwt_validation.json").exists());
+    assert!(bench.criterion().join("jwt/validate/base/sample.json").exists(), "Criterion's samples too");
+}
