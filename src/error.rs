@@ -33,7 +33,7 @@ pub enum Error {
         problem: String,
     },
     /// Nothing can be sent to the ingester.
-    #[error("cannot reach the ingester at {url}: {reason}; is it running, and is INGESTER_URL right?")]
+    #[error("cannot reach the ingester at {url}: {reason}; is it running, and is the URL right?")]
     Unreachable {
         /// Its URL, without credentials.
         url: String,
@@ -50,6 +50,17 @@ pub enum Error {
         url: String,
         /// Its answer.
         reason: String,
+    },
+    /// Both uploads of the look before failed alike.
+    #[error(
+        "both uploads to {url} before measuring failed alike: {failure}. Measured would be failures; \
+         INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that"
+    )]
+    LookFailed {
+        /// The route that was asked, without credentials.
+        url: String,
+        /// What was wanted and what came.
+        failure: String,
     },
     /// Criterion has nothing saved under this name.
     #[error("baseline \"{name}\" has no {id}; save one first: cargo bench -- --save-baseline {name}")]

@@ -25,6 +25,12 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// An error where no file can be written to this folder, which is made if need be: told before measuring, not after.
+pub fn check_folder(dir: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::file(dir, "make the folder", e))?;
+    tempfile::tempfile_in(dir).map(drop).map_err(|e| Error::file(dir, "write to", e))
+}
+
 /// A folder that is written, but not yet under its name. Dropped, it is gone.
 #[derive(Debug)]
 pub struct StagedFolder {

@@ -5,9 +5,9 @@ use std::fmt;
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use jsonwebtoken::EncodingKey;
 use rsa::PrivateKey;
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey, LineEnding};
-use rsa::pkcs8::DecodePrivateKey;
+use rsa::pkcs1::{EncodeRsaPrivateKey, EncodeRsaPublicKey, LineEnding};
 
+use super::pem;
 use crate::error::Error;
 
 /// Bits of a generated key: the size the service uses.
@@ -16,9 +16,12 @@ const KEY_BITS: usize = 2048;
 /// Why there is no usable key. Never carries key material.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The text is no RSA private key.
-    #[error("not an RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted)")]
-    NotAKey,
+    /// The text holds no RSA private key.
+    #[error("no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): {found}")]
+    NotAKey {
+        /// What it holds instead.
+        found: String,
+    },
     /// RS256 in this service wants at least 2048 bits.
     #[error("an RSA key of {0} bits is too short for RS256; use 2048 or more")]
     TooShort(usize),
@@ -53,12 +56,22 @@ impl KeyPair {
         key.to_pkcs1_pem(LineEnding::LF).map(|pem| pem.to_string()).map_err(unusable)
     }
 
-    /// Reads an unencrypted PKCS#8 or PKCS#1 private key.
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let key = PrivateKey::from_pkcs8_pem(pem)
-            .or_else(|_| PrivateKey::from_pkcs1_pem(pem))
-            .map_err(|_| KeyError::NotAKey)?;
-        Self::from_private(&key)
+    /// Reads an unencrypted PKCS#8 or PKCS#1 private key, as leniently as OpenSSL does. Of several blocks, the first that
+    /// holds one.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let mut found = Vec::new();
+        for block in pem::blocks(text) {
+            match block.private_key() {
+                Ok(key) => return Self::from_private(&key),
+                Err(what) => found.push(what),
+            }
+        }
+        let found = if found.is_empty() {
+            "it has no block from -----BEGIN ...----- to -----END ...-----".to_owned()
+        } else {
+            format!("it holds {}", found.join(" and "))
+        };
+        Err(KeyError::NotAKey { found })
     }
 
     fn from_private(key: &PrivateKey) -> Result<Self, KeyError> {
@@ -154,7 +167,7 @@ pub(crate) mod tests {
         assert!(KeyPair::from_pem(&KeyPair::generate_pem().expect("makes one")).is_ok());
         let short = private(1024).to_pkcs8_pem(LineEnding::LF).expect("encodes");
         assert!(matches!(KeyPair::from_pem(&short), Err(KeyError::TooShort(1024))));
-        assert!(matches!(KeyPair::from_pem("no key"), Err(KeyError::NotAKey)));
+        assert!(matches!(KeyPair::from_pem("no key"), Err(KeyError::NotAKey { .. })));
     }
 
     #[test]

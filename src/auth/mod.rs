@@ -2,10 +2,13 @@
 
 mod claims;
 mod keys;
+mod pem;
+mod redact;
 mod token;
 mod verifier;
 
 pub use claims::Claims;
 pub use keys::{KeyError, KeyPair, PublicKey};
+pub use redact::Redactor;
 pub use token::{Minter, Token};
 pub use verifier::{Rejection, Verifier};

@@ -6,21 +6,22 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes as Buffer;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::header::{CONNECTION, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_ENCODING, HeaderName, LOCATION, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::endpoint::{Endpoint, Http};
-use super::upload::Sending;
+use super::outlasting::{NotHttp2, Outlasting};
+use super::upload::{Sending, unreadable};
 use crate::recording::{Class, Failure};
 
 /// Longest answer that is read. The service's have about 500 bytes.
@@ -63,6 +64,8 @@ impl Sender {
 pub(super) struct Answer {
     pub status: StatusCode,
     pub retry_after: Option<Duration>,
+    pub location: Option<String>,
+    pub encoding: Option<String>,
     pub body: Buffer,
     /// When its head had come.
     pub head_at: Instant,
@@ -77,6 +80,10 @@ impl Connection {
             None => Self::over(stream, endpoint.http).await,
             Some(tls) => {
                 let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(not_connected)?;
+                let agreed = stream.get_ref().1.alpn_protocol();
+                if endpoint.http == Http::Two && agreed != Some(b"h2") {
+                    return Err(Failure::new(Class::Protocol, NotHttp2.to_string()));
+                }
                 Self::over(stream, endpoint.http).await
             }
         }
@@ -86,7 +93,7 @@ impl Connection {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         http: Http,
     ) -> Result<Self, Failure> {
-        let io = TokioIo::new(stream);
+        let io = TokioIo::new(Outlasting::new(stream, http));
         let (sender, driver): (_, Driver) = match http {
             Http::One => {
                 let (sender, driver) = http1::handshake(io).await.map_err(|e| failure(&e))?;
@@ -119,11 +126,14 @@ impl Connection {
             let answer = pin!(async {
                 let response = response.await.map_err(|e| failure(&e))?;
                 let head_at = Instant::now();
-                let (status, last, retry_after) =
-                    (response.status(), is_last(&response), retry_after(&response));
+                let status = response.status();
+                let last = is_last(&response);
+                let retry_after = retry_after(&response);
+                let location = text_of(&response, &LOCATION);
+                let encoding = text_of(&response, &CONTENT_ENCODING);
                 let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
                 let body = body.map_err(|e| body_failure(&*e))?.to_bytes();
-                Ok((Answer { status, retry_after, body, head_at }, last))
+                Ok((Answer { status, retry_after, location, encoding, body, head_at }, last))
             });
             let (answer, last) = drive(&mut self.driver, answer).await?;
             if last {
@@ -136,22 +146,62 @@ impl Connection {
 
 /// Whether the fault is the service's or this machine's.
 fn not_connected(error: io::Error) -> Failure {
-    // As Linux and macOS number them; AddrNotAvailable is what a lack of free ports looks like.
+    // As Linux and macOS number them.
     const TOO_MANY_FILES: [i32; 2] = [23, 24];
-    let local = error.kind() == io::ErrorKind::AddrNotAvailable
-        || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code));
-    let class = if local { Class::Local } else { Class::Connect };
-    Failure::new(class, format!("cannot connect: {error}"))
+    if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) {
+        let message =
+            format!("no descriptor is left ({error}); raise the limit (ulimit -n), or ask for fewer users");
+        return Failure::new(Class::Local, message);
+    }
+    // What a lack of free ports looks like: each closed connection keeps its port for a minute.
+    if error.kind() == io::ErrorKind::AddrNotAvailable {
+        let message = format!(
+            "no port is left ({error}); the service closes connections that could be kept, or widen \
+             net.ipv4.ip_local_port_range"
+        );
+        return Failure::new(Class::Local, message);
+    }
+    Failure::new(Class::Connect, format!("cannot connect: {error}{}", advice(&error)))
 }
 
-/// `Retry-After` in seconds; a date is not understood.
+/// What to do about a TLS handshake that failed.
+fn advice(error: &io::Error) -> &'static str {
+    use tokio_rustls::rustls::{CertificateError, Error as TlsError};
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+    match tls {
+        Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; its certificate is signed by none that this machine trusts: SSL_CERT_FILE names a file with more (PEM)"
+        }
+        Some(TlsError::InvalidCertificate(CertificateError::Other(other)))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "; its certificate is that of an authority, as self-made ones often are: make one with CA:FALSE, signed by it"
+        }
+        _ => "",
+    }
+}
+
+/// `Retry-After`: in seconds, or a date, from which the time until then follows.
 fn retry_after<T>(response: &Response<T>) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// Whether the service closes the connection after this answer. The end itself may not have arrived yet.
+/// A header's text, if the answer has it.
+fn text_of<T>(response: &Response<T>, name: &HeaderName) -> Option<String> {
+    response.headers().get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// Whether the service closes the connection after this answer. The end itself may not have arrived yet. Who refuses an
+/// upload need not have read it, and closes for what it has not read, announced or not.
 fn is_last<T>(response: &Response<T>) -> bool {
+    if response.status().is_client_error() && response.version() < Version::HTTP_2 {
+        return true;
+    }
     let options = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let mut options = options.flat_map(|value| value.split(','));
     options.any(|option| option.trim().eq_ignore_ascii_case("close"))
@@ -190,11 +240,26 @@ fn closed() -> Failure {
 
 /// Sorts what hyper reports: an unreadable answer, or a connection that broke.
 fn failure(error: &hyper::Error) -> Failure {
+    if error.is_user() {
+        // The body could not be read: the file has become shorter, or is gone.
+        return match cause(error) {
+            Some(why) => unreadable(why),
+            None => unreadable(error),
+        };
+    }
     if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
         return Failure::new(Class::Protocol, format!("the answer is not HTTP: {error}"));
     }
     match cause(error) {
+        Some(e) if e.get_ref().is_some_and(|inner| inner.is::<NotHttp2>()) => {
+            Failure::new(Class::Protocol, NotHttp2.to_string())
+        }
         Some(e) => Failure::new(Class::Reset, format!("the connection broke: {e}")),
+        None if is_refused_stream(error) => {
+            let message =
+                "the service refused the stream (HTTP/2, REFUSED_STREAM): more at once than it takes";
+            Failure::new(Class::Reset, message)
+        }
         None => closed(),
     }
 }
@@ -204,13 +269,22 @@ fn body_failure(error: &(dyn std::error::Error + 'static)) -> Failure {
         return Failure::new(Class::Protocol, format!("the answer is longer than {MAX_ANSWER} bytes"));
     }
     match error.downcast_ref::<hyper::Error>() {
-        // A chunked answer with garbage for a chunk size reports plain invalid input.
-        Some(e) if cause(e).is_some_and(|io| io.kind() == io::ErrorKind::InvalidInput) => {
+        // Garbage for a chunk size is reported as invalid input; extensions and trailers without end as invalid data.
+        Some(e) if cause(e).is_some_and(|io| is_malformed(io.kind())) => {
             Failure::new(Class::Protocol, "the answer's chunks are malformed")
         }
         Some(e) => failure(e),
         None => closed(),
     }
+}
+
+/// hyper does not say which code ended a stream; the error below it does, in words.
+fn is_refused_stream(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.to_string().contains("refused stream"))
+}
+
+fn is_malformed(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 fn cause(error: &hyper::Error) -> Option<&io::Error> {

@@ -1,6 +1,7 @@
 //! Where uploads go: the address, resolved once, and how to speak to it.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::Uri;
@@ -99,6 +100,9 @@ impl Endpoint {
 fn tls(host: &str, http: Http) -> Result<Tls, EndpointError> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let failed = |e: &dyn std::fmt::Display| EndpointError::Tls(e.to_string());
+    if let Some(file) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|file| !file.is_file()) {
+        return Err(failed(&format!("SSL_CERT_FILE names {}, which is no file", file.display())));
+    }
     let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

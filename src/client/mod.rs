@@ -3,9 +3,10 @@
 mod answer;
 mod connection;
 mod endpoint;
+mod outlasting;
 mod upload;
 mod uploader;
 
 pub use endpoint::{Endpoint, EndpointError, Http};
-pub use upload::Upload;
+pub use upload::{Upload, is_unreadable};
 pub use uploader::Uploader;

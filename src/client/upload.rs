@@ -82,8 +82,17 @@ impl Upload {
     }
 }
 
-fn unreadable(error: std::io::Error) -> Failure {
-    Failure::new(Class::Local, format!("cannot read the file: {error}"))
+/// What the message of a failure begins with whose file could not be read.
+const UNREADABLE: &str = "cannot read the file";
+
+/// A file that could not be read while it was sent.
+pub(super) fn unreadable(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Class::Local, format!("{UNREADABLE}: {error}"))
+}
+
+/// Whether an upload failed because its file could not be read.
+pub fn is_unreadable(failure: &Failure) -> bool {
+    failure.class == Class::Local && failure.message.starts_with(UNREADABLE)
 }
 
 fn header(content_type: &str) -> HeaderValue {

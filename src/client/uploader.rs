@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
 
-use super::answer;
+use std::sync::Arc;
+
+use super::answer::{self, Received};
 use super::connection::{Answer, Connection};
 use super::endpoint::{Endpoint, Http};
 use super::upload::{Sending, Upload};
-use crate::auth::Token;
+use crate::auth::{Redactor, Token};
 use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
 
-/// Longest wait for a connection: who has not answered by then is not there.
+/// Connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends files with one token. Nothing is retried, redirected or sent through a proxy.
@@ -21,8 +23,12 @@ pub struct Uploader {
     uri: Uri,
     headers: HeaderMap,
     token: Token,
+    /// Keeps what a service repeats of the token out of messages.
+    redactor: Arc<Redactor>,
     timeout: Duration,
     connection: Option<Connection>,
+    /// When the last answer was read.
+    idle_since: Option<Instant>,
 }
 
 impl Uploader {
@@ -39,13 +45,22 @@ impl Uploader {
         if endpoint.http == Http::One {
             headers.insert(HOST, host);
         }
-        Ok(Self { endpoint, uri, headers, token, timeout, connection: None })
+        let redactor = Arc::new(Redactor::of(token.as_str()));
+        Ok(Self { endpoint, uri, headers, token, redactor, timeout, connection: None, idle_since: None })
     }
 
     /// One like this, with a connection of its own.
     pub fn another(&self) -> Self {
-        let (endpoint, uri, headers) = (self.endpoint.clone(), self.uri.clone(), self.headers.clone());
-        Self { endpoint, uri, headers, token: self.token.clone(), timeout: self.timeout, connection: None }
+        Self {
+            endpoint: self.endpoint.clone(),
+            uri: self.uri.clone(),
+            headers: self.headers.clone(),
+            token: self.token.clone(),
+            redactor: Arc::clone(&self.redactor),
+            timeout: self.timeout,
+            connection: None,
+            idle_since: None,
+        }
     }
 
     /// Uses `token` from the next upload on.
@@ -53,6 +68,7 @@ impl Uploader {
         if self.token != *token {
             self.headers.insert(AUTHORIZATION, bearer(token)?);
             self.token = token.clone();
+            self.redactor = Arc::new(Redactor::of(token.as_str()));
         }
         Ok(())
     }
@@ -81,14 +97,18 @@ impl Uploader {
     /// One upload, on the kept connection or on a new one where the service has closed it.
     /// Its latency ends when the answer was read to its end; checking it comes after.
     pub async fn upload(&mut self, upload: &Upload) -> Performed {
-        let (request, limit) = (self.request(upload), self.timeout);
+        let request = self.request(upload);
+        let limit = self.timeout;
+        let mut kept = false;
         let began = Instant::now();
         let exchange = async {
             let (connection, connect) = self.connected().await?;
+            kept = connect.is_none();
             Ok((connection.exchange(request?).await?, connect))
         };
         let answer = tokio::time::timeout(limit, exchange).await;
         let latency = began.elapsed();
+        let idle = self.idle_since.replace(began + latency).filter(|_| kept).map(|since| began - since);
 
         let late = |_| Err(Failure::new(Class::Timeout, format!("no answer within {limit:?}")));
         let (phases, outcome) = match answer.unwrap_or_else(late) {
@@ -101,13 +121,19 @@ impl Uploader {
                 };
                 (phases, self.judge(&answer, upload))
             }
-            Err(failure) => (Phases::default(), self.give_up(failure)),
+            Err(failure) => (Phases::default(), self.give_up(closed_while_idle(failure, idle))),
         };
         Performed { began, phases, finished: Finished { latency, outcome } }
     }
 
     fn judge(&self, answer: &Answer, upload: &Upload) -> Outcome {
-        let judged = answer::judge(answer.status, &answer.body, &upload.expected, &self.token);
+        let received = Received {
+            status: answer.status,
+            location: answer.location.as_deref(),
+            encoding: answer.encoding.as_deref(),
+            body: &answer.body,
+        };
+        let judged = answer::judge(&received, &upload.expected, &self.redactor);
         judged.map_err(|failure| Failure { retry_after: answer.retry_after, ..failure })
     }
 
@@ -124,6 +150,22 @@ impl Uploader {
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().insert(CONTENT_TYPE, upload.content_type.clone());
         Ok(request)
+    }
+}
+
+/// Tells a connection that the service closed between two uploads from one that it broke: `idle` is how long a kept one
+/// had been idle.
+fn closed_while_idle(failure: Failure, idle: Option<Duration>) -> Failure {
+    match idle {
+        Some(idle) if failure.class == Class::Reset => {
+            let ms = idle.as_millis();
+            let message = format!(
+                "the service closed a kept connection that had been idle for {ms} ms, without saying so before ({})",
+                failure.message
+            );
+            Failure { message, ..failure }
+        }
+        _ => failure,
     }
 }
 

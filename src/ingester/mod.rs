@@ -7,6 +7,7 @@ mod tokens;
 
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use url::Url;
 
 pub use client_credentials::ClientCredentials;
@@ -19,8 +20,8 @@ use crate::error::Error;
 use crate::stub::{Stub, StubOptions};
 use tokens::Tokens;
 
-/// Longest wait for an answer about the service's health.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connect timeout of the look whether the service is there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An ingester that uploads can be sent to. Dropping it stops the stub, if there is one.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Ingester {
 
     /// Where files are uploaded.
     pub fn upload_url(&self) -> Url {
-        self.route("api/v1/files/upload")
+        self.route(settings::UPLOAD_ROUTE)
     }
 
     /// A token that is valid now and for a while. May have to ask for one: not for measured intervals.
@@ -79,21 +80,16 @@ impl Ingester {
         self.tokens.current()
     }
 
-    /// Whether the service can be reached. What it answers about its health does not matter: not every one has that
-    /// route, and an upload tells more.
+    /// Whether something listens where the service should be. No more than a connection: an upload tells the rest, and
+    /// it needs no certificates to find out that nobody is there.
     pub async fn reach(&self) -> Result<(), Error> {
-        let unreachable = |e: reqwest::Error| Error::Unreachable { url: self.name(), reason: root_cause(&e) };
-        let client = reqwest::Client::builder()
-            .connect_timeout(HEALTH_TIMEOUT)
-            .timeout(HEALTH_TIMEOUT)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(unreachable)?;
-        match client.get(self.route("health/live")).send().await {
-            Err(e) if e.is_connect() => Err(unreachable(e)),
-            _ => Ok(()),
+        let unreachable = |reason: String| Error::Unreachable { url: self.name(), reason };
+        let addresses = self.base.socket_addrs(|| None).map_err(|e| unreachable(e.to_string()))?;
+        let connecting = TcpStream::connect(addresses.as_slice());
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(unreachable(e.to_string())),
+            Err(_) => Err(unreachable(format!("no connection within {CONNECT_TIMEOUT:?}"))),
         }
     }
 

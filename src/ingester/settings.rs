@@ -1,6 +1,6 @@
 //! The environment variables, read in this one place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,14 +10,21 @@ use super::client_credentials::ClientCredentials;
 use crate::auth::{KeyError, KeyPair, Minter, Token};
 use crate::environment::Placement;
 use crate::error::Error;
+use crate::files::read_limited;
 use crate::units::Bytes;
 
 /// The service's own limit for one upload unless told otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The route of uploads, below the base URL.
+pub(super) const UPLOAD_ROUTE: &str = "api/v1/files/upload";
+/// Shortest time limit that a timer can keep.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 /// Most bytes sent to a real ingester in one run unless told otherwise.
 const DEFAULT_MAX_BYTES: Bytes = Bytes::gb(2);
 /// Where reports go, seen from the folder that cargo starts benches in.
 const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
+/// Largest file with a token or a key that is read.
+const MAX_FILE: u64 = 1 << 20;
 /// The limits that come with the project.
 const DEFAULT_TARGETS: &str = "baseline/targets.toml";
 
@@ -47,6 +54,8 @@ pub struct Settings {
     pub report_dir: PathBuf,
     /// The file with the limits.
     pub targets: PathBuf,
+    /// Whether to measure though the look before failed.
+    pub even_if_failing: bool,
     /// The key of the stub's tokens and of the token check; a fresh one where there is none.
     pub key: Option<KeyPair>,
 }
@@ -71,6 +80,7 @@ impl Default for Settings {
             placement: Placement::split(),
             report_dir: DEFAULT_REPORT_DIR.into(),
             targets: DEFAULT_TARGETS.into(),
+            even_if_failing: false,
             key: None,
         }
     }
@@ -118,6 +128,11 @@ impl Settings {
             placement: variables.parsed("INGESTER_PLACEMENT")?.unwrap_or(default.placement),
             report_dir: variables.get("INGESTER_REPORT_DIR")?.map_or(default.report_dir, PathBuf::from),
             targets: variables.get("INGESTER_TARGETS")?.map_or(default.targets, PathBuf::from),
+            even_if_failing: match variables.get("INGESTER_EVEN_IF_FAILING")?.as_deref() {
+                None | Some("0") => false,
+                Some("1") => true,
+                Some(_) => return Err(setting("INGESTER_EVEN_IF_FAILING", "write 1 or 0")),
+            },
             key: None,
         })
     }
@@ -185,11 +200,13 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
 
     fn read_credentials(&self, name: &'static str, text: &str) -> Result<Credentials, Error> {
         // The value is not quoted: it may be the secret itself, put where its file's name belongs.
-        let unreadable = |e| setting(name, format!("the file that it names cannot be read: {e}"));
-        let read = |path: &str| std::fs::read_to_string(path).map_err(unreadable);
+        let read = |path: &str| {
+            let text = read_limited(Path::new(path), MAX_FILE);
+            text.map_err(|e| setting(name, format!("the file that it names cannot be read: {}", reason(&e))))
+        };
         match name {
-            "INGESTER_TOKEN" => Ok(Credentials::Token(token(name, text)?)),
-            "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(token(name, &read(text)?)?)),
+            "INGESTER_TOKEN" => Ok(Credentials::Token(jwt(name, text)?)),
+            "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(jwt(name, &read(text)?)?)),
             "INGESTER_TOKEN_URL" => {
                 let missing = |name| setting(name, "is missing; INGESTER_TOKEN_URL needs it");
                 let needed = |name| self.get(name)?.ok_or_else(|| missing(name));
@@ -208,13 +225,45 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
     }
 }
 
+/// Why a file cannot be read, without its name: that may be the secret itself, put where its file's name belongs.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::File { source, .. } => source.to_string(),
+        Error::Malformed { problem, .. } => format!("it {problem}"),
+        other => other.to_string(),
+    }
+}
+
 /// A token on one line. What stands there is never quoted.
 pub(super) fn token(name: &'static str, text: &str) -> Result<Token, Error> {
-    let text = text.trim();
+    // What people copy along with a token: a byte order mark, the header it stands in, quotes.
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let text = text.strip_prefix("Authorization:").unwrap_or(text).trim();
+    let text = text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim();
+    let text = text.trim_matches(['"', '\'']);
+    if text.lines().count() > 1 {
+        return Err(setting(name, "holds several lines; it must be one token"));
+    }
     if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(setting(name, "does not hold one token (printable characters, no spaces)"));
     }
     Ok(Token::new(text))
+}
+
+/// A token that somebody copied to where it stands: much else can be copied.
+fn jwt(name: &'static str, text: &str) -> Result<Token, Error> {
+    let token = token(name, text)?;
+    let parts: Vec<&str> = token.as_str().split('.').collect();
+    if parts.len() != 3 || !parts.into_iter().all(is_base64url) {
+        let problem = "does not hold a JWT (three parts of letters, digits, - and _, with dots between)";
+        return Err(setting(name, problem));
+    }
+    Ok(token)
+}
+
+fn is_base64url(part: &str) -> bool {
+    let unpadded = part.trim_end_matches('=');
+    !unpadded.is_empty() && unpadded.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }
 
 /// An ingester's base URL, given as the flag or variable `name`.
@@ -231,14 +280,27 @@ pub fn base_url(name: &'static str, text: &str) -> Result<Url, Error> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("must be a base URL, without ? or #".to_owned()));
     }
+    // Copied from a log or a manual, it may be that of uploads.
+    let mut url = url;
+    if let Some(base) = url.path().strip_suffix(UPLOAD_ROUTE) {
+        let base = base.to_owned();
+        url.set_path(&base);
+    }
     Ok(url)
 }
 
 fn timeout(text: &str) -> Result<Duration, Error> {
-    let duration = humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero());
-    let problem =
-        || setting("INGESTER_TIMEOUT", format!("\"{text}\" is not a time limit; write 30s or 500ms"));
-    duration.ok_or_else(problem)
+    let Ok(duration) = humantime::parse_duration(text) else {
+        return Err(setting(
+            "INGESTER_TIMEOUT",
+            format!("\"{text}\" is not a time limit; write 30s or 500ms"),
+        ));
+    };
+    if duration < SHORTEST_TIMEOUT {
+        let problem = format!("{text} is too short: timers have steps of 1 ms; write 30s or 500ms");
+        return Err(setting("INGESTER_TIMEOUT", problem));
+    }
+    Ok(duration)
 }
 
 fn setting(name: &'static str, problem: impl ToString) -> Error {
@@ -284,6 +346,8 @@ mod tests {
             ("INGESTER_URL", "http://host/?a=secret", "without ?"),
             ("INGESTER_TIMEOUT", "soon", "30s"),
             ("INGESTER_TIMEOUT", "0s", "30s"),
+            ("INGESTER_TIMEOUT", "1ns", "too short"),
+            ("INGESTER_EVEN_IF_FAILING", "yes", "1 or 0"),
             ("INGESTER_MAX_BYTES", "much", "10KB"),
             ("INGESTER_PLACEMENT", "left", "split"),
         ] {
@@ -293,6 +357,40 @@ mod tests {
         }
         let error = read(&[URL, ("INGESTER_TOKEN", "two words")]).expect_err("is no token");
         assert!(error.contains("INGESTER_TOKEN") && !error.contains("words"), "{error}");
+    }
+
+    #[test]
+    fn what_is_copied_along_with_a_token_is_taken_off_and_what_is_none_is_refused() {
+        for text in [
+            "a.b.c",
+            " a.b.c\r\n",
+            "\u{feff}a.b.c",
+            "Bearer a.b.c",
+            "Authorization: Bearer a.b.c\n",
+            "\"a.b.c\"",
+            "'a.b.c'",
+        ] {
+            assert_eq!(jwt("INGESTER_TOKEN", text).expect(text).as_str(), "a.b.c");
+        }
+        for (text, says) in [
+            ("a.b.c\na.b.c", "several lines"),
+            ("{\"access_token\":\"a.b.c\"}", "a JWT"),
+            ("TOKEN=a.b.c", "a JWT"),
+            ("a.b", "a JWT"),
+            ("a..c", "a JWT"),
+            ("", "one token"),
+        ] {
+            let error = jwt("INGESTER_TOKEN", text).expect_err(text).to_string();
+            assert!(error.contains(says) && (text.is_empty() || !error.contains(text)), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_route_of_uploads_is_recognised() {
+        let base = |text| base_url("--url", text).expect(text).to_string();
+        assert_eq!(base("http://h:1/api/v1/files/upload"), "http://h:1/");
+        assert_eq!(base("http://h:1/in/api/v1/files/upload"), "http://h:1/in/");
+        assert_eq!(base("http://h:1/in"), "http://h:1/in");
     }
 
     #[test]

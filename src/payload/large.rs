@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use super::file::Content;
 use crate::error::Error;
+use crate::files::open_plain;
 use crate::units::{Bytes, hex};
 
 /// The noise that generated files repeat, each time behind another number.
@@ -59,7 +60,13 @@ impl LargeFile {
     /// A file on disk, read once now for its checksum. It must stay as it is.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |e| Error::file(path, "read", e);
-        let size = Bytes(std::fs::metadata(path).map_err(failed)?.len());
+        let opened = open_plain(path)?;
+        let size = Bytes(opened.metadata().map_err(failed)?.len());
+        // Files of the kernel say that they are empty.
+        if size.0 == 0 && opened.take(1).read_to_end(&mut Vec::new()).map_err(failed)? > 0 {
+            let problem = "says that it has 0 bytes, and has more; copy it to a plain file and send that";
+            return Err(Error::malformed(path, problem));
+        }
         let name =
             path.file_name().map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned());
         let source = Source::Path(path.to_owned());

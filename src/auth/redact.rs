@@ -1,0 +1,190 @@
+//! Keeping what a service repeats of a token out of messages and reports, however it writes it.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// From this length on, a part of a secret says something.
+const TELLING: usize = 12;
+/// What stands for a text that repeats a secret.
+const REDACTED: &str = "[redacted: it repeats a part of the token]";
+/// A service that cuts base64 anywhere leaves bits over at the end.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_allow_trailing_bits(true)
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+
+/// Recognises parts of one secret in a text. Cloning is not cheap: it is to be shared.
+pub struct Redactor {
+    /// Every run of [`TELLING`] characters of the secret, in lower case, its letters and digits only.
+    parts: HashSet<Vec<u8>>,
+}
+
+impl Redactor {
+    /// For this secret.
+    pub fn of(secret: &str) -> Self {
+        let letters = letters(secret.as_bytes());
+        Self { parts: letters.windows(TELLING).map(<[u8]>::to_vec).collect() }
+    }
+
+    /// The text, or what stands for it if it repeats a part of the secret: as it is, with other characters between, in
+    /// another case, backwards, or in one of the encodings that services use.
+    pub fn clean(&self, text: &str) -> String {
+        let repeats = decodings(text).iter().any(|decoded| self.is_repeated_in(decoded));
+        if repeats { REDACTED.to_owned() } else { text.to_owned() }
+    }
+
+    fn is_repeated_in(&self, decoded: &[u8]) -> bool {
+        let letters = letters(decoded);
+        letters.windows(TELLING).any(|part| self.parts.contains(part))
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor([redacted])")
+    }
+}
+
+/// Letters and digits, in lower case: whatever stands between them is the writer's.
+fn letters(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect()
+}
+
+/// What the text may mean.
+fn decodings(text: &str) -> Vec<Vec<u8>> {
+    let bytes = text.as_bytes();
+    let mut reversed = bytes.to_vec();
+    reversed.reverse();
+    let mut found = vec![
+        bytes.to_vec(),
+        reversed,
+        // %41, =41 and \x41 (URLs, quoted-printable, many languages), then \u0041 (JSON), &#65; and &#x41; (HTML).
+        escaped(bytes, b"%", 16, 2),
+        escaped(bytes, b"=", 16, 2),
+        escaped(bytes, b"\\x", 16, 2),
+        escaped(bytes, b"\\u", 16, 4),
+        escaped(bytes, b"&#x", 16, 6),
+        escaped(bytes, b"&#", 10, 7),
+    ];
+    found.extend(numbers(text));
+    let mut bytes_apart = String::new();
+    for run in text.split(|c: char| !c.is_ascii_hexdigit()) {
+        found.extend([hex(run), hex(run.get(1..).unwrap_or_default())]);
+        // 65:79:4A, as fingerprints are written.
+        if run.len() == 2 {
+            bytes_apart.push_str(run);
+        }
+    }
+    found.push(hex(&bytes_apart));
+    for run in text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/-_".contains(c))) {
+        // The run may begin anywhere within four characters of base64.
+        found.extend((0..4).filter_map(|skipped| base64(run.get(skipped..)?)));
+    }
+    found
+}
+
+/// The text with escapes of this kind decoded: `mark`, then up to `most` digits.
+fn escaped(bytes: &[u8], mark: &[u8], radix: u32, most: usize) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        if let Some(digits) = rest.strip_prefix(mark) {
+            let len = digits.iter().take(most).take_while(|byte| (**byte as char).is_digit(radix)).count();
+            let number = std::str::from_utf8(&digits[..len]).ok();
+            if let Some(code) = number.and_then(|number| u32::from_str_radix(number, radix).ok()) {
+                decoded.extend(u8::try_from(code));
+                rest = &digits[len..];
+                continue;
+            }
+        }
+        decoded.push(first);
+        rest = after;
+    }
+    decoded
+}
+
+/// Decimal codes with something between them, as debuggers print bytes: `[97, 98, 99]`.
+fn numbers(text: &str) -> Option<Vec<u8>> {
+    let numbers: Vec<u8> =
+        text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect();
+    (numbers.len() >= TELLING).then_some(numbers)
+}
+
+fn hex(run: &str) -> Vec<u8> {
+    let digits: Vec<u32> = run.chars().filter_map(|c| c.to_digit(16)).collect();
+    digits.chunks_exact(2).filter_map(|pair| u8::try_from(16 * pair[0] + pair[1]).ok()).collect()
+}
+
+fn base64(run: &str) -> Option<Vec<u8>> {
+    let standard = run.replace('-', "+").replace('_', "/");
+    // One character alone at the end decodes to nothing.
+    let whole = if standard.len() % 4 == 1 { &standard[..standard.len() - 1] } else { &standard };
+    GeneralPurpose::new(&STANDARD, LENIENT).decode(whole).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtZSIsImV4cCI6OTk5OX0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
+
+    fn each(text: &str, of: impl Fn(u8) -> String) -> String {
+        text.bytes().map(of).collect()
+    }
+
+    #[test]
+    fn a_part_of_a_token_is_recognised_however_it_is_written() {
+        let redactor = Redactor::of(TOKEN);
+        for part in [TOKEN, &TOKEN[..40], &TOKEN[TOKEN.len() - 30..], &TOKEN[30..46]] {
+            let written = [
+                part.to_owned(),
+                part.to_uppercase(),
+                part.chars().rev().collect(),
+                each(part, |b| format!("%{b:02X}")),
+                each(part, |b| format!("={b:02x}")),
+                each(part, |b| format!("\\x{b:02x}")),
+                each(part, |b| format!("\\u{b:04x}")),
+                each(part, |b| format!("&#{b};")),
+                each(part, |b| format!("&#x{b:X};")),
+                each(part, |b| format!("{b:02x}")),
+                each(part, |b| format!("{b:02X}:")),
+                each(part, |b| format!("{b}, ")),
+                each(part, |b| format!("{} ", b as char)),
+                BASE64.encode(part),
+                URL_SAFE_NO_PAD.encode(part),
+                BASE64.encode(format!("a{part}")),
+                BASE64.encode(format!("ab{part}")),
+                part.as_bytes().chunks(8).map(|chunk| String::from_utf8_lossy(chunk) + "\r\n").collect(),
+            ];
+            for text in written {
+                let said = redactor.clean(&format!("bad token: {text} (see the manual)"));
+                assert_eq!(said, REDACTED, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_of_the_token_stays_as_it_is() {
+        let redactor = Redactor::of(TOKEN);
+        for text in [
+            "",
+            "no storage element is available; retry in 30 s",
+            &TOKEN[..10],
+            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "{\"detail\": [{\"loc\": [\"body\", \"file\"], \"msg\": \"field required\"}]}",
+            "%zz &#; \\u \\x == ====",
+        ] {
+            assert_eq!(redactor.clean(text), text);
+        }
+    }
+
+    #[test]
+    fn a_short_secret_has_no_telling_part() {
+        assert_eq!(Redactor::of("a.b.c").clean("a.b.c"), "a.b.c");
+    }
+}
