@@ -145,7 +145,8 @@ fn requests_that_never_end_are_unfinished_with_their_age() {
         let begun = Instant::now();
         let run = load.run();
         assert!(begun.elapsed() < Duration::from_secs(20), "{args:?} took {:?}", begun.elapsed());
-        assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+        // What never ended is no success, and one in ten of them is too much.
+        assert!(matches!(run.code, Some(1 | 3)), "{}", run.output());
         let report = load.report();
         adds_up(&report);
         let unfinished = report["load"]["unfinished"].as_u64().expect("is a count");

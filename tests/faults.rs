@@ -81,7 +81,7 @@ fn broken_connections_are_resets() {
 #[test]
 fn what_is_no_answer_of_this_api_is_a_protocol_failure() {
     all_fail_as(Manner::Garbage, "protocol", "not HTTP");
-    all_fail_as(Manner::NoJson, "protocol", "not that of an upload");
+    all_fail_as(Manner::NoJson, "protocol", "got 201 that is not a JSON object: stored");
     all_fail_as(Manner::Redirect, "protocol", "307");
 }
 
@@ -145,7 +145,7 @@ fn a_service_that_is_not_there_is_told_before_anything_is_measured() {
     let nobody =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("is bound");
     let url = format!("http://{nobody}");
-    let bench = Bench::new("load").env("INGESTER_URL", &url).env("INGESTER_TOKEN", "t");
+    let bench = Bench::new("load").env("INGESTER_URL", &url).env("INGESTER_TOKEN", "a.b.c");
     let run = bench.short(&[]);
     let why = run.exits(2);
     assert!(why.contains("cannot reach the ingester") && why.contains(&url), "{why}");
@@ -155,7 +155,7 @@ fn a_service_that_is_not_there_is_told_before_anything_is_measured() {
 #[test]
 fn load_counts_every_failure_too() {
     let server = Server::start(Manner::Wears(220));
-    let bench = Bench::new("load").env("INGESTER_URL", server.url()).env("INGESTER_TOKEN", "t");
+    let bench = Bench::new("load").env("INGESTER_URL", server.url()).env("INGESTER_TOKEN", "a.b.c");
     let run = bench.short(&["10_users"]);
     assert!(run.exits(1).contains("load/10_users"), "{}", run.stderr);
     let report = bench.report("concurrent_upload_10");

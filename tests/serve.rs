@@ -66,7 +66,7 @@ fn what_cannot_start_exits_2_and_says_why() {
         (["serve", "--listen", &address], "cannot listen on"),
         (["serve", "--listen", "here"], "invalid value 'here'"),
         (["serve", "--private-key", "no/such.pem"], "no/such.pem: cannot read"),
-        (["serve", "--private-key", "Cargo.toml"], "Cargo.toml: not an RSA private key"),
+        (["serve", "--private-key", "Cargo.toml"], "Cargo.toml: no RSA private key in PEM form"),
         (["serve", "--no-such", "x"], "unexpected argument"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_ingester-perf")).args(args).output().expect("starts");

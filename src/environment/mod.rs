@@ -4,9 +4,11 @@ mod conditions;
 mod descriptors;
 mod machine;
 mod placement;
+mod throttling;
 
 pub use conditions::{Conditions, ConditionsMeter};
 pub use descriptors::{possible_connections, reserve_descriptors};
 pub use machine::Environment;
 pub(crate) use placement::pin;
 pub use placement::{NotAPlacement, Placement};
+pub use throttling::throttled;

@@ -103,6 +103,7 @@ pub fn run<O: Operation + Send>(
             })
             .collect();
         let seconds = collect(&seconds, workers, &mut pulse, &mut stops);
+        pulse.end();
         put_together(threads, seconds, (start, started_at), &pulse)
     })
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 
 use super::log::Load;
+use crate::environment::throttled;
+use crate::recording::Class;
 
 /// From here on a delay of the generator's own spoils the figures: of one request in a hundred, ...
 const LAG_P99: Duration = Duration::from_millis(10);
@@ -20,6 +22,9 @@ const SHORT: Duration = Duration::from_millis(500);
 /// The wall clock may move away from the monotonic one by this, and by one part in a thousand of the run: it is
 /// slewed by half of that.
 const STEP: Duration = Duration::from_millis(100);
+
+/// A quota that holds the generator back for this share of the run spoils it.
+const THROTTLED: f64 = 0.01;
 
 /// How the generator did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -38,18 +43,21 @@ pub struct Health {
     pub longest_pause_ms: f64,
     /// By how much the wall clock was set while it ran, ms.
     pub clock_step_ms: f64,
+    /// For how long a CPU quota held it back, over all cores, ms.
+    pub throttled_ms: f64,
     /// Requests that this machine had no descriptor or port for.
     pub local_failures: u64,
 }
 
 /// What spoils a run. Prints what is wrong and what to do.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Problem {
     Late { p99: Duration, most: Duration },
     Paused(Duration),
     Saturated(f64),
-    Local(u64),
+    Local { requests: u64, first: String },
     ClockSet(Duration),
+    Throttled(Duration),
 }
 
 impl fmt::Display for Problem {
@@ -70,10 +78,13 @@ impl fmt::Display for Problem {
                  service's; ask for less, or give it more cores with --threads",
                 100.0 * share
             ),
-            Self::Local(requests) => write!(
+            Self::Local { requests, first } => {
+                write!(f, "this machine could not send {requests} requests; of the first: {first}")
+            }
+            Self::Throttled(time) => write!(
                 f,
-                "{requests} requests could not be sent for want of descriptors or ports on this machine; raise the limit \
-                 (ulimit -n), or ask for fewer users"
+                "the generator was held back for {time:.1?} by a CPU quota (cpu.stat of its control group): what it measured is \
+                 the quota's; give its container more CPU"
             ),
             Self::ClockSet(step) => {
                 write!(f, "the clock was set by {step:.1?} while it ran; run it again")
@@ -93,12 +104,18 @@ impl Health {
         let (p99_or_none, most_or_none) = (p99.unwrap_or_default(), most.unwrap_or_default());
         let late = Problem::Late { p99: p99_or_none, most: most_or_none };
         let busiest = busy.iter().copied().fold(0.0, f64::max);
+        let local = load
+            .responses
+            .failed
+            .get(&Class::Local)
+            .map(|failed| Problem::Local { requests: load.local_failures(), first: failed.example.clone() });
         let problems = [
             (p99_or_none > LAG_P99 || most_or_none > LAG_MOST).then_some(late),
             (pulse.longest > PAUSE).then_some(Problem::Paused(pulse.longest)),
             (busiest > SATURATED).then_some(Problem::Saturated(busiest)),
-            (load.local_failures() > 0).then_some(Problem::Local(load.local_failures())),
+            local,
             (pulse.step > STEP + pulse.ran() / 1000).then_some(Problem::ClockSet(pulse.step)),
+            (pulse.throttled > pulse.ran().mul_f64(THROTTLED)).then_some(Problem::Throttled(pulse.throttled)),
         ];
         let ms = |duration: Duration| 1e3 * duration.as_secs_f64();
         Self {
@@ -109,6 +126,7 @@ impl Health {
             busy,
             longest_pause_ms: ms(pulse.longest),
             clock_step_ms: ms(pulse.step),
+            throttled_ms: ms(pulse.throttled),
             local_failures: load.local_failures(),
         }
     }
@@ -164,12 +182,28 @@ pub(super) struct Pulse {
     last: Instant,
     longest: Duration,
     step: Duration,
+    /// For how long a quota had held this process back when it started, and since then.
+    throttled_before: Duration,
+    throttled: Duration,
 }
 
 impl Pulse {
     pub fn new() -> Self {
-        let (started, started_at) = (Instant::now(), SystemTime::now());
-        Self { started, started_at, last: started, longest: Duration::ZERO, step: Duration::ZERO }
+        let started = Instant::now();
+        Self {
+            started,
+            started_at: SystemTime::now(),
+            last: started,
+            longest: Duration::ZERO,
+            step: Duration::ZERO,
+            throttled_before: throttled().unwrap_or_default(),
+            throttled: Duration::ZERO,
+        }
+    }
+
+    /// The run is over.
+    pub fn end(&mut self) {
+        self.throttled = throttled().unwrap_or_default().saturating_sub(self.throttled_before);
     }
 
     /// Time until the next beat, where there is one every `step`.
@@ -224,6 +258,7 @@ mod tests {
         one(&problems(&[], MS(9_600), |_| ()), "busy for 96 %");
         one(&problems(&[], MS(0), |pulse| pulse.longest = MS(500)), "did not run for 500.0ms");
         one(&problems(&[], MS(0), |pulse| pulse.step = MS(3_600_000)), "the clock was set");
+        one(&problems(&[], MS(0), |pulse| pulse.throttled = MS(300)), "held back for 300.0ms by a CPU quota");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::drive::Operation;
 use super::mix::Mix;
 use crate::auth::Token;
-use crate::client::{Upload, Uploader};
+use crate::client::{Upload, Uploader, is_unreadable};
 use crate::recording::Performed;
 
 /// What one worker uploads.
@@ -24,6 +24,8 @@ pub struct Uploads {
     token: RefCell<Token>,
     /// Bytes of file that may still be sent.
     left: Cell<u64>,
+    /// Whether a file could not be read: all that follows would fail too.
+    unreadable: Cell<bool>,
 }
 
 impl Uploads {
@@ -35,7 +37,16 @@ impl Uploads {
         allowance: u64,
     ) -> Self {
         let token = RefCell::new(tokens.borrow().clone());
-        Self { user, files, mix, seed, tokens: RefCell::new(tokens), token, left: Cell::new(allowance) }
+        Self {
+            user,
+            files,
+            mix,
+            seed,
+            tokens: RefCell::new(tokens),
+            token,
+            left: Cell::new(allowance),
+            unreadable: Cell::new(false),
+        }
     }
 
     fn file(&self, index: u64) -> &Upload {
@@ -62,10 +73,17 @@ impl Operation for Uploads {
         self.look_for_token();
         // A token that no header may hold is refused where it is read: the service will say what is wrong with the old.
         let _ = user.renew(&self.token.borrow());
-        user.upload(self.file(index)).await
+        let performed = user.upload(self.file(index)).await;
+        if matches!(&performed.finished.outcome, Err(failure) if is_unreadable(failure)) {
+            self.unreadable.set(true);
+        }
+        performed
     }
 
     fn allows(&self, index: u64) -> bool {
+        if self.unreadable.get() {
+            return false;
+        }
         let left = self.left.get().checked_sub(self.file(index).size().0);
         self.left.set(left.unwrap_or(0));
         left.is_some()

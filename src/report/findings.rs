@@ -14,6 +14,8 @@ const DEVIATION: f64 = 0.5;
 const SUCCESS: f64 = 95.0;
 /// A median this many times another has grown.
 const GROWN: f64 = 1.5;
+/// A service that answers less than this share of what is due has not kept up.
+const KEPT_UP: f64 = 0.9;
 /// Seconds that a run needs for a beginning and an end.
 const SECONDS: usize = 6;
 
@@ -30,9 +32,13 @@ pub struct Finding {
 
 /// What stands out in a report and its seconds.
 pub fn findings(report: &PerformanceReport, seconds: &[SecondReport]) -> Vec<Finding> {
+    let overload = overload(report);
+    // Latencies of a queue that only grows say nothing else.
+    let queued = overload.is_some();
     let found = [
-        tail(report),
-        deviation(report),
+        overload,
+        tail(report).filter(|_| !queued),
+        deviation(report).filter(|_| !queued),
         success(report),
         missed(
             report,
@@ -46,9 +52,22 @@ pub fn findings(report: &PerformanceReport, seconds: &[SecondReport]) -> Vec<Fin
             "every upload is slow, not a few: storage, hashing, token checks, or too many users for the cores",
             "the phases below: first byte is the service's work, connect the network's; the same with one user",
         ),
-        growth(seconds),
+        growth(seconds).filter(|_| !queued),
     ];
     found.into_iter().flatten().collect()
+}
+
+/// Requests come faster than they are answered, and so wait for longer and longer.
+fn overload(report: &PerformanceReport) -> Option<Finding> {
+    let load = report.load.as_ref().filter(|load| load.schedule.model == "open")?;
+    let answered = report.total_requests as f64 / load.elapsed_s;
+    let due = load.scheduled as f64
+        / (load.elapsed_s - load.unfinished_oldest_ms.map_or(0.0, |_| load.schedule.grace_s)).max(1e-3);
+    (load.unfinished > 0 && answered < KEPT_UP * due).then(|| Finding {
+        what: format!("overloaded: {due:.0} requests a second were due, {answered:.0} were answered"),
+        likely: "this is more than the service holds: its capacity is about what it answered",
+        look_at: "a rate below that; `--preset stress` finds where it breaks",
+    })
 }
 
 fn tail(report: &PerformanceReport) -> Option<Finding> {

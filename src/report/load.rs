@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::findings::{Finding, findings};
 use super::performance::PerformanceReport;
-use super::quantile::{ms, ns_to_ms};
+use super::quantile::{Quantile, ms, ns_to_ms};
 use super::series::SecondReport;
 use crate::load::{Health, Model, Plan, Run, Times};
 use crate::recording::Samples;
@@ -107,7 +107,7 @@ pub struct RunReport {
     pub p95_ms: Option<f64>,
     /// 99th percentile, ms.
     pub p99_ms: Option<f64>,
-    /// Successes in percent of all that ended.
+    /// Successes in percent of all that were due.
     pub success_rate_pct: f64,
     /// Whether every target held.
     pub held: bool,
@@ -118,17 +118,19 @@ pub struct RunReport {
 impl PerformanceReport {
     /// The report of a load run; `files` says what was sent. Limits and environment are added by the other methods.
     pub fn of_load(operation: &str, plan: &Plan, run: &Run, files: &str) -> Self {
-        let mut report = Self::new(operation, &run.load.responses);
+        let unfinished = run.load.unfinished.count();
+        let lost = run.load.responses.failures() + unfinished;
+        let mut report = Self::with_unfinished(operation, &run.load.responses, unfinished);
         let Times { service, lag, connect, first_byte, last_byte } = &run.load.times;
         report.partial = run.partial;
         report.load = Some(LoadReport {
             schedule: ScheduleReport::of(plan, files, run.health.threads),
             scheduled: run.load.scheduled,
-            unfinished: run.load.unfinished.count(),
+            unfinished,
             unfinished_oldest_ms: run.load.unfinished.range().map(|(_, oldest)| ms(oldest)),
             elapsed_s: run.load.responses.elapsed.as_secs_f64(),
             mean_in_flight: run.load.mean_in_flight(),
-            p999_latency_ms: quantile(&run.load.responses.ok, 0.999),
+            p999_latency_ms: Quantile::of(&run.load.responses.ok, 0.999, lost).point,
             service_time: service.into(),
             lag: lag.into(),
             connect: connect.into(),
@@ -166,7 +168,7 @@ impl PerformanceReport {
             p95_ms: self.p95_latency_ms,
             p99_ms: self.p99_latency_ms,
             success_rate_pct: self.success_rate_pct,
-            held: self.held(),
+            held: self.held() && self.is_valid(),
             valid: self.is_valid(),
         }
     }

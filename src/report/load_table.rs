@@ -19,14 +19,18 @@ pub fn print_runs(out: &mut dyn Write, report: &PerformanceReport) -> io::Result
         table.add_row([
             run.name.clone(),
             run.throughput_rps.map_or_else(|| "-".to_owned(), |rate| format!("{}/s", significant(rate))),
-            latency(run.p50_ms),
-            latency(run.p95_ms),
-            latency(run.p99_ms),
+            known(run.p50_ms),
+            known(run.p95_ms),
+            known(run.p99_ms),
             format!("{:.2} %", run.success_rate_pct),
             verdict.to_owned(),
         ]);
     }
     if runs.is_empty() { Ok(()) } else { writeln!(out, "{table}\n") }
+}
+
+fn known(ms: Option<f64>) -> String {
+    ms.map_or_else(|| "not known".to_owned(), |ms| latency(Some(ms)))
 }
 
 /// Where the time went, what was scheduled, and whether the generator kept up.

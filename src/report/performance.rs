@@ -27,11 +27,12 @@ pub struct PerformanceReport {
     pub successful_requests: u64,
     /// How often it failed.
     pub failed_requests: u64,
-    /// Successes in percent of all; 0 where there were none.
+    /// Successes in percent of all, those that were due and never ended included; 0 where there were none.
     pub success_rate_pct: f64,
     /// Mean latency.
     pub avg_latency_ms: Option<f64>,
-    /// 50th percentile, to three digits, like the other percentiles.
+    /// 50th percentile, to three digits, like the other percentiles. A percentile is `null` where more requests failed or
+    /// never ended than lie beyond it: what their latency would have been is not known.
     pub median_latency_ms: Option<f64>,
     /// 95th percentile.
     pub p95_latency_ms: Option<f64>,
@@ -107,15 +108,24 @@ pub struct Plan {
 impl PerformanceReport {
     /// The figures of a recording. Limits, plan and environment are added by the methods below.
     pub fn new(operation: impl Into<String>, recording: &Recording) -> Self {
+        Self::with_unfinished(operation, recording, 0)
+    }
+
+    /// The figures of a recording, beside which so many operations were due and never ended.
+    pub fn with_unfinished(operation: impl Into<String>, recording: &Recording, unfinished: u64) -> Self {
         let ok = &recording.ok;
-        let (median, p95, p99) = (Quantile::of(ok, 0.5), Quantile::of(ok, 0.95), Quantile::of(ok, 0.99));
+        let due = recording.total() + unfinished;
+        let lost = recording.failures() + unfinished;
+        let median = Quantile::of(ok, 0.5, lost);
+        let p95 = Quantile::of(ok, 0.95, lost);
+        let p99 = Quantile::of(ok, 0.99, lost);
         let seconds = recording.elapsed.as_secs_f64();
         Self {
             operation: operation.into(),
             total_requests: recording.total(),
             successful_requests: ok.count(),
             failed_requests: recording.failures(),
-            success_rate_pct: 100.0 * ok.count() as f64 / recording.total().max(1) as f64,
+            success_rate_pct: 100.0 * ok.count() as f64 / due.max(1) as f64,
             avg_latency_ms: ok.mean_ns().map(ns_to_ms),
             median_latency_ms: median.point,
             p95_latency_ms: p95.point,
@@ -226,6 +236,41 @@ mod tests {
         "std_dev_ms",
         "throughput_rps",
     ];
+
+    /// Successes of 1 ms, failures, and what never ended.
+    fn lossy(ok: u64, failures: u64, unfinished: u64) -> PerformanceReport {
+        let mut recorder = Recorder::default();
+        let latency = Duration::from_millis(1);
+        (0..ok).for_each(|_| recorder.record(Finished { latency, outcome: Ok(()) }));
+        let failed = || Finished { latency, outcome: Err(Failure::status(503, "busy")) };
+        (0..failures).for_each(|_| recorder.record(failed()));
+        PerformanceReport::with_unfinished("op", &recorder.finish(), unfinished)
+    }
+
+    #[test]
+    fn a_percentile_that_losses_make_unknowable_is_null() {
+        // Of 1000 requests 10 lie beyond p99, 50 beyond p95, 500 beyond the median.
+        for (failures, unfinished) in [(10, 0), (0, 10), (4, 6)] {
+            let report = lossy(990, failures, unfinished);
+            assert_eq!(report.p99_latency_ms, Some(1.0), "{failures} {unfinished}");
+        }
+        let report = lossy(989, 4, 7);
+        assert_eq!((report.p99_latency_ms, report.p95_latency_ms), (None, Some(1.0)));
+        assert_eq!(report.intervals.p99_latency_ms.upper, None);
+        let report = lossy(949, 51, 0);
+        assert_eq!((report.p95_latency_ms, report.median_latency_ms), (None, Some(1.0)));
+        assert_eq!(lossy(499, 0, 501).median_latency_ms, None);
+    }
+
+    #[test]
+    fn what_never_ended_is_no_success() {
+        let report = lossy(617, 0, 1006);
+        assert!((report.success_rate_pct - 38.016).abs() < 0.001, "{}", report.success_rate_pct);
+        assert_eq!((report.total_requests, report.failed_requests), (617, 0));
+        let targets = Targets::parse("[op]\nsuccess_rate_pct = 95\np95_ms = 100", &["op"]).expect("is valid");
+        let judged = report.judge(&targets);
+        assert!(!judged.held() && judged.targets.iter().all(|judged| !judged.held), "{:?}", judged.targets);
+    }
 
     fn report(ok_ms: &[u64], failures: u64) -> PerformanceReport {
         let mut recorder = Recorder::default();

@@ -38,12 +38,23 @@ pub(super) struct Quantile {
 }
 
 impl Quantile {
-    pub fn of(samples: &Samples, q: f64) -> Self {
+    /// The `q`-quantile of successes, beside which `lost` operations failed or never ended; nothing where so many were lost
+    /// that it is not known.
+    pub fn of(samples: &Samples, q: f64, lost: u64) -> Self {
+        if !is_known(samples, q, lost) {
+            return Self::default();
+        }
         let Some(ranks) = quantile_ranks(samples.count(), q, CONFIDENCE) else { return Self::default() };
         let at = |rank| samples.at_rank(rank).map(ms);
         let interval = Interval { lower: ranks.lower.and_then(at), upper: ranks.upper.and_then(at) };
         Self { point: at(ranks.point), interval }
     }
+}
+
+/// Whether the quantile would be the same however long the lost operations had taken: as many lie beyond it at least.
+pub(super) fn is_known(samples: &Samples, q: f64, lost: u64) -> bool {
+    let all = samples.count() + lost;
+    lost as f64 <= (1.0 - q) * all as f64
 }
 
 pub(super) fn ms(duration: Duration) -> f64 {

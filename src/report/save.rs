@@ -6,6 +6,9 @@ use super::performance::PerformanceReport;
 use crate::error::Error;
 use crate::files::write_json;
 
+/// Longest name of an operation: file systems take 255 bytes, and a temporary name is longer.
+const LONGEST_NAME: usize = 200;
+
 /// Writes `<dir>/<operation>.json` and returns its path; an older one is replaced, never half-written.
 ///
 /// ```
@@ -27,6 +30,11 @@ pub fn save_performance_report(report: &PerformanceReport, dir: &Path) -> Result
 
 /// An error where a name could not be that of a file.
 pub fn check_operation(name: &str) -> Result<(), Error> {
+    if name.len() > LONGEST_NAME {
+        let problem =
+            format!("an operation's name has at most {LONGEST_NAME} characters, for its file's sake");
+        return Err(Error::malformed(Path::new(name), problem));
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     if name.starts_with('.') || name.is_empty() || !name.chars().all(plain) {
         let problem = "an operation is named with letters, digits, _ - and . only, for its file's sake";

@@ -17,9 +17,12 @@ pub fn print_figures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::
             report.operation.clone(),
             grouped(report.total_requests),
             latency(report.avg_latency_ms),
-            latency(report.median_latency_ms),
-            with_interval(report.p95_latency_ms, report.intervals.p95_latency_ms),
-            latency(report.p99_latency_ms),
+            quantile(report, report.median_latency_ms),
+            match report.p95_latency_ms {
+                Some(_) => with_interval(report.p95_latency_ms, report.intervals.p95_latency_ms),
+                None => quantile(report, None),
+            },
+            quantile(report, report.p99_latency_ms),
             report.throughput_rps.map_or_else(none, |rps| format!("{}/s", significant(rps))),
             percent(report.success_rate_pct),
         ]);
@@ -35,7 +38,7 @@ pub fn print_targets(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::
             table.add_row([
                 report.operation.clone(),
                 target(judged),
-                judged.value.map_or_else(none, |value| with_unit(judged.metric, value)),
+                judged.value.map_or_else(|| quantile(report, None), |value| with_unit(judged.metric, value)),
                 if judged.held { "held" } else { "MISSED" }.to_owned(),
             ]);
         }
@@ -50,11 +53,28 @@ pub fn print_failures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io:
             let (name, count, example) = (class.name(), grouped(failed.count), &failed.example);
             writeln!(out, "{}: {count} failed as {name}, the first: {example}", report.operation)?;
         }
+        let known = [report.median_latency_ms, report.p95_latency_ms, report.p99_latency_ms];
+        if report.successful_requests > 0 && known.contains(&None) {
+            writeln!(
+                out,
+                "{}: {:.1} % failed or never ended; a percentile beyond that is not known",
+                report.operation,
+                100.0 - report.success_rate_pct
+            )?;
+        }
         if report.successful_requests == 0 {
             writeln!(out, "{}: nothing succeeded, so nothing was measured", report.operation)?;
         }
     }
     Ok(())
+}
+
+/// A percentile; something succeeded and it is still not there where too many failed or never ended.
+fn quantile(report: &PerformanceReport, ms: Option<f64>) -> String {
+    match ms {
+        None if report.successful_requests > 0 => "not known".to_owned(),
+        ms => latency(ms),
+    }
 }
 
 /// A table without borders; all columns but the first are aligned right.
@@ -168,12 +188,18 @@ mod tests {
     fn figures_carry_units_and_counts() {
         let text = printed(print_figures);
         assert!(text.contains("60 ms") && text.contains("1/s") && text.contains("50 %"), "{text}");
-        assert!(text.contains("[-, -]"), "a sample of one has no interval: {text}");
+        // Half failed: the median is known, and nothing beyond it.
+        let row = text.lines().nth(1).expect("has a row");
+        assert_eq!(row.matches("not known").count(), 2, "{text}");
     }
 
     #[test]
     fn failures_are_named_with_an_example() {
-        assert_eq!(printed(print_failures), "op: 1 failed as http_5xx, the first: 500 oops\n");
+        assert_eq!(
+            printed(print_failures),
+            "op: 1 failed as http_5xx, the first: 500 oops\n\
+             op: 50.0 % failed or never ended; a percentile beyond that is not known\n"
+        );
     }
 
     #[test]

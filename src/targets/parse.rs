@@ -75,6 +75,13 @@ impl Targets {
         self
     }
 
+    /// Adds a limit, unless there is one on the same metric.
+    pub fn or(self, operation: &str, limit: Limit) -> Self {
+        let limits = self.limits.get(operation).map(Vec::as_slice).unwrap_or_default();
+        let is_limited = limits.iter().any(|(metric, _)| *metric == limit.0);
+        if is_limited { self } else { self.with(operation, limit) }
+    }
+
     /// The share of its time by which an operation has to get slower to fail the gate, where it has one of its own.
     pub fn gate_threshold(&self, operation: &str) -> Option<f64> {
         self.gate_thresholds.get(operation).copied()
@@ -139,6 +146,15 @@ mod tests {
         let judged = targets.with("jwt_validation", (Metric::AvgMs, 1.0)).judge("jwt_validation", &Flat(5.0));
         let summary: Vec<_> = judged.iter().map(|j| (j.metric, j.limit, j.held)).collect();
         assert_eq!(summary, [(Metric::P95Ms, 9.0, true), (Metric::AvgMs, 1.0, false)]);
+    }
+
+    #[test]
+    fn a_default_gives_way_to_a_limit_of_its_own() {
+        let targets = Targets::parse("[jwt_validation]\navg_ms = 50", &KNOWN).expect("is valid");
+        let targets =
+            targets.or("jwt_validation", (Metric::AvgMs, 1.0)).or("upload_small_file", (Metric::AvgMs, 1.0));
+        assert!(targets.judge("jwt_validation", &Flat(5.0))[0].held);
+        assert!(!targets.judge("upload_small_file", &Flat(5.0))[0].held);
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Bench {
         }
         command
             .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("INGESTER_EVEN_IF_FAILING", "1")
             .env("CRITERION_HOME", self.criterion())
             .env("INGESTER_REPORT_DIR", self.reports())
             .envs(self.env.iter().map(|(name, value)| (name, value)))

@@ -57,7 +57,10 @@ impl Load {
 
     /// Against a server, with a token that nobody checks.
     pub fn against(url: &str, args: &[&str]) -> Self {
-        Self::new(&[&["--url", url][..], args].concat()).env("INGESTER_TOKEN", "a.bearer.token")
+        Self::new(&[&["--url", url][..], args].concat())
+            .env("INGESTER_TOKEN", "a.bearer.token")
+            // Most tests are about what fails.
+            .env("INGESTER_EVEN_IF_FAILING", "1")
     }
 
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -104,7 +107,8 @@ impl Load {
             eprintln!("{}", run.output());
             return None;
         }
-        assert_eq!(run.code, Some(0), "{}", run.output());
+        // 1 where failures are what was asked for: a run has a limit of success unless it is told another.
+        assert!(matches!(run.code, Some(0 | 1)), "{}", run.output());
         let report = self.report();
         adds_up(&report);
         Some(report)

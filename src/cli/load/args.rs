@@ -62,6 +62,9 @@ pub struct IngesterArgs {
     /// Which threads run where: split or none [default: INGESTER_PLACEMENT, or split]
     #[arg(long)]
     placement: Option<String>,
+    /// Load though both uploads of the look before failed alike
+    #[arg(long)]
+    even_if_failing: bool,
     /// Speak HTTP/2
     #[arg(long)]
     pub http2: bool,
@@ -112,6 +115,7 @@ impl LoadArgs {
             ("INGESTER_TIMEOUT", args.timeout.clone()),
             ("INGESTER_MAX_BYTES", args.max_bytes.clone()),
             ("INGESTER_PLACEMENT", args.placement.clone()),
+            ("INGESTER_EVEN_IF_FAILING", args.even_if_failing.then(|| "1".to_owned())),
             ("INGESTER_REPORT_DIR", self.outcome.report_dir.clone()),
         ])
     }

@@ -1,10 +1,12 @@
 //! What every run of one command shares: the ingester, the files, the token, the cores.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ingester_perf::Error;
 use ingester_perf::case::probe;
 use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
+use ingester_perf::console::note;
 use ingester_perf::environment::{Environment, possible_connections, reserve_descriptors};
 use ingester_perf::ingester::{Ingester, Renewal, Settings};
 use ingester_perf::interrupt::Interrupt;
@@ -44,9 +46,14 @@ impl Generator {
         let (files, mix) = files(args)?;
         let ingester = Arc::new(Ingester::start(&settings)?);
         let smallest = files.iter().map(Upload::size).min().unwrap_or_default().min(PROBE);
-        probe(&ingester, &settings, smallest)?;
-        let renewal = Renewal::start(Arc::clone(&ingester))?;
         let http = if args.ingester.http2 { Http::Two } else { Http::One };
+        let look = probe(&ingester, &settings, smallest, http)?;
+        note(format_args!(
+            "The look before: two uploads of {smallest} took {} and {}",
+            rounded(look.first),
+            rounded(look.second)
+        ));
+        let renewal = Renewal::start(Arc::clone(&ingester))?;
         let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
         let user = Uploader::new(endpoint, ingester.token()?, settings.timeout)
             .map_err(|failure| Error::Token(failure.message))?;
@@ -126,6 +133,11 @@ impl Generator {
     pub fn signal(&self) -> Option<u8> {
         self.interrupt.signal()
     }
+}
+
+/// A time to whole microseconds: more digits say nothing of one upload.
+fn rounded(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_micros(time.as_micros() as u64))
 }
 
 /// Every file, encoded or hashed now.

@@ -11,18 +11,25 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ingester_perf::Error;
+use ingester_perf::case::targets_in;
+use ingester_perf::console::note;
+use ingester_perf::files::check_folder;
 use ingester_perf::ingester::Settings;
 use ingester_perf::load::Run;
+use ingester_perf::recording::Class;
 use ingester_perf::report::{
     PerformanceReport, check_operation, print_failures, print_figures, print_findings, print_load,
     print_runs, print_targets, save_performance_report, write_csv, write_hlog,
 };
-use ingester_perf::targets::Targets;
+use ingester_perf::targets::{Metric, Targets};
 
-use super::{Exit, targets};
+use super::Exit;
 pub use args::LoadArgs;
 use generator::Generator;
 use schedule::Preset;
+
+/// Successes that a run needs, in percent of what was due, where no target says otherwise.
+const LEAST_SUCCESS_PCT: f64 = 95.0;
 
 /// What the runs of a command came to.
 struct Outcome {
@@ -38,12 +45,13 @@ impl LoadArgs {
         check_operation(self.operation())?;
         let settings = self.settings()?;
         let targets = self.targets(&settings)?;
+        check_folder(&settings.report_dir)?;
         let stress = self.schedule.preset == Some(Preset::Stress);
         // Wrong arguments are told before anything starts.
         let plan = if stress { None } else { Some(self.schedule.plan()?) };
         let dir = settings.report_dir.clone();
         let mut generator = Generator::new(&self, settings)?;
-        eprintln!("Loading {} with files of {}", generator.ingester(), generator.files());
+        note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let mut judge = |generator: &Generator, plan: &_, run: &Run| {
             let report = PerformanceReport::of_load(self.operation(), plan, run, &generator.files());
             let report = report.at(generator.environment());
@@ -64,8 +72,12 @@ impl LoadArgs {
     }
 
     fn targets(&self, settings: &Settings) -> Result<Targets, Error> {
-        let file = targets(settings)?;
-        Ok(self.outcome.targets.iter().fold(file, |targets, limit| targets.with(self.operation(), *limit)))
+        let mut targets = targets_in(&settings.targets)?;
+        for limit in &self.outcome.targets {
+            targets = targets.with(self.operation(), *limit);
+        }
+        // A run that lost its uploads must not pass because nobody thought of that.
+        Ok(targets.or(self.operation(), (Metric::SuccessRatePct, LEAST_SUCCESS_PCT)))
     }
 
     /// Runs the plan as often as asked for; the run with the median p95 is the one that is reported.
@@ -122,7 +134,7 @@ impl LoadArgs {
             let run = generator.run(&plan)?;
             let report = judge(generator, &plan, &run);
             let ends = stress::ends(&report);
-            eprintln!("{users} users: {}", if report.held() { "held" } else { "broke" });
+            note(format_args!("{users} users: {}", stress::outcome(&report)));
             steps.push((users, report));
             last = Some(run);
             if ends {
@@ -155,7 +167,8 @@ fn conclude(Outcome { run, report, said }: &Outcome, dir: &Path, signal: Option<
     write_csv(&path.with_extension("csv"), seconds)?;
     write_hlog(&path.with_extension("hlog"), &run.seconds, run.started_at)?;
     let reports = std::slice::from_ref(report);
-    let used_up = report.partial && signal.is_none();
+    let unreadable = report.failures.get(&Class::Local).map(|failed| failed.example.as_str());
+    let ended_early = report.partial && signal.is_none();
     let out = &mut io::stdout();
     let printed = (|| {
         print_runs(out, report)?;
@@ -164,13 +177,17 @@ fn conclude(Outcome { run, report, said }: &Outcome, dir: &Path, signal: Option<
         print_failures(out, reports)?;
         print_targets(out, reports)?;
         print_findings(out, report)?;
-        if used_up {
-            writeln!(out, "It ended early: all bytes that INGESTER_MAX_BYTES allows were sent.")?;
+        match unreadable {
+            Some(why) if ended_early => writeln!(out, "It ended early: {why}.")?,
+            None if ended_early => {
+                writeln!(out, "It ended early: all bytes that INGESTER_MAX_BYTES allows were sent.")?;
+            }
+            _ => {}
         }
         said.iter().try_for_each(|line| writeln!(out, "{line}"))
     })();
     printed.map_err(Error::Output)?;
-    eprintln!("Report: {}, and .csv and .hlog beside it", path.display());
+    note(format_args!("Report: {}, and .csv and .hlog beside it", path.display()));
     Ok(match signal {
         Some(signal) => Exit::Interrupted(signal),
         None if !report.is_valid() => Exit::Untrusted,

@@ -26,6 +26,17 @@ pub fn ends(report: &PerformanceReport) -> bool {
     !report.held() || !report.is_valid() || report.partial
 }
 
+/// What became of a step, for people.
+pub fn outcome(report: &PerformanceReport) -> &'static str {
+    if !report.is_valid() {
+        "not to be trusted"
+    } else if report.held() {
+        "held"
+    } else {
+        "broke"
+    }
+}
+
 /// What the steps showed, in sentences: which one broke, and where throughput stopped growing.
 pub fn conclusion(steps: &[(u32, PerformanceReport)]) -> Vec<String> {
     let mut said = Vec::new();

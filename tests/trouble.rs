@@ -1,0 +1,315 @@
+//! Promise: trouble that people met with load generators, clients and keys is told as what it is.
+//!
+//! Each test is one kind of it; servers here are written by hand on blocking sockets.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use common::bench::{Bench, Run, read_json};
+use common::load::Load;
+use common::server::{Manner, Server};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PERF: &str = env!("CARGO_BIN_EXE_ingester-perf");
+
+/// How a service that refuses an upload before it has read it ends the connection.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    /// Says `Connection: close`, and closes with unread bytes in its buffer: the client's next write is reset.
+    Announced,
+    /// The same, and says nothing.
+    Unannounced,
+    /// Closes its own direction, and waits.
+    HalfClosed,
+    /// Reads nothing more and stays.
+    Open,
+}
+
+/// Answers every upload with a refusal as soon as its head is there. No code of ours.
+fn refusing(status: &'static str, ending: Ending) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || refuse(stream, status, ending));
+        }
+    });
+    url
+}
+
+fn refuse(mut stream: TcpStream, status: &str, ending: Ending) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    let announced = if matches!(ending, Ending::Announced) { "Connection: close\r\n" } else { "" };
+    let body = r#"{"detail":"too large"}"#;
+    let answer = format!("HTTP/1.1 {status}\r\n{announced}Content-Length: {}\r\n\r\n{body}", body.len());
+    let _ = stream.write_all(answer.as_bytes());
+    match ending {
+        Ending::Announced | Ending::Unannounced => {}
+        Ending::HalfClosed => {
+            let _ = stream.shutdown(Shutdown::Write);
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Ending::Open => std::thread::sleep(Duration::from_secs(20)),
+    }
+}
+
+#[test]
+fn an_answer_before_the_body_is_read_is_not_lost() {
+    for ending in [Ending::Announced, Ending::Unannounced, Ending::HalfClosed, Ending::Open] {
+        for (size, uploads) in [("10KB", 40), ("1MB", 40), ("10MB", 40), ("100MB", 4)] {
+            let url = refusing("413 Payload Too Large", ending);
+            let count = uploads.to_string();
+            let load = Load::against(&url, &["--users", "2", "--requests", &count, "--file-size", size]);
+            let run = load.run();
+            let failures = &load.report()["failures"];
+            let refused = &failures["http_4xx"];
+            assert_eq!(refused["count"], uploads, "{ending:?} {size}: {failures} {}", run.output());
+            assert_eq!(refused["statuses"]["413"], uploads, "{ending:?} {size}");
+            assert_eq!(refused["example"], "413 Payload Too Large: too large");
+        }
+    }
+    let load = Load::against(
+        &refusing("401 Unauthorized", Ending::Announced),
+        &["--users", "2", "--requests", "40", "--file-size", "10MB"],
+    );
+    // Before anything is measured, this is what the look says.
+    assert!(load.run().exits(2).contains("refused the token (401 Unauthorized: too large)"));
+}
+
+#[test]
+fn a_run_that_lost_a_part_of_its_uploads_fails_without_any_target() {
+    let server = Server::start(Manner::EverySecond);
+    let load = Load::against(&server.url(), &["--users", "2", "--requests", "40", "--file-size", "1KB"]);
+    let run = load.judged();
+    run.exits(1);
+    assert!(run.stdout.contains("success > 95 %") && run.stdout.contains("MISSED"), "{}", run.stdout);
+    let report = load.report();
+    assert_eq!(report["p95_latency_ms"], Value::Null);
+    assert!(run.stdout.contains("not known"), "{}", run.stdout);
+    // It gives way to a limit that was asked for.
+    let args = ["--users", "2", "--requests", "40", "--file-size", "1KB", "--target", "success_rate_pct=40"];
+    let lenient = Load::against(&server.url(), &args);
+    lenient.judged().exits(0);
+    // A target on what is not known is missed.
+    let strict = Load::against(&server.url(), &[&args[..], &["--target", "p95_ms=100000"]].concat());
+    strict.judged().exits(1);
+}
+
+#[test]
+fn what_was_due_and_never_ended_is_no_success() {
+    // Answers after a second: of 50 a second for two seconds, one connection at a time, nearly none end.
+    let server = Server::scripted(|exchange| {
+        std::thread::sleep(Duration::from_secs(1));
+        exchange.created()
+    });
+    let args = ["--rate", "50", "--duration", "2s", "--grace", "1ms", "--at-once", "1", "--file-size", "1KB"];
+    let load = Load::against(&server.url(), &args);
+    let run = load.run();
+    let report = load.report();
+    let scheduled = report["load"]["scheduled"].as_f64().expect("is a number");
+    let ok = report["successful_requests"].as_f64().expect("is a number");
+    let success = report["success_rate_pct"].as_f64().expect("is a number");
+    assert!((success - 100.0 * ok / scheduled).abs() < 1e-6, "{report}");
+    assert!(report["load"]["unfinished"].as_u64() > Some(50), "{report}");
+    assert!(matches!(run.code, Some(1 | 3)), "{}", run.output());
+    assert_eq!(report["median_latency_ms"], Value::Null);
+}
+
+#[test]
+fn a_service_that_fails_both_uploads_of_the_look_is_not_measured() {
+    for (manner, says) in [
+        (Manner::Redirect, "got 307 Temporary Redirect, a redirect to / (not followed)"),
+        (Manner::Status(404), "404 Not Found: not today"),
+        (Manner::NoJson, "got 201 that is not a JSON object: stored"),
+    ] {
+        let server = Server::start(manner);
+        let args = ["--users", "1", "--requests", "10", "--file-size", "1KB"];
+        let load = Load::against(&server.url(), &args).env("INGESTER_EVEN_IF_FAILING", "0");
+        let said = load.run().exits(2).to_owned();
+        assert!(said.contains(says), "{said}");
+        let route = format!("{}/api/v1/files/upload", server.url());
+        assert!(said.contains(&route) && said.contains("--even-if-failing"), "{said}");
+        assert_eq!(server.uploads(), 2, "nothing was sent after the look");
+        let load = Load::against(&server.url(), &[&args[..], &["--even-if-failing"]].concat());
+        load.run();
+        assert_eq!(load.report()["failed_requests"], 10);
+    }
+}
+
+#[test]
+fn http2_against_a_service_of_http1_is_said_before_any_load() {
+    let server = Server::start(Manner::Python);
+    let args = ["--users", "1", "--requests", "10", "--file-size", "1KB", "--http2"];
+    let load = Load::against(&server.url(), &args).env("INGESTER_EVEN_IF_FAILING", "0");
+    let said = load.run().exits(2).to_owned();
+    assert!(said.contains("the service does not speak HTTP/2"), "{said}");
+}
+
+#[test]
+fn a_token_is_not_told_however_a_service_writes_it() {
+    let token =
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ0aGUtc2VjcmV0LW9uZSIsImV4cCI6OTk5OX0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
+    let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
+    let percent = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
+    let json = |text: &str| text.bytes().map(|b| format!("\\u{b:04x}")).collect::<String>();
+    let html = |text: &str| text.bytes().map(|b| format!("&#{b};")).collect::<String>();
+    let spaced = |text: &str| text.chars().map(|c| format!("{c} ")).collect::<String>();
+    let part = &token[..40];
+    let written = [
+        token.to_owned(),
+        part.to_owned(),
+        token[token.len() - 30..].to_owned(),
+        part.to_uppercase(),
+        hex(part),
+        percent(part),
+        json(part),
+        html(part),
+        spaced(part),
+        part.chars().rev().collect(),
+    ];
+    for text in written {
+        let body = format!("{{\"detail\":\"bad: {}\"}}", text.replace('\\', "\\\\"));
+        let server = Server::scripted(move |exchange| {
+            let read = exchange.answer().is_some();
+            read && exchange.respond("500 Oops", &body)
+        });
+        let load = Load::against(&server.url(), &["--users", "1", "--requests", "3", "--file-size", "1KB"])
+            .env("INGESTER_TOKEN", token);
+        let run = load.run();
+        let mut told = run.output();
+        for entry in load.dir.path().read_dir().expect("is there").flatten() {
+            told.push_str(&std::fs::read_to_string(entry.path()).unwrap_or_default());
+        }
+        assert!(told.contains("[redacted"), "{text}: {told}");
+        assert!(!told.contains(&text[..24.min(text.len())]), "{text}: {told}");
+    }
+}
+
+#[test]
+fn without_certificates_http_works() {
+    let bare = |args: &[&str]| -> Run {
+        let dir = TempDir::new().expect("makes one");
+        let mut perf = Command::new(PERF);
+        perf.args(args).current_dir(dir.path()).env_remove("INGESTER_URL");
+        perf.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+        perf.output().expect("starts").into()
+    };
+    bare(&["load", "--users", "1", "--requests", "2", "--file-size", "1KB"]).exits(0);
+    let dir = TempDir::new().expect("makes one");
+    let token = dir.path().join("token");
+    std::fs::write(&token, "a.b.c").expect("writes");
+    let token = token.to_str().expect("is UTF-8");
+    let https =
+        ["load", "--users", "1", "--requests", "2", "--url", "https://127.0.0.1:9", "--token-file", token];
+    let said = bare(&https).exits(2).to_owned();
+    assert!(said.contains("SSL_CERT_FILE names /nonexistent, which is no file"), "{said}");
+}
+
+#[test]
+fn only_plain_files_are_sent_and_read() {
+    let dir = TempDir::new().expect("makes one");
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo exists").success());
+    let pipe = pipe.to_str().expect("is UTF-8");
+    for (file, says) in [
+        (pipe, "is a pipe; a plain file is needed"),
+        ("/dev/zero", "is a device; a plain file is needed"),
+        ("/proc/version", "says that it has 0 bytes, and has more"),
+        ("/", "is a folder; a plain file is needed"),
+    ] {
+        let said = Load::new(&["--users", "1", "--requests", "1", "--file", file]).run().exits(2).to_owned();
+        assert!(
+            said.contains(says) || file == "/proc/version" && !std::fs::exists(file).is_ok_and(|yes| yes),
+            "{said}"
+        );
+    }
+    let url = "http://127.0.0.1:9";
+    let files = Load::new(&["--users", "1", "--requests", "1", "--url", url, "--token-file", pipe]);
+    assert!(files.run().exits(2).contains("it is a pipe; a plain file is needed"));
+    let keys = Load::new(&["--users", "1", "--requests", "1", "--url", url, "--private-key", pipe]);
+    assert!(keys.run().exits(2).contains("it is a pipe; a plain file is needed"));
+    let targets = Load::new(&["--users", "1", "--requests", "1"]).env("INGESTER_TARGETS", pipe);
+    assert!(targets.run().exits(2).contains("pipe: is a pipe; a plain file is needed"));
+}
+
+#[test]
+fn what_can_be_checked_before_measuring_is() {
+    let dir = TempDir::new().expect("makes one");
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").expect("writes");
+    let run = |args: &[&str]| -> Run {
+        let all = [&["load", "--users", "1", "--requests", "2"][..], args].concat();
+        Command::new(PERF).args(all).current_dir(dir.path()).output().expect("starts").into()
+    };
+    let said = run(&["--report-dir", file.to_str().expect("is UTF-8")]);
+    assert!(said.exits(2).contains("file: cannot make the folder"), "{}", said.output());
+    assert!(!said.stderr.contains("Loading"), "{}", said.stderr);
+    let said = run(&["--name", &"x".repeat(250)]);
+    assert!(said.exits(2).contains("at most 200 characters"), "{}", said.output());
+    let said = run(&["--timeout", "1ns"]);
+    assert!(said.exits(2).contains("1ns is too short: timers have steps of 1 ms"), "{}", said.output());
+}
+
+#[test]
+fn a_file_that_shrinks_ends_the_run_and_says_why() {
+    let dir = TempDir::new().expect("makes one");
+    let path = dir.path().join("shrinks.bin");
+    // Larger than what is kept in memory.
+    std::fs::write(&path, vec![7; 80 << 20]).expect("writes");
+    let shrinks = path.clone();
+    let server = Server::scripted(move |exchange| {
+        // After the look, which sends a smaller one.
+        if exchange.number == 3 {
+            let file = std::fs::File::options().write(true).open(&shrinks).expect("is there");
+            file.set_len(1 << 20).expect("can be cut");
+        }
+        exchange.created()
+    });
+    let file = path.to_str().expect("is UTF-8");
+    let args = ["--users", "1", "--requests", "1000", "--max-bytes", "100GB", "--file", file];
+    let load = Load::against(&server.url(), &args);
+    let run = load.run();
+    let report = load.report();
+    assert_eq!(report["partial"], true, "{}", run.output());
+    assert!(report["failures"]["local"]["count"].as_u64() <= Some(2), "{}", report["failures"]);
+    let said = "It ended early: cannot read the file: the file has become shorter.";
+    assert!(run.stdout.contains(said), "{}", run.output());
+    run.exits(3);
+}
+
+#[test]
+fn a_bench_runs_in_another_folder_with_the_limits_that_are_built_in() {
+    let bench = Bench::new("jwt");
+    let mut command = bench.command(&common::bench::SHORT);
+    let run: Run = command.current_dir(bench.dir.path()).output().expect("starts").into();
+    run.exits(0);
+    assert!(run.stdout.contains("success = 100 %"), "{}", run.stdout);
+    assert_eq!(read_json(&bench.reports().join("jwt_validation.json"))["partial"], false);
+}
+
+#[test]
+fn a_connection_that_the_service_closed_while_it_was_idle_is_told_from_one_that_broke() {
+    // Reads the next request, and closes without a word.
+    let server = Server::scripted(|exchange| {
+        if exchange.number % 2 == 1 { exchange.created() } else { exchange.answer().is_none() }
+    });
+    let load = Load::against(&server.url(), &["--users", "1", "--requests", "8", "--file-size", "1KB"]);
+    load.run();
+    let example = load.report()["failures"]["reset"]["example"].clone();
+    let example = example.as_str().expect("there is one");
+    assert!(example.starts_with("the service closed a kept connection that had been idle for "), "{example}");
+}
