@@ -63,12 +63,18 @@ pub enum Error {
         failure: String,
     },
     /// Criterion has nothing saved under this name.
-    #[error("baseline \"{name}\" has no {id}; save one first: cargo bench -- --save-baseline {name}")]
+    #[error(
+        "baseline \"{name}\" has no {id} in {}; save one first: cargo bench -- --save-baseline {name}; \
+         CRITERION_HOME or CARGO_TARGET_DIR lead to another folder",
+        home.display()
+    )]
     NoBaseline {
         /// The baseline.
         name: String,
         /// The case that it lacks.
         id: String,
+        /// Criterion's folder.
+        home: PathBuf,
     },
     /// Criterion was to save this and did not.
     #[error("Criterion could not save baseline \"{name}\" of {id} in {}; what it printed above says why", home.display())]

@@ -39,10 +39,52 @@ fn stress_stops_at_the_step_that_breaks() {
     assert!(matches!(run.code, Some(1 | 3)), "{}", run.output());
     let report = read_json(&load.file("stress.json"));
     let runs = report["load"]["runs"].as_array().expect("has steps");
-    assert_eq!((runs.len(), &runs[0]["name"]), (1, &Value::from("100 users")));
+    assert_eq!((runs.len(), &runs[0]["name"]), (1, &Value::from("1 user")));
     if run.code == Some(1) {
-        assert!(run.stdout.contains("It broke at 100 users."), "{}", run.stdout);
+        assert!(run.stdout.contains("It broke at 1 user."), "{}", run.stdout);
     }
+}
+
+#[test]
+fn a_stress_run_takes_the_steps_that_it_is_told_to() {
+    let _alone = alone();
+    let args = [
+        "--preset",
+        "stress",
+        "--duration",
+        "200ms",
+        "--file-size",
+        "1KB",
+        "--from",
+        "2",
+        "--to",
+        "4",
+        "--step",
+        "2",
+    ];
+    let load =
+        Load::new(&[&args[..], &["--target", "p95_ms=60000", "--target", "success_rate_pct=1"]].concat());
+    let run = load.run();
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+    let report = read_json(&load.file("stress.json"));
+    let runs = report["load"]["runs"].as_array().expect("has steps");
+    let names: Vec<_> = runs.iter().map(|run| run["name"].as_str().expect("is a text")).collect();
+    // One that was not to be trusted ends it.
+    assert!(names == ["2 users", "4 users"] || run.code == Some(3) && names[0] == "2 users", "{names:?}");
+}
+
+#[test]
+fn what_was_sent_to_a_real_service_is_told_in_all() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let load = Load::against(&server.url(), &["--users", "2", "--requests", "8", "--file-size", "1KB"]);
+    let run = load.run();
+    let says = format!(
+        "Sent to {} in all, the look before and warming up included: 10 uploads, 10 KB",
+        server.url()
+    );
+    assert!(run.stderr.contains(&says), "{}", run.stderr);
+    assert_eq!(server.uploads(), 10);
 }
 
 #[test]
@@ -52,6 +94,9 @@ fn wrong_arguments_are_said_in_one_line_and_nothing_starts() {
         (&["--users", "5"], "when do they end?"),
         (&["--users", "0", "--requests", "5"], "0 is not in 1..="),
         (&["--users", "5", "--rate", "5", "--duration", "1s"], "cannot be used with"),
+        (&["--users", "5", "--requests", "5", "--to", "9"], "cannot be used with"),
+        (&["--preset", "normal", "--from", "9"], "--from: is of a stress run"),
+        (&["--preset", "stress", "--from", "9", "--to", "5"], "--to: 5 is below --from 9"),
         (&["--rate", "5"], "--duration"),
         (&["--rate", "-5", "--duration", "1s"], "above 0"),
         (&["--rate", "5", "--duration", "soon"], "30s"),

@@ -101,7 +101,7 @@ fn check_baselines(cases: &[Spec], args: &Args) -> Result<(), Stop> {
     for needed in args.needed_baselines() {
         for id in cases.iter().map(Spec::id) {
             if !check_saved(&home, &id, needed.name)? && needed.must_exist {
-                return Err(Error::NoBaseline { name: needed.name.to_owned(), id }.into());
+                return Err(Error::NoBaseline { name: needed.name.to_owned(), id, home }.into());
             }
         }
     }

@@ -68,7 +68,8 @@ impl Side {
             }
         }
         if cases.is_empty() {
-            return Err(Error::NoBaseline { name: name.to_owned(), id: "case".to_owned() });
+            let home = home.to_owned();
+            return Err(Error::NoBaseline { name: name.to_owned(), id: "case".to_owned(), home });
         }
         Ok(Self { name: name.to_owned(), cases })
     }

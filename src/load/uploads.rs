@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -10,6 +11,20 @@ use super::mix::Mix;
 use crate::auth::Token;
 use crate::client::{Upload, Uploader, is_unreadable};
 use crate::recording::Performed;
+
+/// What several workers sent in all: each adds its own once, when it ends.
+#[derive(Debug, Default)]
+pub struct Sent {
+    uploads: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Sent {
+    /// Uploads that were begun, and bytes of their files.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.uploads.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
 
 /// What one worker uploads.
 pub struct Uploads {
@@ -26,15 +41,20 @@ pub struct Uploads {
     left: Cell<u64>,
     /// Whether a file could not be read: all that follows would fail too.
     unreadable: Cell<bool>,
+    /// Uploads that were begun, and bytes of their files.
+    begun: Cell<(u64, u64)>,
+    sent: Arc<Sent>,
 }
 
 impl Uploads {
-    /// The `files` in the proportions of `mix`, which the seed distributes, up to `allowance` bytes.
+    /// The `files` in the proportions of `mix`, which the seed distributes, up to `allowance` bytes. What was sent is added
+    /// to `sent`.
     pub fn new(
         user: Uploader,
         (files, mix, seed): (Arc<[Upload]>, Mix, u64),
         tokens: watch::Receiver<Token>,
         allowance: u64,
+        sent: Arc<Sent>,
     ) -> Self {
         let token = RefCell::new(tokens.borrow().clone());
         Self {
@@ -46,6 +66,8 @@ impl Uploads {
             token,
             left: Cell::new(allowance),
             unreadable: Cell::new(false),
+            begun: Cell::new((0, 0)),
+            sent,
         }
     }
 
@@ -62,6 +84,14 @@ impl Uploads {
     }
 }
 
+impl Drop for Uploads {
+    fn drop(&mut self) {
+        let (uploads, bytes) = self.begun.get();
+        self.sent.uploads.fetch_add(uploads, Ordering::Relaxed);
+        self.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Operation for Uploads {
     type User = Uploader;
 
@@ -73,7 +103,10 @@ impl Operation for Uploads {
         self.look_for_token();
         // A token that no header may hold is refused where it is read: the service will say what is wrong with the old.
         let _ = user.renew(&self.token.borrow());
-        let performed = user.upload(self.file(index)).await;
+        let file = self.file(index);
+        let (uploads, bytes) = self.begun.get();
+        self.begun.set((uploads + 1, bytes + file.size().0));
+        let performed = user.upload(file).await;
         if matches!(&performed.finished.outcome, Err(failure) if is_unreadable(failure)) {
             self.unreadable.set(true);
         }

@@ -16,7 +16,7 @@ Examples:
   ingester-perf load --users 50 --duration 30s --file-size 50KB
   ingester-perf load --rate 200 --arrivals poisson --duration 30s --mix 10KB=70,1MB=25,10MB=5
   ingester-perf load --stage 0..50:30s --stage 50:2m --stage 50..200:1m          users; with --arrivals, requests a second
-  ingester-perf load --preset stress                            100 to 1000 users, until a target breaks
+  ingester-perf load --preset stress                            1, 2, 5 ... 1000 users, until a target breaks
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep

@@ -10,7 +10,7 @@ use ingester_perf::console::note;
 use ingester_perf::environment::{Environment, possible_connections, reserve_descriptors};
 use ingester_perf::ingester::{Ingester, Renewal, Settings};
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::{self, Mix, Plan, Run, Uploads};
+use ingester_perf::load::{self, Mix, Plan, Run, Sent, Uploads};
 use ingester_perf::payload::{Content, Form, LargeFile, TestFile};
 use ingester_perf::recording::Failure;
 use ingester_perf::units::Bytes;
@@ -37,6 +37,10 @@ pub struct Generator {
     interrupt: Interrupt,
     /// Bytes that may still be sent.
     allowance: u64,
+    /// What all runs sent, warm-ups included.
+    sent: Arc<Sent>,
+    /// Bytes of one upload of the look before.
+    looked_with: u64,
 }
 
 impl Generator {
@@ -61,7 +65,21 @@ impl Generator {
         let real = settings.remote.is_some();
         let allowance =
             if real { settings.max_bytes.0.saturating_sub(PROBES * smallest.0) } else { u64::MAX };
-        Ok(Self { settings, ingester, user, files, mix, renewal, cores, interrupt, allowance })
+        let sent = Arc::new(Sent::default());
+        let looked_with = smallest.0;
+        Ok(Self {
+            settings,
+            ingester,
+            user,
+            files,
+            mix,
+            renewal,
+            cores,
+            interrupt,
+            allowance,
+            sent,
+            looked_with,
+        })
     }
 
     /// Runs a plan once. Shows how it is going.
@@ -71,8 +89,9 @@ impl Generator {
         let mut bar = Bar::new(plan);
         let share = self.allowance / threads as u64;
         let worker = |core: &Option<usize>| {
-            let sent = (Arc::clone(&self.files), self.mix.clone(), plan.seed);
-            (Uploads::new(self.user.another(), sent, self.renewal.token(), share), *core)
+            let files = (Arc::clone(&self.files), self.mix.clone(), plan.seed);
+            let sent = Arc::clone(&self.sent);
+            (Uploads::new(self.user.another(), files, self.renewal.token(), share, sent), *core)
         };
         let workers = self.cores[..threads].iter().map(worker).collect();
         let run = load::run(plan, workers, |seconds| {
@@ -112,6 +131,18 @@ impl Generator {
             )));
         }
         Ok(())
+    }
+
+    /// What was sent to a real ingester in all, for people: it may have kept it.
+    pub fn total(&self) -> Option<String> {
+        self.settings.remote.as_ref()?;
+        let (uploads, bytes) = self.sent.so_far();
+        Some(format!(
+            "Sent to {} in all, the look before and warming up included: {} uploads, {}",
+            self.ingester.name(),
+            uploads + PROBES,
+            Bytes(bytes + PROBES * self.looked_with)
+        ))
     }
 
     /// What it sends, for people.

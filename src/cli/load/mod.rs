@@ -26,7 +26,7 @@ use ingester_perf::targets::{Metric, Targets};
 use super::Exit;
 pub use args::LoadArgs;
 use generator::Generator;
-use schedule::Preset;
+use schedule::{Preset, ScheduleArgs};
 
 /// Successes that a run needs, in percent of what was due, where no target says otherwise.
 const LEAST_SUCCESS_PCT: f64 = 95.0;
@@ -48,6 +48,8 @@ impl LoadArgs {
         check_folder(&settings.report_dir)?;
         let stress = self.schedule.preset == Some(Preset::Stress);
         // Wrong arguments are told before anything starts.
+        let steps = if stress { stress::steps(&self.schedule)? } else { Vec::new() };
+        self.check_stress_only(stress)?;
         let plan = if stress { None } else { Some(self.schedule.plan()?) };
         let dir = settings.report_dir.clone();
         let mut generator = Generator::new(&self, settings)?;
@@ -66,9 +68,24 @@ impl LoadArgs {
                     Ok((judge(generator, &plan, &run), run))
                 })?
             }
-            None => self.stress(&mut generator, &mut judge)?,
+            None => self.stress(steps, &mut generator, &mut judge)?,
         };
+        if let Some(total) = generator.total() {
+            note(total);
+        }
         conclude(&outcome, &dir, generator.signal())
+    }
+
+    /// An error for what only a stress run has.
+    fn check_stress_only(&self, stress: bool) -> Result<(), Error> {
+        let ScheduleArgs { from, to, step, .. } = &self.schedule;
+        let given = [("--from", from), ("--to", to), ("--step", step)];
+        match given.into_iter().find(|(_, value)| value.is_some() && !stress) {
+            Some((name, _)) => {
+                Err(Error::Setting { name, problem: "is of a stress run; add --preset stress".to_owned() })
+            }
+            None => Ok(()),
+        }
     }
 
     fn targets(&self, settings: &Settings) -> Result<Targets, Error> {
@@ -121,12 +138,13 @@ impl LoadArgs {
 
     fn stress(
         &self,
+        steps: Vec<(u32, ingester_perf::load::Plan)>,
         generator: &mut Generator,
         judge: &mut impl FnMut(&Generator, &ingester_perf::load::Plan, &Run) -> PerformanceReport,
     ) -> Result<Outcome, Error> {
-        let mut steps = Vec::new();
+        let mut done = Vec::new();
         let mut last = None;
-        for (users, plan) in stress::steps(&self.schedule) {
+        for (users, plan) in steps {
             if last.is_some() {
                 self.clean_up()?;
             }
@@ -134,16 +152,16 @@ impl LoadArgs {
             let run = generator.run(&plan)?;
             let report = judge(generator, &plan, &run);
             let ends = stress::ends(&report);
-            note(format_args!("{users} users: {}", stress::outcome(&report)));
-            steps.push((users, report));
+            note(format_args!("{}: {}", stress::people(users), stress::outcome(&report)));
+            done.push((users, report));
             last = Some(run);
             if ends {
                 break;
             }
         }
-        let (_, mut report) = steps.last().cloned().expect("there is a first step");
-        report.load.iter_mut().for_each(|load| load.runs = stress::rows(&steps));
-        Ok(Outcome { run: last.expect("there is a first step"), report, said: stress::conclusion(&steps) })
+        let (_, mut report) = done.last().cloned().expect("there is a first step");
+        report.load.iter_mut().for_each(|load| load.runs = stress::rows(&done));
+        Ok(Outcome { run: last.expect("there is a first step"), report, said: stress::conclusion(&done) })
     }
 
     fn clean_up(&self) -> Result<(), Error> {

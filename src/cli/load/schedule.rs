@@ -11,9 +11,21 @@ use ingester_perf::units::Bytes;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleArgs {
-    /// normal: 10 users, 100 uploads of 100 KB; high: 50, 500 of 50 KB; stress: 100 to 1000 users in steps
+    /// normal: 10 users, 100 uploads of 100 KB; high: 50, 500 of 50 KB; stress: 1, 2, 5, 10 and so on to 1000 users
     #[arg(long, conflicts_with_all = ["users", "rate", "stages", "requests"])]
     pub preset: Option<Preset>,
+    /// Users of the first step of a stress run [default: 1]
+    #[arg(long, value_name = "N", conflicts_with_all = ["users", "rate", "stages"],
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub from: Option<u32>,
+    /// Users that a stress run goes up to [default: 1000]
+    #[arg(long, value_name = "N", conflicts_with_all = ["users", "rate", "stages"],
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub to: Option<u32>,
+    /// Users that each step of a stress run adds [default: 1, 2, 5, 10 and so on]
+    #[arg(long, value_name = "N", conflicts_with_all = ["users", "rate", "stages"],
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub step: Option<u32>,
     /// So many users, each of whom waits for an answer before sending again
     #[arg(long, value_name = "N", conflicts_with_all = ["rate", "stages"],
           value_parser = clap::value_parser!(u32).range(1..=100_000))]

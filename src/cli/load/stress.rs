@@ -2,23 +2,48 @@
 
 use std::time::Duration;
 
+use ingester_perf::Error;
 use ingester_perf::load::Plan;
 use ingester_perf::report::{PerformanceReport, RunReport};
 
 use super::schedule::ScheduleArgs;
 
-/// Users of the steps: 100, 200, ... 1000.
-const STEP: u32 = 100;
-const STEPS: u32 = 10;
+/// Where a stress run begins and ends unless told otherwise. It begins low: a service that breaks at the first step has
+/// told nothing.
+const FROM: u32 = 1;
+const TO: u32 = 1000;
 /// How long a step lasts unless told otherwise.
 const LASTING: Duration = Duration::from_secs(10);
 /// Throughput that rises by less than this share has stopped growing.
 const GROWTH: f64 = 0.05;
 
 /// The steps: how many users, and what is to be done.
-pub fn steps(args: &ScheduleArgs) -> impl Iterator<Item = (u32, Plan)> {
+pub fn steps(args: &ScheduleArgs) -> Result<Vec<(u32, Plan)>, Error> {
     let lasting = args.duration.unwrap_or(LASTING);
-    (1..=STEPS).map(move |step| (step * STEP, args.of_users(step * STEP, lasting)))
+    let from = args.from.unwrap_or(FROM);
+    let to = args.to.unwrap_or(TO.max(from));
+    if to < from {
+        return Err(Error::Setting { name: "--to", problem: format!("{to} is below --from {from}") });
+    }
+    let users = users(from, to, args.step);
+    Ok(users.into_iter().map(|users| (users, args.of_users(users, lasting))).collect())
+}
+
+/// Numbers of users from the first to the last: a step apart, or 1, 2 and 5 times the powers of ten between them.
+fn users(from: u32, to: u32, step: Option<u32>) -> Vec<u32> {
+    if let Some(step) = step {
+        return (from..=to).step_by(step as usize).collect();
+    }
+    let mut users = vec![from];
+    let mut power = 1;
+    while power <= to {
+        users
+            .extend([1, 2, 5].map(|digit| digit * power).into_iter().filter(|n| (from + 1..=to).contains(n)));
+        power *= 10;
+    }
+    users.push(to);
+    users.dedup();
+    users
 }
 
 /// Whether there is no sense in going on: a target broke, or the generator did.
@@ -43,25 +68,32 @@ pub fn conclusion(steps: &[(u32, PerformanceReport)]) -> Vec<String> {
     match steps.last() {
         Some((users, report)) if !report.is_valid() => {
             said.push(format!(
-                "At {users} users the generator did not keep up: what the service holds is not known."
+                "At {} the generator did not keep up: what the service holds is not known.",
+                people(*users)
             ));
         }
-        Some((users, report)) if !report.held() => said.push(format!("It broke at {users} users.")),
-        Some((users, report)) if !report.partial => said.push(format!("It held up to {users} users.")),
+        Some((users, report)) if !report.held() => said.push(format!("It broke at {}.", people(*users))),
+        Some((users, report)) if !report.partial => said.push(format!("It held up to {}.", people(*users))),
         _ => {}
     }
     let rows: Vec<(u32, f64)> =
         steps.iter().filter_map(|(users, report)| Some((*users, report.throughput_rps?))).collect();
     let stopped = rows.windows(2).find(|pair| pair[1].1 < pair[0].1 * (1.0 + GROWTH));
     if let Some([(users, rate), _]) = stopped {
-        said.push(format!("Throughput stopped growing at {users} users, with {rate:.0} uploads a second."));
+        let users = people(*users);
+        said.push(format!("Throughput stopped growing at {users}, with {rate:.0} uploads a second."));
     }
     said
 }
 
+/// A number of users, for people.
+pub fn people(users: u32) -> String {
+    if users == 1 { "1 user".to_owned() } else { format!("{users} users") }
+}
+
 /// The steps as rows of a report.
 pub fn rows(steps: &[(u32, PerformanceReport)]) -> Vec<RunReport> {
-    steps.iter().map(|(users, report)| report.row(format!("{users} users"))).collect()
+    steps.iter().map(|(users, report)| report.row(people(*users))).collect()
 }
 
 #[cfg(test)]
@@ -81,6 +113,15 @@ mod tests {
         recorder.pass(Duration::from_secs(1));
         let targets = Targets::default().with("stress", (Metric::P95Ms, 100.0));
         (users, PerformanceReport::new("stress", &recorder.finish()).judge(&targets))
+    }
+
+    #[test]
+    fn steps_begin_low_and_end_where_they_are_told_to() {
+        assert_eq!(users(1, 1000, None), [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]);
+        assert_eq!(users(3, 30, None), [3, 5, 10, 20, 30]);
+        assert_eq!(users(100, 300, Some(100)), [100, 200, 300]);
+        assert_eq!(users(7, 7, None), [7]);
+        assert_eq!(users(100_000, 100_000, None), [100_000]);
     }
 
     #[test]
