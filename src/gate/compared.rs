@@ -38,6 +38,7 @@ pub struct Comparison {
     seed: u64,
     slower: OnceCell<SignFlip>,
     faster: OnceCell<SignFlip>,
+    critical: OnceCell<f64>,
 }
 
 impl Comparison {
@@ -55,6 +56,7 @@ impl Comparison {
             seed: plan.seed,
             slower: OnceCell::new(),
             faster: OnceCell::new(),
+            critical: OnceCell::new(),
         })
     }
 
@@ -72,6 +74,11 @@ impl Comparison {
     /// Tests whether any case is faster by more than the margin.
     fn faster(&self) -> &SignFlip {
         self.faster.get_or_init(|| self.test(-1.0))
+    }
+
+    /// The statistic from which a case counts as slower.
+    fn critical(&self) -> f64 {
+        *self.critical.get_or_init(|| self.slower().critical(self.alpha))
     }
 
     fn test(&self, direction: f64) -> SignFlip {
@@ -156,7 +163,7 @@ impl OneCase<'_> {
         if standard_error < NEGLIGIBLE {
             return threshold;
         }
-        let critical = self.all.slower().critical(self.all.alpha);
+        let critical = self.all.critical();
         let t = critical * ((n - 1.0) / (n - critical.powi(2))).sqrt();
         if !t.is_finite() {
             return f64::INFINITY;

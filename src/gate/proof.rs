@@ -161,14 +161,50 @@ fn standard_error(values: &[f64]) -> f64 {
     (values.iter().map(|value| (value - center).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt()
 }
 
+/// What came of drawn sessions.
+#[derive(Default)]
+struct Drawn {
+    failed: u32,
+    unclear: u32,
+    extended: u32,
+}
+
 /// Sessions drawn with replacement from the pairs of all stored ones: a pair keeps its cases together. They go on to more
-/// pairs as real ones do.
+/// pairs as real ones do. Each core draws a part, with a seed of its own.
 fn drawn(sessions: &[&StoredSession], draws: u32) -> String {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let mut all = Drawn::default();
+    std::thread::scope(|scope| {
+        let mut parts = Vec::new();
+        for thread in 0..threads {
+            let part = draws / threads + u32::from(thread < draws % threads);
+            parts.push(scope.spawn(move || draw(sessions, part, SEED + u64::from(thread))));
+        }
+        for part in parts {
+            let part = part.join().expect("drawing does not panic");
+            all.failed += part.failed;
+            all.unclear += part.unclear;
+            all.extended += part.extended;
+        }
+    });
+    let percent = |n: u32| 100.0 * f64::from(n) / f64::from(draws);
+    format!(
+        "{draws} sessions drawn from the pairs of the same code: {} ({:.2} %) called a case slower, {} ({:.2} %) were \
+         inconclusive, {} ({:.2} %) went on to more pairs.\n",
+        all.failed,
+        percent(all.failed),
+        all.unclear,
+        percent(all.unclear),
+        all.extended,
+        percent(all.extended)
+    )
+}
+
+fn draw(sessions: &[&StoredSession], draws: u32, seed: u64) -> Drawn {
     let plan = &sessions[0].record.plan;
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
-    let mut failed = 0;
-    let mut unclear = 0;
-    let mut extended = 0;
+    let clocks = sessions[0].record.unit == NANOSECONDS;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut drawn = Drawn::default();
     for _ in 0..draws {
         let mut cases: Vec<CaseRecord> = Vec::new();
         for case in &sessions[0].record.cases {
@@ -183,19 +219,12 @@ fn drawn(sessions: &[&StoredSession], draws: u32) -> String {
             }
             pairs += 1;
         }
-        let verdict = judge_cases(plan, &cases, Vec::new(), sessions[0].record.unit == NANOSECONDS);
-        extended += u32::from(pairs > plan.pairs);
-        failed += u32::from(verdict.conclusion == Conclusion::Regression);
-        unclear += u32::from(verdict.conclusion == Conclusion::Inconclusive);
+        let verdict = judge_cases(plan, &cases, Vec::new(), clocks);
+        drawn.extended += u32::from(pairs > plan.pairs);
+        drawn.failed += u32::from(verdict.conclusion == Conclusion::Regression);
+        drawn.unclear += u32::from(verdict.conclusion == Conclusion::Inconclusive);
     }
-    let percent = |n: u32| 100.0 * f64::from(n) / f64::from(draws);
-    format!(
-        "{draws} sessions drawn from the pairs of the same code: {failed} ({:.2} %) called a case slower, {unclear} \
-         ({:.2} %) were inconclusive, {extended} ({:.2} %) went on to more pairs.\n",
-        percent(failed),
-        percent(unclear),
-        percent(extended)
-    )
+    drawn
 }
 
 #[cfg(test)]
