@@ -87,7 +87,7 @@ fn a_control_that_is_not_slowed_makes_the_run_inconclusive() {
     let lazy = bench.worker("lazy", "slice(2_000_000, spins=False)");
     let run = bench.compare(&lazy, &bench.worker("slower", SLOWER), &[]);
     run.exits(3);
-    assert!(run.stdout.contains("was not called slower"), "{}", run.stdout);
+    assert!(run.stdout.contains("did not come out slower"), "{}", run.stdout);
 }
 
 #[test]

@@ -140,7 +140,7 @@ pub(super) fn judge_cases(plan: &Plan, cases: &[CaseRecord], distrust: Vec<Strin
         for (i, (case, tail)) in measured.iter().zip(tails).enumerate() {
             let arms =
                 OneCaseArms { head: head.case(i), control: control.case(i), positive: positive.case(i) };
-            verdicts.push(of_case(case, &arms, tail, clocks));
+            verdicts.push(of_case(case, &arms, tail, plan.margin, clocks));
         }
     }
     for case in cases.iter().filter(|case| case.too_slow) {
@@ -179,11 +179,17 @@ pub struct OneCaseArms<'a> {
     pub positive: OneCase<'a>,
 }
 
-fn of_case(case: &CaseRecord, arms: &OneCaseArms<'_>, tail: Option<Tail>, clocks: bool) -> CaseVerdict {
+fn of_case(
+    case: &CaseRecord,
+    arms: &OneCaseArms<'_>,
+    tail: Option<Tail>,
+    margin: f64,
+    clocks: bool,
+) -> CaseVerdict {
     let effect = arms.head.effect();
     let surely_below = effect.upper.is_some_and(|upper| upper < passes_below(case.threshold));
     let mut distrust = Vec::new();
-    distrust.extend(problem_of_controls(case, arms, surely_below));
+    distrust.extend(problem_of_controls(case, arms, margin, surely_below));
     if clocks {
         distrust.extend(problems_of_clocks(case));
     }
