@@ -24,6 +24,15 @@ use super::outlasting::{NotHttp2, Outlasting};
 use super::upload::{Sending, unreadable};
 use crate::recording::{Class, Failure};
 
+/// Statuses of services that refuse an upload by its head: no token, no right, too large, of a kind that is not taken.
+const REFUSED_UNREAD: [StatusCode; 6] = [
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::LENGTH_REQUIRED,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::EXPECTATION_FAILED,
+];
 /// Longest answer that is read. The service's have about 500 bytes.
 const MAX_ANSWER: usize = 256 << 10;
 
@@ -199,7 +208,7 @@ fn text_of<T>(response: &Response<T>, name: &HeaderName) -> Option<String> {
 /// Whether the service closes the connection after this answer. The end itself may not have arrived yet. Who refuses an
 /// upload need not have read it, and closes for what it has not read, announced or not.
 fn is_last<T>(response: &Response<T>) -> bool {
-    if response.status().is_client_error() && response.version() < Version::HTTP_2 {
+    if REFUSED_UNREAD.contains(&response.status()) && response.version() < Version::HTTP_2 {
         return true;
     }
     let options = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
@@ -251,15 +260,12 @@ fn failure(error: &hyper::Error) -> Failure {
         return Failure::new(Class::Protocol, format!("the answer is not HTTP: {error}"));
     }
     match cause(error) {
-        Some(e) if e.get_ref().is_some_and(|inner| inner.is::<NotHttp2>()) => {
+        // The HTTP/2 library keeps of an error no more than its text.
+        Some(e) if e.to_string() == NotHttp2.to_string() => {
             Failure::new(Class::Protocol, NotHttp2.to_string())
         }
         Some(e) => Failure::new(Class::Reset, format!("the connection broke: {e}")),
-        None if is_refused_stream(error) => {
-            let message =
-                "the service refused the stream (HTTP/2, REFUSED_STREAM): more at once than it takes";
-            Failure::new(Class::Reset, message)
-        }
+        None if is_refused_stream(error) => Failure::new(Class::Reset, REFUSED_STREAM),
         None => closed(),
     }
 }
@@ -277,6 +283,9 @@ fn body_failure(error: &(dyn std::error::Error + 'static)) -> Failure {
         None => closed(),
     }
 }
+
+/// The message of a stream that was refused.
+pub(super) const REFUSED_STREAM: &str = "the service refused the stream (HTTP/2, REFUSED_STREAM)";
 
 /// hyper does not say which code ended a stream; the error below it does, in words.
 fn is_refused_stream(error: &hyper::Error) -> bool {

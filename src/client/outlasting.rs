@@ -2,7 +2,7 @@
 //!
 //! A service that refuses an upload before it has read all of it answers, closes, and resets the connection for what it
 //! did not read. The client then fails to write; but the answer lies in its receive buffer, and is lost if writing is
-//! where it stops. So what can no longer be written is dropped here, and reading goes on until the peer's own end.
+//! where it stops. So writing that is refused waits here, and reading goes on until the peer's own end.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -47,12 +47,13 @@ impl<S> Outlasting<S> {
         }
     }
 
-    /// What writing came to, where `all` bytes were to be written.
-    fn written(&mut self, all: usize, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// What writing came to. A peer that refuses to read on is waited for: the answer, or the end, wakes the reader, and
+    /// the rest of the body is not even produced.
+    fn written<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match written {
             Poll::Ready(Err(e)) if is_refusal(&e) => {
                 self.deaf = true;
-                Poll::Ready(Ok(all))
+                Poll::Pending
             }
             written => written,
         }
@@ -82,10 +83,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Outlasting<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Outlasting<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.deaf {
-            return Poll::Ready(Ok(bytes.len()));
+            return Poll::Pending;
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.written(bytes.len(), written)
+        self.written(written)
     }
 
     fn poll_write_vectored(
@@ -93,12 +94,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlasting<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let all = slices.iter().map(|slice| slice.len()).sum();
         if self.deaf {
-            return Poll::Ready(Ok(all));
+            return Poll::Pending;
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.written(all, written)
+        self.written(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -106,13 +106,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlasting<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Err(e)) if is_refusal(&e) => {
-                self.deaf = true;
-                Poll::Ready(Ok(()))
-            }
-            flushed => flushed,
+        if self.deaf {
+            return Poll::Pending;
         }
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.written(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -8,7 +8,7 @@ use hyper::{Method, Request, Uri};
 use std::sync::Arc;
 
 use super::answer::{self, Received};
-use super::connection::{Answer, Connection};
+use super::connection::{Answer, Connection, REFUSED_STREAM};
 use super::endpoint::{Endpoint, Http};
 use super::upload::{Sending, Upload};
 use crate::auth::{Redactor, Token};
@@ -157,7 +157,7 @@ impl Uploader {
 /// had been idle.
 fn closed_while_idle(failure: Failure, idle: Option<Duration>) -> Failure {
     match idle {
-        Some(idle) if failure.class == Class::Reset => {
+        Some(idle) if failure.class == Class::Reset && failure.message != REFUSED_STREAM => {
             let ms = idle.as_millis();
             let message = format!(
                 "the service closed a kept connection that had been idle for {ms} ms, without saying so before ({})",

@@ -45,7 +45,7 @@ pub struct Health {
     pub clock_step_ms: f64,
     /// For how long a CPU quota held it back, over all cores, ms.
     pub throttled_ms: f64,
-    /// Requests that this machine had no descriptor or port for.
+    /// Requests that this machine could not send: no descriptor, no port, or a file that could not be read.
     pub local_failures: u64,
 }
 
@@ -109,13 +109,16 @@ impl Health {
             .failed
             .get(&Class::Local)
             .map(|failed| Problem::Local { requests: load.local_failures(), first: failed.example.clone() });
+        // Held-back time is added up over cores.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let allowed_throttling = pulse.ran().mul_f64(THROTTLED * cores as f64);
         let problems = [
             (p99_or_none > LAG_P99 || most_or_none > LAG_MOST).then_some(late),
             (pulse.longest > PAUSE).then_some(Problem::Paused(pulse.longest)),
             (busiest > SATURATED).then_some(Problem::Saturated(busiest)),
             local,
             (pulse.step > STEP + pulse.ran() / 1000).then_some(Problem::ClockSet(pulse.step)),
-            (pulse.throttled > pulse.ran().mul_f64(THROTTLED)).then_some(Problem::Throttled(pulse.throttled)),
+            (pulse.throttled > allowed_throttling).then_some(Problem::Throttled(pulse.throttled)),
         ];
         let ms = |duration: Duration| 1e3 * duration.as_secs_f64();
         Self {

@@ -60,12 +60,13 @@ pub fn findings(report: &PerformanceReport, seconds: &[SecondReport]) -> Vec<Fin
 /// Requests come faster than they are answered, and so wait for longer and longer.
 fn overload(report: &PerformanceReport) -> Option<Finding> {
     let load = report.load.as_ref().filter(|load| load.schedule.model == "open")?;
-    let answered = report.total_requests as f64 / load.elapsed_s;
-    let due = load.scheduled as f64
-        / (load.elapsed_s - load.unfinished_oldest_ms.map_or(0.0, |_| load.schedule.grace_s)).max(1e-3);
-    (load.unfinished > 0 && answered < KEPT_UP * due).then(|| Finding {
-        what: format!("overloaded: {due:.0} requests a second were due, {answered:.0} were answered"),
-        likely: "this is more than the service holds: its capacity is about what it answered",
+    let lost = load.unfinished as f64 / load.scheduled.max(1) as f64;
+    (lost > 1.0 - KEPT_UP).then(|| Finding {
+        what: format!(
+            "overloaded: of {} requests that were due {} had no answer at the end",
+            load.scheduled, load.unfinished
+        ),
+        likely: "this is more than the service holds",
         look_at: "a rate below that; `--preset stress` finds where it breaks",
     })
 }
