@@ -199,7 +199,7 @@ mod tests {
         judge(received, &expected, &Redactor::of(TOKEN)).map_err(|f| (f.class, f.message))
     }
 
-    /// Class and message of an answer that is no success.
+    /// The class and the message of an answer that fails.
     fn failed(status: u16, body: &str) -> (Class, String) {
         judged(&received(status, body.as_bytes())).expect_err("is no success")
     }

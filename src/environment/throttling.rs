@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For how long this process's control group has been held back so far; nothing where the system does not tell, or there
-/// is no quota.
+/// For how long this process's control group has been held back so far; nothing where the system does not tell, or has
+/// set no quota.
 pub fn throttled() -> Option<Duration> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let file = statistics(&groups, Path::new("/sys/fs/cgroup")).into_iter().find(|file| file.exists())?;

@@ -14,7 +14,7 @@ const TOLERANCE: f64 = 0.01;
 const TOLERANCE_OF_EFFECT: f64 = 0.1;
 /// Confidence of the interval that has to lie beyond the tolerance: of 20 pairs 18 have to, of 10 all.
 const CONFIDENCE: f64 = 0.998;
-/// With fewer slices, equal values are no proof that a clock stands still.
+/// A clock is said to stand still only if at least so many slices took the same time.
 const FEW: usize = 10;
 
 /// What is wrong with the clocks of one case, a sentence each.

@@ -42,7 +42,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// All cases together. Nothing where there are no cases, or not as many pairs of each.
+    /// Compares all cases together. Returns nothing if there are no cases, or if they differ in their number of pairs.
     pub fn new(cases: &[&CaseRecord], of: Compared, plan: &Plan) -> Option<Self> {
         let values: Vec<Vec<f64>> = cases.iter().map(|case| pair_effects(case, of)).collect::<Option<_>>()?;
         let pairs = values.first()?.len();

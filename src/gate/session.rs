@@ -23,7 +23,7 @@ const TRIES: u64 = 3;
 const WARM_UP: u64 = 1;
 /// Slices' worth of iterations that a pair needs at least: finding their length, warming up, one block.
 pub const LEAST_SLICES: u64 = 2 * TRIES + 4 * WARM_UP + SLICES;
-/// One pair in so many may be repeated because of a storm. On a machine where every pair meets one, repeating is no help.
+/// At most one pair in so many is repeated because of a storm. Where every pair meets one, repeating does not help.
 const PAIRS_PER_REPEAT: usize = 5;
 
 /// One slice of an arm.
