@@ -8,7 +8,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use super::plan::Plan;
 use super::record::{CaseRecord, Compared};
 use super::verdict::Finding;
-use crate::stats::{SignFlip, median, median_effect, quantile_ranks, sign_flip_max};
+use crate::stats::{SignFlip, detectable_shift, median, median_effect, quantile_ranks, sign_flip_max};
 
 /// How surely a slowdown of the minimum detectable effect is found.
 const POWER: f64 = 0.9;
@@ -38,7 +38,7 @@ pub struct Comparison {
     seed: u64,
     slower: OnceCell<SignFlip>,
     faster: OnceCell<SignFlip>,
-    critical: OnceCell<f64>,
+    detectable_shift: OnceCell<f64>,
 }
 
 impl Comparison {
@@ -56,7 +56,7 @@ impl Comparison {
             seed: plan.seed,
             slower: OnceCell::new(),
             faster: OnceCell::new(),
-            critical: OnceCell::new(),
+            detectable_shift: OnceCell::new(),
         })
     }
 
@@ -76,9 +76,12 @@ impl Comparison {
         self.faster.get_or_init(|| self.test(-1.0))
     }
 
-    /// The statistic from which a case counts as slower.
-    fn critical(&self) -> f64 {
-        *self.critical.get_or_init(|| self.slower().critical(self.alpha))
+    /// By how many standard deviations beyond the margin a case has to be slower to be found.
+    fn detectable_shift(&self) -> f64 {
+        *self.detectable_shift.get_or_init(|| {
+            let critical = self.slower().critical(self.alpha);
+            detectable_shift(self.values[0].len(), critical, POWER)
+        })
     }
 
     fn test(&self, direction: f64) -> SignFlip {
@@ -154,24 +157,17 @@ impl OneCase<'_> {
     }
 
     /// The minimum detectable effect: the slowdown that would have been found nine times in ten, given this spread and
-    /// normal values. It has to pass the test (noncentral t by its normal approximation, Abramowitz and Stegun
-    /// 26.7.10), and its estimate to reach the threshold (a median's standard error is sqrt(pi / 2) times a mean's).
+    /// normal values. It has to pass the test, and its estimate to reach the threshold (a median's standard error is
+    /// sqrt(pi / 2) times a mean's).
     pub fn mde(&self, threshold: f64) -> f64 {
-        let n = self.values().len() as f64;
-        let z = Normal::standard().inverse_cdf(POWER);
-        let standard_error = self.spread() / n.sqrt();
-        if standard_error < NEGLIGIBLE {
+        let spread = self.spread();
+        if spread < NEGLIGIBLE {
             return threshold;
         }
-        let critical = self.all.critical();
-        let t = critical * ((n - 1.0) / (n - critical.powi(2))).sqrt();
-        if !t.is_finite() {
-            return f64::INFINITY;
-        }
-        let freedom = n - 1.0;
-        let shift = t * (1.0 - 1.0 / (4.0 * freedom)) + z * (1.0 + t * t / (2.0 * freedom)).sqrt();
-        let by_test = self.all.margin + shift * standard_error;
-        let by_estimate = threshold.ln_1p() + z * std::f64::consts::FRAC_PI_2.sqrt() * standard_error;
+        let by_test = self.all.margin + self.all.detectable_shift() * spread;
+        let standard_error =
+            std::f64::consts::FRAC_PI_2.sqrt() * spread / (self.values().len() as f64).sqrt();
+        let by_estimate = threshold.ln_1p() + Normal::standard().inverse_cdf(POWER) * standard_error;
         by_test.max(by_estimate).exp_m1()
     }
 }

@@ -6,4 +6,4 @@ mod sign_flip;
 
 pub use order::{Ranks, quantile_ranks};
 pub use paired::{Effect, median, median_effect};
-pub use sign_flip::{EXHAUSTIVE_PAIRS, SignFlip, sign_flip_max, smallest_p, statistic};
+pub use sign_flip::{EXHAUSTIVE_PAIRS, SignFlip, detectable_shift, sign_flip_max, smallest_p};
