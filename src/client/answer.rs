@@ -34,6 +34,8 @@ pub(super) struct Received<'a> {
     /// How the body is encoded (`Content-Encoding`).
     pub encoding: Option<&'a str>,
     pub body: &'a [u8],
+    /// Whether all of the body came.
+    pub whole: bool,
 }
 
 /// A refusal in either dialect.
@@ -148,7 +150,10 @@ impl<'de> Deserialize<'de> for Entries {
 /// The service's own words, shortened, on one line.
 fn quote(received: &Received<'_>, token: &Redactor) -> String {
     let body = received.body;
-    if let Some(encoding) = received.encoding {
+    if !received.whole {
+        return "its text was cut off".to_owned();
+    }
+    if let Some(encoding) = received.encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         let encoding = shortened(&token.clean(encoding));
         return format!("{} bytes with Content-Encoding: {encoding}, which was not asked for", body.len());
     }
@@ -174,7 +179,7 @@ fn quote(received: &Received<'_>, token: &Redactor) -> String {
 }
 
 /// On one line, without what rules a terminal, and not too long.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut start: String = line.chars().take(MAX_QUOTE).collect();
     if start.len() < line.len() {
@@ -191,7 +196,7 @@ mod tests {
 
     fn received<'a>(status: u16, body: &'a [u8]) -> Received<'a> {
         let status = StatusCode::from_u16(status).expect("is a status");
-        Received { status, location: None, encoding: None, body }
+        Received { status, location: None, encoding: None, body, whole: true }
     }
 
     fn judged(received: &Received<'_>) -> Result<(), (Class, String)> {
@@ -274,6 +279,9 @@ mod tests {
         let packed = Received { encoding: Some("gzip"), ..received(201, b"\x1f\x8b\x08") };
         let (_, said) = judged(&packed).expect_err("is no success");
         assert!(said.ends_with("3 bytes with Content-Encoding: gzip, which was not asked for"), "{said}");
+        let plain = Received { encoding: Some("identity"), ..received(201, b"{}") };
+        let (_, said) = judged(&plain).expect_err("is no success");
+        assert!(said.ends_with("201 without file_size or size: {}"), "{said}");
         let (_, said) = judged(&received(201, b"\xff\xfe\x00")).expect_err("is no success");
         assert!(said.ends_with("201 that is not a JSON object: 3 bytes that are not text"), "{said}");
     }

@@ -5,6 +5,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,13 +15,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::header::{CONNECTION, CONTENT_ENCODING, HeaderName, LOCATION, RETRY_AFTER};
+use hyper::rt::Executor;
 use hyper::{Request, Response, StatusCode, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use super::endpoint::{Endpoint, Http};
-use super::outlasting::{NotHttp2, Outlasting};
+use super::outlasting::{Outlasting, WrongHttp};
 use super::upload::{Sending, unreadable};
 use crate::recording::{Class, Failure};
 
@@ -43,6 +46,36 @@ pub(super) struct Connection {
     sender: Sender,
     /// Gone once it has ended: it must not be polled again.
     driver: Option<Driver>,
+    /// Whether the head of the last request's answer has come.
+    answered: bool,
+    /// What works for this connection in the background.
+    tasks: Tasks,
+}
+
+/// The tasks that HTTP/2 starts: one that reads and writes, and one for each body. They would outlive the connection, and
+/// with them its socket, where the service leaves a body unread and keeps its end open.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl Tasks {
+    fn running(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        let mut running = self.running();
+        // Those that have ended are forgotten.
+        while running.try_join_next().is_some() {}
+        running.spawn(task);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.tasks.running().abort_all();
+    }
 }
 
 enum Sender {
@@ -76,6 +109,8 @@ pub(super) struct Answer {
     pub location: Option<String>,
     pub encoding: Option<String>,
     pub body: Buffer,
+    /// Whether all of the body came.
+    pub whole: bool,
     /// When its head had come.
     pub head_at: Instant,
 }
@@ -88,10 +123,15 @@ impl Connection {
         match &endpoint.tls {
             None => Self::over(stream, endpoint.http).await,
             Some(tls) => {
-                let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(not_connected)?;
+                let shaken = tls.connector.connect(tls.name.clone(), stream).await;
+                let stream = shaken.map_err(|error| match (is_no_protocol(&error), endpoint.http) {
+                    (true, Http::One) => Failure::new(Class::Protocol, WrongHttp::OnlyTwo.to_string()),
+                    (true, Http::Two) => Failure::new(Class::Protocol, WrongHttp::NotTwo.to_string()),
+                    (false, _) => not_connected(error),
+                })?;
                 let agreed = stream.get_ref().1.alpn_protocol();
                 if endpoint.http == Http::Two && agreed != Some(b"h2") {
-                    return Err(Failure::new(Class::Protocol, NotHttp2.to_string()));
+                    return Err(Failure::new(Class::Protocol, WrongHttp::NotTwo.to_string()));
                 }
                 Self::over(stream, endpoint.http).await
             }
@@ -103,18 +143,19 @@ impl Connection {
         http: Http,
     ) -> Result<Self, Failure> {
         let io = TokioIo::new(Outlasting::new(stream, http));
+        let tasks = Tasks::default();
         let (sender, driver): (_, Driver) = match http {
             Http::One => {
                 let (sender, driver) = http1::handshake(io).await.map_err(|e| failure(&e))?;
                 (Sender::One(sender), Box::pin(driver))
             }
             Http::Two => {
-                let shaken = http2::handshake(TokioExecutor::new(), io).await;
+                let shaken = http2::handshake(tasks.clone(), io).await;
                 let (sender, driver) = shaken.map_err(|e| failure(&e))?;
                 (Sender::Two(sender), Box::pin(driver))
             }
         };
-        Ok(Self { sender, driver: Some(driver) })
+        Ok(Self { sender, driver: Some(driver), answered: false, tasks })
     }
 
     /// Itself, if another request can be sent: the peer may have closed meanwhile. What arrived since the event loop
@@ -124,29 +165,49 @@ impl Connection {
         (!ended && self.sender.is_ready()).then_some(self)
     }
 
+    /// Whether the head of the last request's answer has come.
+    pub fn was_answered(&self) -> bool {
+        self.answered
+    }
+
     /// Sends a request and reads its answer to the end.
     pub fn exchange(
         &mut self,
         request: Request<Sending>,
     ) -> impl Future<Output = Result<Answer, Failure>> + use<'_> {
+        let trouble = request.body().trouble();
         // Handed over at once: no future has to hold it.
         let response = self.sender.send(request);
-        async {
+        let driver = &mut self.driver;
+        let answered = &mut self.answered;
+        *answered = false;
+        async move {
             let answer = pin!(async {
                 let response = response.await.map_err(|e| failure(&e))?;
                 let head_at = Instant::now();
+                *answered = true;
                 let status = response.status();
                 let last = is_last(&response);
                 let retry_after = retry_after(&response);
                 let location = text_of(&response, &LOCATION);
                 let encoding = text_of(&response, &CONTENT_ENCODING);
+                let refused = status.is_client_error() || status.is_server_error();
                 let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-                let body = body.map_err(|e| body_failure(&*e))?.to_bytes();
-                Ok((Answer { status, retry_after, location, encoding, body, head_at }, last))
+                let (body, whole) = match body.map_err(|e| body_failure(&*e)) {
+                    Ok(body) => (body.to_bytes(), true),
+                    // Who refuses an upload and closes at once may cut off his own words. The status says enough.
+                    Err(Failure { class: Class::Reset, .. }) if refused => (Buffer::new(), false),
+                    Err(failure) => return Err(failure),
+                };
+                let answer = Answer { status, retry_after, location, encoding, body, whole, head_at };
+                Ok((answer, last || !whole))
             });
-            let (answer, last) = drive(&mut self.driver, answer).await?;
+            let (answer, last) = drive(driver, answer).await.map_err(|failure| {
+                let why = trouble.as_ref().and_then(|trouble| trouble.get());
+                why.map_or(failure, unreadable)
+            })?;
             if last {
-                self.driver = None;
+                *driver = None;
             }
             Ok(answer)
         }
@@ -171,6 +232,13 @@ fn not_connected(error: io::Error) -> Failure {
         return Failure::new(Class::Local, message);
     }
     Failure::new(Class::Connect, format!("cannot connect: {error}{}", advice(&error)))
+}
+
+/// Whether a TLS handshake failed because the service speaks none of the protocols that it was offered.
+fn is_no_protocol(error: &io::Error) -> bool {
+    use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+    matches!(tls, Some(TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }
 
 /// What to do about a TLS handshake that failed.
@@ -206,9 +274,10 @@ fn text_of<T>(response: &Response<T>, name: &HeaderName) -> Option<String> {
 }
 
 /// Whether the service closes the connection after this answer. The end itself may not have arrived yet. Who refuses an
-/// upload need not have read it, and closes for what it has not read, announced or not.
+/// upload need not have read it, and closes for what it has not read, announced or not; with HTTP/2, what it has not read
+/// also takes up the connection's window.
 fn is_last<T>(response: &Response<T>) -> bool {
-    if REFUSED_UNREAD.contains(&response.status()) && response.version() < Version::HTTP_2 {
+    if REFUSED_UNREAD.contains(&response.status()) {
         return true;
     }
     let options = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
@@ -249,21 +318,17 @@ fn closed() -> Failure {
 
 /// Sorts what hyper reports: an unreadable answer, or a connection that broke.
 fn failure(error: &hyper::Error) -> Failure {
-    if error.is_user() {
-        // The body could not be read: the file has become shorter, or is gone.
-        return match cause(error) {
-            Some(why) => unreadable(why),
-            None => unreadable(error),
-        };
-    }
     if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
         return Failure::new(Class::Protocol, format!("the answer is not HTTP: {error}"));
     }
-    match cause(error) {
-        // The HTTP/2 library keeps of an error no more than its text.
-        Some(e) if e.to_string() == NotHttp2.to_string() => {
-            Failure::new(Class::Protocol, NotHttp2.to_string())
+    // The HTTP/2 library keeps of an error no more than its text.
+    let said = cause(error).map(ToString::to_string);
+    for wrong in [WrongHttp::NotTwo, WrongHttp::OnlyTwo].map(|wrong| wrong.to_string()) {
+        if said.as_ref() == Some(&wrong) {
+            return Failure::new(Class::Protocol, wrong);
         }
+    }
+    match cause(error) {
         Some(e) => Failure::new(Class::Reset, format!("the connection broke: {e}")),
         None if is_refused_stream(error) => Failure::new(Class::Reset, REFUSED_STREAM),
         None => closed(),

@@ -3,10 +3,12 @@
 mod answer;
 mod connection;
 mod endpoint;
+mod get;
 mod outlasting;
 mod upload;
 mod uploader;
 
 pub use endpoint::{Endpoint, EndpointError, Http};
+pub use get::{Said, get};
 pub use upload::{Upload, is_unreadable};
 pub use uploader::Uploader;

@@ -1,6 +1,7 @@
 //! What an upload sends, encoded before the clock starts and shared by everybody who sends it.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes as Buffer;
@@ -71,12 +72,14 @@ impl Upload {
     pub(super) fn body(&self) -> Result<Sending, Failure> {
         Ok(match &self.content {
             Content::Whole(body) => {
-                Sending { left: body.len() as u64, parts: [Some(body.clone()), None], file: None }
+                let parts = [Some(body.clone()), None];
+                Sending { left: body.len() as u64, parts, file: None, trouble: None }
             }
             Content::Streamed { head, file, tail } => {
                 let left = (head.len() + tail.len()) as u64 + file.size.0;
                 let file = Some(file.pieces().map_err(unreadable)?);
-                Sending { left, parts: [Some(head.clone()), Some(tail.clone())], file }
+                let parts = [Some(head.clone()), Some(tail.clone())];
+                Sending { left, parts, file, trouble: Some(Trouble::default()) }
             }
         })
     }
@@ -105,14 +108,32 @@ pub(super) struct Sending {
     left: u64,
     parts: [Option<Buffer>; 2],
     file: Option<Pieces>,
+    trouble: Option<Trouble>,
 }
 
+/// Why the file of a body could not be read, once it could not. The HTTP library tells no more than that a request ended.
+pub(super) type Trouble = Arc<OnceLock<String>>;
+
 impl Sending {
+    /// An empty body.
+    pub fn nothing() -> Self {
+        Self { left: 0, parts: [None, None], file: None, trouble: None }
+    }
+
+    /// Where it will be told why the file could not be read; nothing where there is no file.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.clone()
+    }
+
     fn next(&mut self) -> Option<std::io::Result<Buffer>> {
         let first = self.parts[0].take().map(Ok);
         let next = first.or_else(|| self.file.as_mut()?.next()).or_else(|| self.parts[1].take().map(Ok));
-        if let Some(Ok(piece)) = &next {
-            self.left -= piece.len() as u64;
+        match (&next, &self.trouble) {
+            (Some(Ok(piece)), _) => self.left -= piece.len() as u64,
+            (Some(Err(error)), Some(trouble)) => {
+                let _ = trouble.set(error.to_string());
+            }
+            _ => {}
         }
         next
     }

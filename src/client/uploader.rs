@@ -17,6 +17,11 @@ use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
 /// Connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// No service closes connections that were idle for less; ...
+const LONG_IDLE: Duration = Duration::from_millis(100);
+/// ... and where it has closed one, writing to it fails within this.
+const SOON: Duration = Duration::from_millis(500);
+
 /// Sends files with one token. Nothing is retried, redirected or sent through a proxy.
 pub struct Uploader {
     endpoint: Endpoint,
@@ -27,7 +32,7 @@ pub struct Uploader {
     redactor: Arc<Redactor>,
     timeout: Duration,
     connection: Option<Connection>,
-    /// When the last answer was read.
+    /// When the last upload on this connection ended; nothing where it was not used yet.
     idle_since: Option<Instant>,
 }
 
@@ -85,7 +90,9 @@ impl Uploader {
         if let Some(kept) = self.connection.take().and_then(Connection::if_open) {
             return Ok((self.connection.insert(kept), None));
         }
-        let (began, limit) = (Instant::now(), self.timeout.min(CONNECT_TIMEOUT));
+        self.idle_since = None;
+        let began = Instant::now();
+        let limit = self.timeout.min(CONNECT_TIMEOUT);
         // Boxed: its 8 KB, handshake and all, would be part of every upload's future.
         let opening = Box::pin(Connection::open(&self.endpoint));
         let opened = tokio::time::timeout(limit, opening).await;
@@ -99,16 +106,14 @@ impl Uploader {
     pub async fn upload(&mut self, upload: &Upload) -> Performed {
         let request = self.request(upload);
         let limit = self.timeout;
-        let mut kept = false;
         let began = Instant::now();
         let exchange = async {
             let (connection, connect) = self.connected().await?;
-            kept = connect.is_none();
             Ok((connection.exchange(request?).await?, connect))
         };
         let answer = tokio::time::timeout(limit, exchange).await;
         let latency = began.elapsed();
-        let idle = self.idle_since.replace(began + latency).filter(|_| kept).map(|since| began - since);
+        let idle = self.idle_since.replace(began + latency).map(|since| began - since);
 
         let late = |_| Err(Failure::new(Class::Timeout, format!("no answer within {limit:?}")));
         let (phases, outcome) = match answer.unwrap_or_else(late) {
@@ -121,7 +126,11 @@ impl Uploader {
                 };
                 (phases, self.judge(&answer, upload))
             }
-            Err(failure) => (Phases::default(), self.give_up(closed_while_idle(failure, idle))),
+            Err(failure) => {
+                let answered = self.connection.as_ref().is_some_and(Connection::was_answered);
+                let failure = if answered { failure } else { on_kept_connection(failure, idle, latency) };
+                (Phases::default(), self.give_up(failure))
+            }
         };
         Performed { began, phases, finished: Finished { latency, outcome } }
     }
@@ -132,6 +141,7 @@ impl Uploader {
             location: answer.location.as_deref(),
             encoding: answer.encoding.as_deref(),
             body: &answer.body,
+            whole: answer.whole,
         };
         let judged = answer::judge(&received, &upload.expected, &self.redactor);
         judged.map_err(|failure| Failure { retry_after: answer.retry_after, ..failure })
@@ -153,20 +163,20 @@ impl Uploader {
     }
 }
 
-/// Tells a connection that the service closed between two uploads from one that it broke: `idle` is how long a kept one
-/// had been idle.
-fn closed_while_idle(failure: Failure, idle: Option<Duration>) -> Failure {
-    match idle {
-        Some(idle) if failure.class == Class::Reset && failure.message != REFUSED_STREAM => {
-            let ms = idle.as_millis();
-            let message = format!(
-                "the service closed a kept connection that had been idle for {ms} ms, without saying so before ({})",
-                failure.message
-            );
-            Failure { message, ..failure }
-        }
-        _ => failure,
+/// Says of a connection that ended before any of an answer came that it was a kept one, and for how long it had been idle:
+/// a service that closes those without a word looks like one that breaks down. `after` is how long the upload had gone on.
+fn on_kept_connection(failure: Failure, idle: Option<Duration>, after: Duration) -> Failure {
+    let is_end = failure.class == Class::Reset && failure.message != REFUSED_STREAM;
+    let Some(idle) = idle.filter(|_| is_end) else { return failure };
+    let mut message = format!(
+        "the service closed a kept connection without an answer ({}); before this upload it had been idle for {} ms",
+        failure.message,
+        idle.as_millis()
+    );
+    if idle >= LONG_IDLE && after < SOON {
+        message += ": it may close idle ones after that";
     }
+    Failure { message, ..failure }
 }
 
 fn bearer(token: &Token) -> Result<HeaderValue, Failure> {

@@ -1,0 +1,48 @@
+//! One GET without a token: what a service says of itself.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{ACCEPT, HOST, HeaderValue};
+use hyper::{Request, StatusCode};
+
+use super::answer::shortened;
+use super::connection::Connection;
+use super::endpoint::{Endpoint, Http};
+use super::upload::Sending;
+use crate::recording::{Class, Failure};
+
+/// What a service said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Said {
+    /// The start of it on one line, for people.
+    pub fn text(&self) -> String {
+        format!("{}: {}", self.status, shortened(&String::from_utf8_lossy(&self.body)))
+    }
+}
+
+/// Asks for the endpoint's path. A failure where no answer came within `limit`.
+pub async fn get(endpoint: &Endpoint, limit: Duration) -> Result<Said, Failure> {
+    let unfit = || Failure::new(Class::Other, "the path cannot stand in a request");
+    let mut request = Request::new(Sending::nothing());
+    *request.uri_mut() = endpoint.uri().ok_or_else(unfit)?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if endpoint.http == Http::One {
+        let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| unfit())?;
+        request.headers_mut().insert(HOST, host);
+    }
+    let exchange = async {
+        let mut connection = Connection::open(endpoint).await?;
+        connection.exchange(request).await
+    };
+    let late = || Failure::new(Class::Timeout, format!("no answer within {limit:?}"));
+    let answer = tokio::time::timeout(limit, exchange).await.map_err(|_| late())??;
+    Ok(Said { status: answer.status, body: answer.body })
+}
