@@ -24,7 +24,12 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut rest = text.as_str();
     while let Some((label, after)) = mark(rest, "BEGIN") {
         let end = format!("-----END {label}-----");
-        let Some((content, behind)) = after.split_once(&end) else { break };
+        // A block that was cut off hides none of those that follow.
+        let whole = after.split_once(&end).filter(|(content, _)| !content.contains("-----BEGIN "));
+        let Some((content, behind)) = whole else {
+            rest = after;
+            continue;
+        };
         let encrypted = content.contains("ENCRYPTED");
         let base64: String = content.chars().filter(|c| !c.is_whitespace()).collect();
         found.push(Block { label: label.to_owned(), encrypted, der: STANDARD.decode(base64).ok() });
@@ -105,6 +110,8 @@ mod tests {
                 format!("{begin}\n{}\n{end}", content.replace('\n', "")),
                 format!("{begin}\n{folded}{end}"),
                 format!("Bag Attributes\n    friendlyName: me\n{pem}"),
+                format!("-----BEGIN CERTIFICATE-----\nAAAA\n{pem}"),
+                format!("{begin}\nAAAA\n{pem}"),
             ] {
                 assert!(first(&text).is_ok_and(|read| read == key), "{text:?}");
             }

@@ -9,6 +9,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// From this length on, a part of a secret says something.
 const TELLING: usize = 12;
+/// Runs of more digits than this hold a telling part by themselves.
+const GROUP: usize = 2 * (TELLING - 1);
 /// What stands for a text that repeats a secret.
 const REDACTED: &str = "[redacted: it repeats a part of the token]";
 /// A service that cuts base64 anywhere leaves bits over at the end.
@@ -18,15 +20,16 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 
 /// Recognises parts of one secret in a text. Cloning is not cheap: it is to be shared.
 pub struct Redactor {
-    /// Every run of [`TELLING`] characters of the secret, in lower case, its letters and digits only.
+    /// Every run of [`TELLING`] characters of the secret.
     parts: HashSet<Vec<u8>>,
+    /// Every such run of its letters and digits only, in lower case.
+    letters: HashSet<Vec<u8>>,
 }
 
 impl Redactor {
     /// For this secret.
     pub fn of(secret: &str) -> Self {
-        let letters = letters(secret.as_bytes());
-        Self { parts: letters.windows(TELLING).map(<[u8]>::to_vec).collect() }
+        Self { parts: runs(secret.as_bytes()), letters: runs(&letters(secret.as_bytes())) }
     }
 
     /// The text, or what stands for it if it repeats a part of the secret: as it is, with other characters between, in
@@ -37,8 +40,8 @@ impl Redactor {
     }
 
     fn is_repeated_in(&self, decoded: &[u8]) -> bool {
-        let letters = letters(decoded);
-        letters.windows(TELLING).any(|part| self.parts.contains(part))
+        decoded.windows(TELLING).any(|run| self.parts.contains(run))
+            || letters(decoded).windows(TELLING).any(|run| self.letters.contains(run))
     }
 }
 
@@ -46,6 +49,11 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Redactor([redacted])")
     }
+}
+
+/// Every run of [`TELLING`] of these.
+fn runs(bytes: &[u8]) -> HashSet<Vec<u8>> {
+    bytes.windows(TELLING).map(<[u8]>::to_vec).collect()
 }
 
 /// Letters and digits, in lower case: whatever stands between them is the writer's.
@@ -61,11 +69,15 @@ fn decodings(text: &str) -> Vec<Vec<u8>> {
     let mut found = vec![
         bytes.to_vec(),
         reversed,
-        // %41, =41 and \x41 (URLs, quoted-printable, many languages), then \u0041 (JSON), &#65; and &#x41; (HTML).
+        // %41 and %u0041 (URLs), =41 (quoted-printable), \x41 and \101 (many languages), \u0041 (JSON), \u{41} (Rust,
+        // JavaScript), &#65; and &#x41; (HTML).
         escaped(bytes, b"%", 16, 2),
+        escaped(bytes, b"%u", 16, 4),
         escaped(bytes, b"=", 16, 2),
         escaped(bytes, b"\\x", 16, 2),
+        escaped(bytes, b"\\", 8, 3),
         escaped(bytes, b"\\u", 16, 4),
+        escaped(bytes, b"\\u{", 16, 6),
         escaped(bytes, b"&#x", 16, 6),
         escaped(bytes, b"&#", 10, 7),
     ];
@@ -73,8 +85,8 @@ fn decodings(text: &str) -> Vec<Vec<u8>> {
     let mut bytes_apart = String::new();
     for run in text.split(|c: char| !c.is_ascii_hexdigit()) {
         found.extend([hex(run), hex(run.get(1..).unwrap_or_default())]);
-        // 65:79:4A, as fingerprints are written.
-        if run.len() == 2 {
+        // 65:79:4A, as fingerprints are written, and 6579 4a68, as dumps are.
+        if run.len() <= GROUP && run.len().is_multiple_of(2) {
             bytes_apart.push_str(run);
         }
     }
@@ -134,7 +146,23 @@ mod tests {
     const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtZSIsImV4cCI6OTk5OX0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
 
     fn each(text: &str, of: impl Fn(u8) -> String) -> String {
-        text.bytes().map(of).collect()
+        each_of(text.as_bytes(), of)
+    }
+
+    fn each_of(bytes: &[u8], of: impl Fn(u8) -> String) -> String {
+        bytes.iter().map(|byte| of(*byte)).collect()
+    }
+
+    /// As dumps are written: so many bytes together.
+    fn in_groups(text: &str, of: usize) -> String {
+        text.as_bytes().chunks(of).map(|group| each_of(group, |b| format!("{b:02x}")) + " ").collect()
+    }
+
+    #[test]
+    fn twelve_characters_are_a_part_though_few_of_them_are_letters() {
+        let redactor = Redactor::of("eyJhbGci.ab-_c-_d-_e-_f");
+        assert_eq!(redactor.clean("it was ab-_c-_d-_e-"), REDACTED);
+        assert_eq!(redactor.clean("it was b-_c-_d"), "it was b-_c-_d");
     }
 
     #[test]
@@ -149,6 +177,13 @@ mod tests {
                 each(part, |b| format!("={b:02x}")),
                 each(part, |b| format!("\\x{b:02x}")),
                 each(part, |b| format!("\\u{b:04x}")),
+                each(part, |b| format!("\\u{{{b:x}}}")),
+                each(part, |b| format!("%u{b:04x}")),
+                each(part, |b| format!("\\{b:03o}")),
+                in_groups(part, 2),
+                in_groups(part, 4),
+                in_groups(part, 8),
+                in_groups(part, 11),
                 each(part, |b| format!("&#{b};")),
                 each(part, |b| format!("&#x{b:X};")),
                 each(part, |b| format!("{b:02x}")),

@@ -39,6 +39,11 @@ impl Placement {
 }
 
 impl Placement {
+    /// The same where there is no stub.
+    pub const fn of_client(self) -> Self {
+        Self { stub: None, ..self }
+    }
+
     /// A core for each thread of a load generator: all that this process may use. Where the ingester runs on this
     /// machine too, it keeps one.
     pub fn generator(&self, ingester_is_here: bool) -> Vec<Option<usize>> {
@@ -72,7 +77,8 @@ impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.client, self.stub) {
             (Some(client), Some(stub)) => write!(f, "split: client on core {client}, stub on core {stub}"),
-            _ => f.write_str("none"),
+            (Some(client), None) => write!(f, "client on core {client}"),
+            (None, _) => f.write_str("none"),
         }
     }
 }

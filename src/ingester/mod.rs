@@ -13,7 +13,7 @@ use url::Url;
 pub use client_credentials::ClientCredentials;
 pub use renewal::Renewal;
 pub(crate) use settings::OF_A_REAL_INGESTER;
-pub use settings::{Credentials, Settings, base_url};
+pub use settings::{Credentials, Flag, Settings, base_url};
 
 use crate::auth::{KeyPair, Minter, Token};
 use crate::error::Error;
@@ -73,6 +73,11 @@ impl Ingester {
     /// Where files are uploaded.
     pub fn upload_url(&self) -> Url {
         self.route(settings::UPLOAD_ROUTE)
+    }
+
+    /// Where it says whether it is ready.
+    pub fn ready_url(&self) -> Url {
+        self.route("health/ready")
     }
 
     /// A token that is valid now and for a while. May have to ask for one: not for measured intervals.

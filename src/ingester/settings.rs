@@ -25,6 +25,8 @@ const DEFAULT_MAX_BYTES: Bytes = Bytes::gb(2);
 const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
 /// Largest file with a token or a key that is read.
 const MAX_FILE: u64 = 1 << 20;
+/// What people put around a token.
+const QUOTES: [char; 2] = ['"', '\''];
 /// The limits that come with the project.
 const DEFAULT_TARGETS: &str = "baseline/targets.toml";
 
@@ -60,6 +62,17 @@ pub struct Settings {
     pub key: Option<KeyPair>,
 }
 
+/// A flag of a command line, and the variable in whose place it stands.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// Like `--url`.
+    pub name: &'static str,
+    /// Like `INGESTER_URL`.
+    pub variable: &'static str,
+    /// What was given.
+    pub value: Option<String>,
+}
+
 /// What proves to a real ingester that uploads are allowed.
 #[derive(Debug, Clone)]
 pub enum Credentials {
@@ -92,11 +105,18 @@ impl Settings {
         Self::read(variable)
     }
 
-    /// As these flags say, each named like the variable that it stands for, and else as the variables do.
-    pub fn with_flags(flags: &[(&'static str, Option<String>)]) -> Result<Self, Error> {
-        Self::read(|name| {
-            let flag = flags.iter().find(|(flag, _)| *flag == name).and_then(|(_, value)| value.clone());
-            flag.map(Ok).or_else(|| variable(name))
+    /// As these flags say, and else as the variables do that they stand for. An error names what was given.
+    pub fn with_flags(flags: &[Flag]) -> Result<Self, Error> {
+        let given = |name: &str| flags.iter().find(|flag| flag.variable == name && flag.value.is_some());
+        let read = Self::read(|name| match given(name) {
+            Some(flag) => flag.value.clone().map(Ok),
+            None => variable(name),
+        });
+        read.map_err(|error| match error {
+            Error::Setting { name, problem } => {
+                Error::Setting { name: given(name).map_or(name, |flag| flag.name), problem }
+            }
+            other => other,
         })
     }
 
@@ -108,6 +128,11 @@ impl Settings {
             None if OF_A_REAL_INGESTER.contains(&name) => None,
             _ => variable(name),
         })
+    }
+
+    /// Which core runs what of a run with these settings: a running ingester was started by somebody else.
+    pub fn placed(&self) -> Placement {
+        if self.remote.is_some() { self.placement.of_client() } else { self.placement }
     }
 
     /// The key of what is signed and checked in this process.
@@ -168,7 +193,7 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
             (None, []) => Ok(None),
             (None, [(name, _)]) => Err(setting(
                 name,
-                "is set without INGESTER_URL; set that too, or unset this to measure the stub",
+                "is set without INGESTER_URL (--url); set that too, or unset this to measure the stub",
             )),
             (Some(url), [(name, text)]) => Ok(Some((url, self.read_credentials(name, text)?))),
             (Some(_), []) => Err(setting(
@@ -237,10 +262,14 @@ fn reason(error: &Error) -> String {
 /// A token on one line. What stands there is never quoted.
 pub(super) fn token(name: &'static str, text: &str) -> Result<Token, Error> {
     // What people copy along with a token: a byte order mark, the header it stands in, quotes.
-    let text = text.trim_start_matches('\u{feff}').trim();
-    let text = text.strip_prefix("Authorization:").unwrap_or(text).trim();
-    let text = text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim();
-    let text = text.trim_matches(['"', '\'']);
+    let mut text = text.trim_start_matches('\u{feff}').trim().trim_matches(QUOTES).trim();
+    for copied_along in ["Authorization:", "Bearer "] {
+        let start = text.get(..copied_along.len()).unwrap_or_default();
+        if start.eq_ignore_ascii_case(copied_along) {
+            text = text[start.len()..].trim();
+        }
+    }
+    let text = text.trim_matches(QUOTES);
     if text.lines().count() > 1 {
         return Err(setting(name, "holds several lines; it must be one token"));
     }
@@ -282,9 +311,9 @@ pub fn base_url(name: &'static str, text: &str) -> Result<Url, Error> {
     }
     // Copied from a log or a manual, it may be that of uploads.
     let mut url = url;
-    if let Some(base) = url.path().strip_suffix(UPLOAD_ROUTE) {
-        let base = base.to_owned();
-        url.set_path(&base);
+    let path = url.path().trim_end_matches('/').to_owned();
+    if let Some(base) = path.strip_suffix(UPLOAD_ROUTE).filter(|base| base.ends_with('/')) {
+        url.set_path(base);
     }
     Ok(url)
 }
@@ -367,6 +396,9 @@ mod tests {
             "\u{feff}a.b.c",
             "Bearer a.b.c",
             "Authorization: Bearer a.b.c\n",
+            "authorization:bearer a.b.c",
+            "\"Bearer a.b.c\"",
+            "Bearer 'a.b.c'",
             "\"a.b.c\"",
             "'a.b.c'",
         ] {
@@ -390,7 +422,9 @@ mod tests {
         let base = |text| base_url("--url", text).expect(text).to_string();
         assert_eq!(base("http://h:1/api/v1/files/upload"), "http://h:1/");
         assert_eq!(base("http://h:1/in/api/v1/files/upload"), "http://h:1/in/");
+        assert_eq!(base("http://h:1/api/v1/files/upload/"), "http://h:1/");
         assert_eq!(base("http://h:1/in"), "http://h:1/in");
+        assert_eq!(base("http://h:1/myapi/v1/files/upload"), "http://h:1/myapi/v1/files/upload");
     }
 
     #[test]

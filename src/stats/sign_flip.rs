@@ -66,7 +66,7 @@ impl SignFlip {
         (reaching + self.beside) as f64 / (self.largest.len() + self.beside) as f64
     }
 
-    /// The statistic that a thing must reach for p to be at most `alpha`; infinite where none does. See [`statistic`].
+    /// The statistic that a thing must reach for p to be at most `alpha`; infinite where none does.
     pub fn critical(&self, alpha: f64) -> f64 {
         let all = self.largest.len() + self.beside;
         let allowed = (alpha * all as f64 + TIE) as usize;

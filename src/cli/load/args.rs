@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ingester_perf::Error;
-use ingester_perf::ingester::Settings;
+use ingester_perf::ingester::{Flag, Settings};
 use ingester_perf::load::Mix;
 use ingester_perf::targets::{Limit, Metric};
 use ingester_perf::units::Bytes;
@@ -107,16 +107,18 @@ impl LoadArgs {
     /// Flags before environment variables.
     pub fn settings(&self) -> Result<Settings, Error> {
         let args = &self.ingester;
+        let flag = |name, variable, value: &Option<String>| Flag { name, variable, value: value.clone() };
+        let even_if_failing = args.even_if_failing.then(|| "1".to_owned());
         Settings::with_flags(&[
-            ("INGESTER_URL", args.url.clone()),
-            ("INGESTER_TOKEN_FILE", args.token_file.clone()),
-            ("INGESTER_PRIVATE_KEY", args.private_key.clone()),
-            ("INGESTER_TOKEN_URL", args.token_url.clone()),
-            ("INGESTER_TIMEOUT", args.timeout.clone()),
-            ("INGESTER_MAX_BYTES", args.max_bytes.clone()),
-            ("INGESTER_PLACEMENT", args.placement.clone()),
-            ("INGESTER_EVEN_IF_FAILING", args.even_if_failing.then(|| "1".to_owned())),
-            ("INGESTER_REPORT_DIR", self.outcome.report_dir.clone()),
+            flag("--url", "INGESTER_URL", &args.url),
+            flag("--token-file", "INGESTER_TOKEN_FILE", &args.token_file),
+            flag("--private-key", "INGESTER_PRIVATE_KEY", &args.private_key),
+            flag("--token-url", "INGESTER_TOKEN_URL", &args.token_url),
+            flag("--timeout", "INGESTER_TIMEOUT", &args.timeout),
+            flag("--max-bytes", "INGESTER_MAX_BYTES", &args.max_bytes),
+            flag("--placement", "INGESTER_PLACEMENT", &args.placement),
+            flag("--even-if-failing", "INGESTER_EVEN_IF_FAILING", &even_if_failing),
+            flag("--report-dir", "INGESTER_REPORT_DIR", &self.outcome.report_dir),
         ])
     }
 
