@@ -25,10 +25,17 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// An error where no file can be written to this folder, which is made if need be: told before measuring, not after.
+/// An error where this folder cannot be made, or no file written to it: told before measuring, not after. Leaves nothing
+/// behind.
 pub fn check_folder(dir: &Path) -> Result<(), Error> {
+    let there = dir.ancestors().find(|folder| folder.exists());
     std::fs::create_dir_all(dir).map_err(|e| Error::file(dir, "make the folder", e))?;
-    tempfile::tempfile_in(dir).map(drop).map_err(|e| Error::file(dir, "write to", e))
+    let written = tempfile::tempfile_in(dir).map(drop).map_err(|e| Error::file(dir, "write to", e));
+    // Nothing has been measured yet, and so there is to be no folder of reports.
+    for made in dir.ancestors().take_while(|folder| Some(*folder) != there) {
+        let _ = std::fs::remove_dir(made);
+    }
+    written
 }
 
 /// A folder that is written, but not yet under its name. Dropped, it is gone.

@@ -181,7 +181,7 @@ impl Sampler<'_> {
         let recording = self.case.take_recording();
         let plan = plan(self.spec, &recording);
         let environment =
-            Environment::read(&self.session.settings.placement, self.session.measured(self.spec));
+            Environment::read(&self.session.settings.placed(), self.session.measured(self.spec));
         let report = PerformanceReport::new(self.spec.operation, &recording).describe(plan).at(environment);
         let report = if stopped { report.partial() } else { report };
         report.judge(&self.session.targets)

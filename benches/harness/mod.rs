@@ -19,6 +19,8 @@ use std::process::ExitCode;
 use ingester_perf::Error;
 use ingester_perf::baseline::{check_saved, criterion_home};
 use ingester_perf::case::{SUITE, Spec, targets_in};
+use ingester_perf::console::note;
+use ingester_perf::files::check_folder;
 use ingester_perf::ingester::Settings;
 use ingester_perf::report::{self, PerformanceReport};
 
@@ -46,6 +48,10 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
     }
     let settings = Settings::from_env()?;
     let targets = targets_in(&settings.targets)?;
+    if args.mode == Mode::Measure {
+        // Better said now than after measuring.
+        check_folder(&settings.report_dir)?;
+    }
     if group == floor::GROUP {
         // Cargo runs it first: what the other benches will miss is better said now than after it.
         check_baselines(&selected(SUITE, args), args)?;
@@ -62,6 +68,9 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
     }
     let session = Session::open(&cases, args, settings, targets)?;
     let run = measure::run(&cases, args, &session);
+    if let Some(total) = session.total() {
+        note(total);
+    }
     let held = match args.mode {
         Mode::Measure => {
             let held = conclude(&run.reports, args, &session)?;

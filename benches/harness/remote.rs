@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ingester_perf::Error;
-use ingester_perf::case::{Spec, probe};
+use ingester_perf::case::{PROBES, Spec, probe};
 use ingester_perf::client::Http;
 use ingester_perf::console::note;
 use ingester_perf::ingester::{Ingester, Settings};
@@ -12,9 +12,6 @@ use ingester_perf::units::Bytes;
 use super::args::{Args, Mode};
 use super::outcome::Stop;
 use super::sampling::Sampling;
-
-/// Uploads that `probe` sends.
-const PROBES: u64 = 2;
 
 /// How each case is sampled, and how many bytes may still be sent.
 pub struct Plan {
@@ -37,7 +34,12 @@ pub fn plan(
     let (mut sampling, mut uploads, mut total, mut longest) = (Vec::new(), 0, 0, 0.0);
     for spec in cases {
         let (count, size) = spec.uploads().unwrap_or_default();
-        let one = probe(ingester, settings, size, Http::One)?.second;
+        let look = probe(ingester, settings, size, Http::One)?;
+        let one = look.second;
+        // Once is enough.
+        if let Some(warning) = look.warning().filter(|_| sampling.is_empty()) {
+            note(warning);
+        }
         // Between perfectly in parallel and one after the other: the most bytes, and the most time.
         let iteration = one.mul_f64(count as f64 / f64::from(spec.users()));
         let chosen = Sampling::remote(args, iteration, share / (count * size.0).max(1));

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ingester_perf::Error;
-use ingester_perf::case::Spec;
+use ingester_perf::case::{PROBES, Spec};
 use ingester_perf::console::note;
 use ingester_perf::ingester::{Ingester, Settings};
+use ingester_perf::recording::Sent;
 use ingester_perf::targets::Targets;
 use ingester_perf::units::Bytes;
 
@@ -26,6 +27,8 @@ pub struct Session {
     pub sampling: Vec<Sampling>,
     /// Bytes that may still be sent to a real ingester.
     allowance: Option<AtomicU64>,
+    /// What was sent to it, or just begun.
+    sent: Sent,
 }
 
 impl Session {
@@ -37,15 +40,24 @@ impl Session {
             note("INGESTER_URL is set, but this measures the machine that it runs on");
         }
         let ingester = Arc::new(Ingester::start(&settings)?);
+        let sent = Sent::default();
         let (sampling, allowance) = if settings.remote.is_some() {
             let plan = remote::plan(cases, args, &ingester, &settings)?;
+            sent.add(PROBES * cases.len() as u64, settings.max_bytes.0 - plan.allowance);
             (plan.sampling, Some(AtomicU64::new(plan.allowance)))
         } else {
             let what = if uploads { "the stub in this process" } else { "this machine" };
             note(format_args!("Measuring {what}; placement {}", settings.placement));
             (vec![Sampling::local(args, cases.len() as u32); cases.len()], None)
         };
-        Ok(Self { settings, targets, ingester, halt, sampling, allowance })
+        Ok(Self { settings, targets, ingester, halt, sampling, allowance, sent })
+    }
+
+    /// What was sent to a real ingester in all, for people: it may have kept it.
+    pub fn total(&self) -> Option<String> {
+        self.settings.remote.as_ref()?;
+        let name = self.ingester.name();
+        Some(format!("Sent to {name} in all, the look before and warming up included: at most {}", self.sent))
     }
 
     /// What a report says was measured.
@@ -69,6 +81,7 @@ impl Session {
             ))
         })?;
         allowance.store(rest, Ordering::Relaxed);
+        self.sent.add(iters.saturating_mul(uploads), bytes);
         Ok(())
     }
 }

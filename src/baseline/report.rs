@@ -11,7 +11,8 @@ use serde::Deserialize;
 use crate::error::Error;
 
 /// The version of reports that is understood.
-const SCHEMA_VERSION: u32 = 1;
+/// Percentiles of version 1 were of successes only, which is the same where nothing failed.
+const SCHEMA_VERSIONS: [u32; 2] = [1, 2];
 /// The quantile that the machine's slow spells hardly move.
 const LOW: f64 = 0.05;
 
@@ -80,15 +81,17 @@ impl Report {
     }
 
     fn of(wire: Wire) -> Result<Self, String> {
-        if wire.schema_version != SCHEMA_VERSION {
-            return Err(format!("has version {}, and {SCHEMA_VERSION} is understood", wire.schema_version));
+        if !SCHEMA_VERSIONS.contains(&wire.schema_version) {
+            return Err(format!("has version {}, and 1 and 2 are understood", wire.schema_version));
         }
         let operation = wire.operation;
         if wire.partial {
             return Err(format!("{operation}: the run was interrupted; measure it again"));
         }
         let sound = |name: &str, value: Option<f64>| {
-            let value = value.ok_or_else(|| format!("{operation}: has no {name}; nothing succeeded"))?;
+            let value = value.ok_or_else(|| {
+                format!("{operation}: has no {name}: nothing succeeded, or too much was lost")
+            })?;
             let positive = value.is_finite() && value > 0.0;
             if positive { Ok(value) } else { Err(format!("{operation}: {name} is not above 0")) }
         };

@@ -11,6 +11,6 @@ mod worker;
 
 pub use alternate::{Comparison, compare};
 pub use limit::{Limit, recording};
-pub use probe::{Look, probe};
+pub use probe::{Look, PROBES, probe};
 pub use spec::{Kind, LOAD_OPERATIONS, SUITE, Spec, Throughput, parse_targets, targets_in};
 pub use worker::{Case, Slice};

@@ -1,6 +1,7 @@
 //! Measuring two arms: who they are, which cases both have, and the session.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -11,13 +12,14 @@ use super::plan::{CasePlan, Plan};
 use super::protocol::{Begin, Hello};
 use super::record::{Measured, Record, SCHEMA_VERSION};
 use super::schedule::Role;
-use super::session::{Host, LEAST_SLICES, Progress, Session};
+use super::session::{Host, LEAST_SLICES, Progress, Session, Timed, TimedSlice};
 use crate::auth::KeyPair;
 use crate::case::{SUITE, Spec};
 use crate::environment::{Conditions, ConditionsMeter, Environment, Placement};
 use crate::error::Error;
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
+use crate::recording::Sent;
 use crate::targets::Targets;
 use crate::units::{Bytes, Share, printable, rfc3339};
 
@@ -81,12 +83,16 @@ impl Gate<'_> {
         self.check_injection(&cases)?;
 
         let conditions = ConditionsMeter::start();
-        let mut workers = Workers { gate: &self, begin, copies, conditions, watch };
+        let sent = Arc::new(Sent::default());
+        let mut workers = Workers { gate: &self, begin, copies, conditions, watch, sent: Arc::clone(&sent) };
         let measured = Session::new(self.plan, &cases).run(&mut workers)?;
         drop(workers);
+        if self.head.url.is_some() {
+            self.notices.push(format!("sent to the two ingesters in all, warming up included: {sent}"));
+        }
 
         let subject = self.head.url.as_deref().unwrap_or("stub");
-        let environment = Environment::read(&self.settings.placement, subject);
+        let environment = Environment::read(&self.settings.placed(), subject);
         let lacked = self.wanted(lacking(&met.base, &met.head));
         let (allowed_missing, missing) = lacked.into_iter().partition(|id| self.allow_missing.contains(id));
         Ok(Record {
@@ -208,16 +214,44 @@ struct Workers<'a, W> {
     copies: Copies,
     conditions: ConditionsMeter,
     watch: W,
+    sent: Arc<Sent>,
+}
+
+/// An arm whose uploads are counted.
+struct Counted {
+    arm: Arm,
+    /// Uploads of an iteration of the case under way, and the size of each.
+    iteration: (u64, Bytes),
+    sent: Arc<Sent>,
+}
+
+impl Timed for Counted {
+    fn prepare(&mut self, case: &str) -> Result<(), Error> {
+        let spec = SUITE.iter().find(|spec| spec.id() == case);
+        self.iteration = spec.and_then(Spec::uploads).unwrap_or_default();
+        self.arm.prepare(case)
+    }
+
+    fn slice(&mut self, iters: u64, spin: f64) -> Result<TimedSlice, Error> {
+        let (uploads, size) = self.iteration;
+        let uploads = iters.saturating_mul(uploads);
+        self.sent.add(uploads, uploads.saturating_mul(size.0));
+        self.arm.slice(iters, spin)
+    }
+
+    fn latencies(&mut self) -> Result<Vec<(u64, u64)>, Error> {
+        self.arm.latencies()
+    }
 }
 
 impl<W: FnMut(Progress)> Host for Workers<'_, W> {
-    type Arm = Arm;
+    type Arm = Counted;
 
-    fn start(&mut self, role: Role) -> Result<Arm, Error> {
+    fn start(&mut self, role: Role) -> Result<Counted, Error> {
         let side = if role == Role::Head { self.gate.head } else { self.gate.base };
         let (mut arm, _) = self.gate.worker(role, &mut self.copies)?;
         arm.begin(side, &self.begin)?;
-        Ok(arm)
+        Ok(Counted { arm, iteration: Default::default(), sent: Arc::clone(&self.sent) })
     }
 
     fn conditions(&mut self) -> Conditions {

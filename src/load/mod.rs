@@ -29,4 +29,4 @@ pub use plan::{Model, Plan};
 pub use profile::{ENDLESS, NotAStage, Profile, Stage};
 pub use schedule::{Arrivals, Closed, Spacing};
 pub use second::Second;
-pub use uploads::{Sent, Uploads};
+pub use uploads::{Shared, Uploads};

@@ -20,6 +20,8 @@ pub struct Second {
     pub failed: u64,
     /// Requests under way at its end.
     pub in_flight: u64,
+    /// Response times of the successes, summed, in ns.
+    pub ok_ns: u128,
     /// Response times of the successes, in ns: an HDR histogram (V2). Empty where there were none.
     packed: Vec<u8>,
 }
@@ -39,6 +41,7 @@ impl Second {
         self.ok += other.ok;
         self.failed += other.failed;
         self.in_flight += other.in_flight;
+        self.ok_ns += other.ok_ns;
         if self.packed.is_empty() {
             self.packed.clone_from(&other.packed);
         } else if !other.packed.is_empty() {
@@ -90,6 +93,7 @@ impl Seconds {
             ok: self.ok.count(),
             failed: self.failed,
             in_flight,
+            ok_ns: self.ok.sum_ns(),
             packed,
         };
         self.ok.clear();
@@ -134,7 +138,7 @@ mod tests {
         merged.merge(&of(&[]));
         merged.merge(&of(&[2, 3]));
         assert_eq!(merged.histogram(), of(&[1, 2, 2, 3]).histogram());
-        assert_eq!((merged.ok, merged.failed, merged.in_flight), (4, 1, 6));
+        assert_eq!((merged.ok, merged.failed, merged.in_flight, merged.ok_ns), (4, 1, 6, 8_000_000));
         let mut empty = of(&[]);
         empty.merge(&of(&[7]));
         assert_eq!(empty.histogram(), of(&[7]).histogram());

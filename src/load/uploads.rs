@@ -1,8 +1,7 @@
 //! Uploads as an operation: files by weight, tokens renewed beside the load.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -10,21 +9,7 @@ use super::drive::Operation;
 use super::mix::Mix;
 use crate::auth::Token;
 use crate::client::{Upload, Uploader, is_unreadable};
-use crate::recording::Performed;
-
-/// What several workers sent in all: each adds its own once, when it ends.
-#[derive(Debug, Default)]
-pub struct Sent {
-    uploads: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Sent {
-    /// Uploads that were begun, and bytes of their files.
-    pub fn so_far(&self) -> (u64, u64) {
-        (self.uploads.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
-    }
-}
+use crate::recording::{Performed, Sent};
 
 /// What one worker uploads.
 pub struct Uploads {
@@ -39,22 +24,28 @@ pub struct Uploads {
     token: RefCell<Token>,
     /// Bytes of file that may still be sent.
     left: Cell<u64>,
-    /// Whether a file could not be read: all that follows would fail too.
-    unreadable: Cell<bool>,
     /// Uploads that were begun, and bytes of their files.
     begun: Cell<(u64, u64)>,
-    sent: Arc<Sent>,
+    shared: Arc<Shared>,
+}
+
+/// What all workers of a command tell.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// What was sent.
+    pub sent: Sent,
+    /// Why a file could not be read. All that follows would fail too, so the runs end.
+    pub unreadable: OnceLock<String>,
 }
 
 impl Uploads {
-    /// The `files` in the proportions of `mix`, which the seed distributes, up to `allowance` bytes. What was sent is added
-    /// to `sent`.
+    /// The `files` in the proportions of `mix`, which the seed distributes, up to `allowance` bytes.
     pub fn new(
         user: Uploader,
         (files, mix, seed): (Arc<[Upload]>, Mix, u64),
         tokens: watch::Receiver<Token>,
         allowance: u64,
-        sent: Arc<Sent>,
+        shared: Arc<Shared>,
     ) -> Self {
         let token = RefCell::new(tokens.borrow().clone());
         Self {
@@ -65,9 +56,8 @@ impl Uploads {
             tokens: RefCell::new(tokens),
             token,
             left: Cell::new(allowance),
-            unreadable: Cell::new(false),
             begun: Cell::new((0, 0)),
-            sent,
+            shared,
         }
     }
 
@@ -87,8 +77,7 @@ impl Uploads {
 impl Drop for Uploads {
     fn drop(&mut self) {
         let (uploads, bytes) = self.begun.get();
-        self.sent.uploads.fetch_add(uploads, Ordering::Relaxed);
-        self.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.sent.add(uploads, bytes);
     }
 }
 
@@ -107,14 +96,17 @@ impl Operation for Uploads {
         let (uploads, bytes) = self.begun.get();
         self.begun.set((uploads + 1, bytes + file.size().0));
         let performed = user.upload(file).await;
-        if matches!(&performed.finished.outcome, Err(failure) if is_unreadable(failure)) {
-            self.unreadable.set(true);
+        if let Err(failure) = &performed.finished.outcome
+            && is_unreadable(failure)
+        {
+            // The first one's message is as good as any other.
+            let _ = self.shared.unreadable.set(failure.message.clone());
         }
         performed
     }
 
     fn allows(&self, index: u64) -> bool {
-        if self.unreadable.get() {
+        if self.shared.unreadable.get().is_some() {
             return false;
         }
         let left = self.left.get().checked_sub(self.file(index).size().0);

@@ -3,7 +3,9 @@
 mod outcome;
 mod recorder;
 mod samples;
+mod sent;
 
 pub use outcome::{Class, Failure, Finished, Outcome, Performed, Phases};
 pub use recorder::{Failed, Recorder, Recording};
 pub use samples::Samples;
+pub use sent::Sent;

@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use super::outcome::{Class, Finished};
 use super::samples::Samples;
+use crate::stats::Batches;
 
 /// Counts operations by outcome, each with its latency. One worker owns it; nothing is shared.
 #[derive(Debug, Default)]
 pub struct Recorder {
     ok: Samples,
+    latencies: Batches,
+    rates: Batches,
+    /// Successes until the last pass ended.
+    ok_before: u64,
     failed: BTreeMap<Class, Failed>,
     failures_in_a_row: u64,
     last_failure: Option<String>,
@@ -44,6 +49,7 @@ impl Recorder {
     pub fn record(&mut self, Finished { latency, outcome }: Finished) {
         let Err(failure) = outcome else {
             self.failures_in_a_row = 0;
+            self.latencies.add(latency.as_nanos() as f64, 1.0);
             return self.ok.record(latency);
         };
         self.failures_in_a_row += 1;
@@ -61,6 +67,10 @@ impl Recorder {
 
     /// Adds a pass: wall time in which the operations recorded since the last one ran.
     pub fn pass(&mut self, elapsed: Duration) {
+        if !elapsed.is_zero() {
+            self.rates.add((self.ok.count() - self.ok_before) as f64, elapsed.as_secs_f64());
+        }
+        self.ok_before = self.ok.count();
         self.elapsed += elapsed;
         self.passes += 1;
     }
@@ -83,7 +93,14 @@ impl Recorder {
 
     /// Ends the recording.
     pub fn finish(self) -> Recording {
-        Recording { ok: self.ok, failed: self.failed, elapsed: self.elapsed, passes: self.passes }
+        Recording {
+            ok: self.ok,
+            latencies: self.latencies,
+            rates: self.rates,
+            failed: self.failed,
+            elapsed: self.elapsed,
+            passes: self.passes,
+        }
     }
 }
 
@@ -92,6 +109,11 @@ impl Recorder {
 pub struct Recording {
     /// Latencies of successes.
     pub ok: Samples,
+    /// The same in ns over their number, in the order in which they came. None where several workers recorded at the same
+    /// time: there is no one order.
+    pub latencies: Batches,
+    /// Successes over seconds of each pass; likewise.
+    pub rates: Batches,
     /// Failures by class.
     pub failed: BTreeMap<Class, Failed>,
     /// Wall time of the measured passes, summed.
@@ -108,6 +130,14 @@ impl Recording {
 
     /// Adds what another worker recorded at the same time.
     pub fn merge(&mut self, other: Self) {
+        if self.total() == 0 {
+            // Where workers are put together, it begins with nothing.
+            self.latencies = other.latencies;
+            self.rates = other.rates;
+        } else if other.total() > 0 {
+            self.latencies = Batches::default();
+            self.rates = Batches::default();
+        }
         self.ok.merge(&other.ok);
         for (class, failed) in other.failed {
             match self.failed.entry(class) {

@@ -62,6 +62,11 @@ impl Samples {
         (self.count() > 0).then(|| (Duration::from_nanos(self.min_ns), Duration::from_nanos(self.max_ns)))
     }
 
+    /// Their sum, in nanoseconds.
+    pub fn sum_ns(&self) -> u128 {
+        self.sum_ns
+    }
+
     /// Arithmetic mean, in nanoseconds.
     pub fn mean_ns(&self) -> Option<f64> {
         (self.count() > 0).then(|| self.sum_ns as f64 / self.count() as f64)

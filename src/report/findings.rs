@@ -4,18 +4,27 @@ use serde::Serialize;
 
 use super::performance::PerformanceReport;
 use super::series::SecondReport;
+use crate::recording::Class;
 use crate::targets::Metric;
 
 /// p99 this many times p95 is a tail of its own.
 const FAR: f64 = 3.0;
 /// A standard deviation above this share of the average is high.
 const DEVIATION: f64 = 0.5;
-/// Successes below this share, in percent, are a finding whatever the target.
-const SUCCESS: f64 = 95.0;
+/// Successes that a run needs, in percent of what was due, where no target says otherwise; fewer are a finding.
+pub const LEAST_SUCCESS_PCT: f64 = 95.0;
 /// A median this many times another has grown.
 const GROWN: f64 = 1.5;
 /// A service that answers less than this share of what is due has not kept up.
 const KEPT_UP: f64 = 0.9;
+/// Seconds without an answer that are a stop, ...
+const STALL_SECONDS: usize = 2;
+/// ... if they are also so many times what an upload usually takes.
+const STALL_TIMES: f64 = 3.0;
+/// A look before that took longer than this, ...
+const LONG_LOOK_MS: f64 = 100.0;
+/// ... and so many times the run's p95, met a service in another state.
+const SLOW_LOOK: f64 = 5.0;
 /// Seconds that a run needs for a beginning and an end.
 const SECONDS: usize = 6;
 
@@ -39,6 +48,8 @@ pub fn findings(report: &PerformanceReport, seconds: &[SecondReport]) -> Vec<Fin
         overload,
         tail(report).filter(|_| !queued),
         deviation(report).filter(|_| !queued),
+        stall(report, seconds),
+        recovered(report),
         success(report),
         missed(
             report,
@@ -90,20 +101,125 @@ fn deviation(report: &PerformanceReport) -> Option<Finding> {
     })
 }
 
-fn success(report: &PerformanceReport) -> Option<Finding> {
-    let failed =
-        (report.success_rate_pct < SUCCESS && report.total_requests > 0).then_some(&report.failures)?;
-    let worst = failed.iter().max_by_key(|(_, failed)| failed.count);
-    let worst = worst.map(|(class, failed)| format!(", most of them {} ({})", class.name(), failed.example));
+/// Whole seconds in which nothing ended, though requests were under way from their beginning on, and for longer than they
+/// usually take.
+fn stall(report: &PerformanceReport, seconds: &[SecondReport]) -> Option<Finding> {
+    let mut longest: &[SecondReport] = &[];
+    let mut silent = 0;
+    for (index, second) in seconds.iter().enumerate() {
+        let waited = index > 0 && seconds[index - 1].in_flight > 0;
+        silent = if waited && second.ok + second.failed == 0 { silent + 1 } else { 0 };
+        if silent > longest.len() {
+            longest = &seconds[index + 1 - silent..=index];
+        }
+    }
+    let first = longest.first()?;
+    let usual_ms = report.p95_latency_ms.or(report.median_latency_ms)?;
+    if longest.len() < STALL_SECONDS || 1e3 * (longest.len() as f64) < STALL_TIMES * usual_ms {
+        return None;
+    }
+    // Before the first answer and after the last one there is a run that is slow, not one that stopped.
+    let answered = |second: &SecondReport| second.ok > 0;
+    let after = first.second + longest.len() as u64;
+    if !seconds.iter().any(|second| second.second < first.second && answered(second))
+        || !seconds.iter().any(|second| second.second >= after && answered(second))
+    {
+        return None;
+    }
     Some(Finding {
         what: format!(
-            "{:.2} % succeeded, less than {SUCCESS} %{}",
-            report.success_rate_pct,
-            worst.unwrap_or_default()
+            "nothing ended in {} whole seconds from second {} on, with {} under way",
+            longest.len(),
+            first.second,
+            first.in_flight
         ),
-        likely: "the service sheds load (429, 503), runs out of something (500, reset), or is too slow (timeout)",
-        look_at: "the classes of failure in the report, each with an example; the service's log for the first of them",
+        likely: "the service, or the network to it, stood still: a restart, a full disk, a lock, a collection of garbage",
+        look_at: "the service's log of that time, and whether it was on a core at all (a pause of its machine or container)",
     })
+}
+
+/// The look before was much slower than what followed.
+fn recovered(report: &PerformanceReport) -> Option<Finding> {
+    let look = report.load.as_ref()?.look.as_ref()?;
+    let p95 = report.p95_latency_ms?;
+    (look.second_ms > LONG_LOOK_MS && look.second_ms > SLOW_LOOK * p95).then(|| Finding {
+        what: format!("the look before took {:.0} ms, p95 of the run is {p95:.1} ms", look.second_ms),
+        likely: "the service was still busy with what came before this run, or had to wake up",
+        look_at: "the same run after a pause: the service may hold more than it did just now",
+    })
+}
+
+fn success(report: &PerformanceReport) -> Option<Finding> {
+    if report.success_rate_pct >= LEAST_SUCCESS_PCT || report.total_requests == 0 {
+        return None;
+    }
+    let mut what = format!("{:.2} % succeeded, less than {LEAST_SUCCESS_PCT} %", report.success_rate_pct);
+    let unfinished = report.load.as_ref().map_or(0, |load| load.unfinished);
+    let most = report.failures.iter().max_by_key(|(_, failed)| failed.count);
+    let worst = most.filter(|(_, failed)| failed.count >= unfinished);
+    if worst.is_none() {
+        what += ", and most of the others never ended";
+    }
+    if let Some((class, failed)) = worst {
+        what += &format!(", most of them {} ({})", class.name(), failed.example);
+    }
+    let status = worst.and_then(|(_, failed)| failed.statuses.iter().max_by_key(|(_, count)| **count));
+    let (likely, look_at) = cause(worst.map(|(class, _)| *class), status.map(|(status, _)| *status));
+    Some(Finding { what, likely, look_at })
+}
+
+/// Why most requests failed, and where to look, by their class and status.
+fn cause(class: Option<Class>, status: Option<u16>) -> (&'static str, &'static str) {
+    match (class, status) {
+        (_, Some(401 | 403)) => (
+            "the token expired while the run lasted, or has not the right to write",
+            "the token's claims (exp, role); with a key or client credentials it is renewed in time",
+        ),
+        (_, Some(404 | 405)) => (
+            "the service has no such route",
+            "--url: it is the base, in front of /api/v1/files/upload, with the prefix that a proxy may add",
+        ),
+        (_, Some(413)) => {
+            ("the files are larger than it takes", "--file-size, and the limit of each proxy in between")
+        }
+        (_, Some(429 | 503)) => (
+            "the service sheds load: this is more than it lets in",
+            "its limit of requests or of connections; a rate below that",
+        ),
+        (Some(Class::Http5xx), _) => (
+            "the service fails: it ran out of something, or the storage element behind it did",
+            "the service's log for the first of them; its disk, memory, and pool of connections",
+        ),
+        (Some(Class::Local), _) => (
+            "this machine could not send: no port or descriptor was left, or the file could not be read",
+            "the message above; nothing is known of the service",
+        ),
+        (Some(Class::Connect), _) => (
+            "nobody listens any more, the queue of new connections is full, or a certificate does not fit",
+            "whether the service still runs, and its limit of connections",
+        ),
+        (Some(Class::Reset), _) => (
+            "the service closed connections without an answer: it broke down, was restarted, or closes what it has no room for",
+            "its log for that time; the limits of connections and of time of each proxy in between",
+        ),
+        (Some(Class::Timeout), _) => (
+            "the service is too slow for the time limit, or has stopped answering",
+            "the seconds in which it began (the .csv beside the report); a longer --timeout tells how long it would take",
+        ),
+        (Some(Class::Protocol | Class::Corrupt), _) => (
+            "what answers is not this API, or did not store what was sent",
+            "the message above: what was wanted, and what came",
+        ),
+        (Some(Class::Http4xx), _) => (
+            "the service refuses what is sent to it",
+            "the message above, and the service's log for the first of them",
+        ),
+        (Some(Class::Other), _) => ("the operation itself says that it failed", "the message above"),
+        (None, _) => (
+            "requests were due and never ended: the service is too slow for what it was sent",
+            "a rate or a number of users below that",
+        ),
+    }
 }
 
 fn missed(
@@ -201,6 +317,46 @@ mod tests {
         let missed = findings(&report(&[(100, 10)], 0).judge(&targets), &[]);
         let said: Vec<_> = missed.iter().map(|finding| finding.what.as_str()).collect();
         assert_eq!(said, ["throughput is 100.0 RPS, the target 200 RPS", "avg is 10.0 ms, the target 5 ms"]);
+    }
+
+    #[test]
+    fn a_stop_of_whole_seconds_is_found_with_answers_before_and_after_it() {
+        let run = |ok: &[u64], in_flight| -> Vec<_> {
+            let mut seconds = Vec::new();
+            for (index, ok) in ok.iter().enumerate() {
+                let second = index as u64;
+                seconds.push(SecondReport { second, ok: *ok, in_flight, ..Default::default() });
+            }
+            seconds
+        };
+        let quick = report(&[(100, 10)], 0);
+        let found = stall(&quick, &run(&[9, 0, 0, 9, 0, 9], 4)).expect("is found");
+        assert_eq!(found.what, "nothing ended in 2 whole seconds from second 1 on, with 4 under way");
+        for quiet in [[9; 6], [0, 0, 0, 9, 9, 9], [9, 9, 0, 0, 0, 0], [9, 0, 9, 0, 9, 9]] {
+            assert_eq!(stall(&quick, &run(&quiet, 4)), None, "{quiet:?}");
+        }
+        assert_eq!(stall(&quick, &run(&[5, 0, 0, 0, 5], 0)), None, "nobody was waiting");
+        // Uploads of 4 s each by one user: that is how long they take.
+        let slow = report(&[(10, 4_000)], 0);
+        assert_eq!(stall(&slow, &run(&[0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1], 1)), None);
+    }
+
+    #[test]
+    fn each_class_of_failure_has_a_cause_of_its_own() {
+        let of = |failure: Failure| {
+            let mut recorder = Recorder::default();
+            (0..10).for_each(|_| {
+                let outcome = Err(failure.clone());
+                recorder.record(Finished { latency: Duration::from_millis(1), outcome });
+            });
+            findings(&PerformanceReport::new("op", &recorder.finish()), &[])[0].likely
+        };
+        let classes = [Class::Local, Class::Connect, Class::Timeout, Class::Reset, Class::Protocol];
+        let mut causes: Vec<&str> = classes.map(|class| of(Failure::new(class, "it failed"))).to_vec();
+        causes.extend([401, 404, 413, 422, 429, 500].map(|status| of(Failure::status(status, "no"))));
+        let distinct: std::collections::BTreeSet<&str> = causes.iter().copied().collect();
+        assert_eq!(distinct.len(), causes.len(), "{causes:?}");
+        assert!(of(Failure::status(404, "no")).contains("no such route"));
     }
 
     #[test]

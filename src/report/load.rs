@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use super::findings::{Finding, findings};
 use super::performance::PerformanceReport;
-use super::quantile::{Quantile, ms, ns_to_ms};
+use super::quantile::{Interval, MS_PER_NS, Quantile, ms, ns_to_ms};
 use super::series::SecondReport;
 use crate::load::{Health, Model, Plan, Run, Times};
 use crate::recording::Samples;
+use crate::stats::Batches;
 
 /// A load run. `scheduled = successful_requests + failed_requests + unfinished`, exactly.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +40,9 @@ pub struct LoadReport {
     pub last_byte: Summary,
     /// Whether the generator kept up.
     pub health: Health,
+    /// What the look before found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub look: Option<LookReport>,
     /// What stands out.
     pub findings: Vec<Finding>,
     /// Every run of a repeated one, every step of a stress run.
@@ -46,6 +50,17 @@ pub struct LoadReport {
     pub runs: Vec<RunReport>,
     /// The run second by second.
     pub seconds: Vec<SecondReport>,
+}
+
+/// Two uploads before the run, which are not counted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LookReport {
+    /// How long the first one took, with the connection, ms.
+    pub first_ms: f64,
+    /// How long the second one took, ms.
+    pub second_ms: f64,
+    /// What the service said that ailed it (`/health/ready`).
+    pub ails: Option<String>,
 }
 
 /// What a run set out to do.
@@ -123,6 +138,19 @@ impl PerformanceReport {
         let mut report = Self::with_unfinished(operation, &run.load.responses, unfinished);
         let Times { service, lag, connect, first_byte, last_byte } = &run.load.times;
         report.partial = run.partial;
+        // Means by seconds, in which all workers stand together. Whole ones only: the last one may have been cut.
+        let mut latencies = Batches::default();
+        let mut rates = Batches::default();
+        let whole = run.load.responses.elapsed.as_secs() as usize;
+        for second in run.seconds.iter().take(whole) {
+            latencies.add(second.ok_ns as f64, second.ok as f64);
+            rates.add(second.ok as f64, 1.0);
+        }
+        report.intervals.throughput_rps = Interval::of_mean(&rates, 1.0);
+        let by_second = Interval::of_mean(&latencies, MS_PER_NS);
+        if by_second.lower.is_some() {
+            report.intervals.avg_latency_ms = by_second;
+        }
         report.load = Some(LoadReport {
             schedule: ScheduleReport::of(plan, files, run.health.threads),
             scheduled: run.load.scheduled,
@@ -137,11 +165,20 @@ impl PerformanceReport {
             first_byte: first_byte.into(),
             last_byte: last_byte.into(),
             health: run.health.clone(),
+            look: None,
             findings: Vec::new(),
             runs: Vec::new(),
             seconds: run.seconds.iter().map(SecondReport::from).collect(),
         });
         report
+    }
+
+    /// Adds what the look before found.
+    pub fn looked(mut self, look: LookReport) -> Self {
+        if let Some(load) = &mut self.load {
+            load.look = Some(look);
+        }
+        self
     }
 
     /// Adds what stands out; after the limits were held against the figures.

@@ -14,13 +14,13 @@ mod table;
 
 pub use changes::print_changes;
 pub use collector::{PerformanceCollector, benchmark_timer};
-pub use findings::Finding;
-pub use load::{LoadReport, RunReport, ScheduleReport, Summary};
+pub use findings::{Finding, LEAST_SUCCESS_PCT};
+pub use load::{LoadReport, LookReport, RunReport, ScheduleReport, Summary};
 pub use load_table::{print_findings, print_load, print_runs};
 pub use performance::{FailureReport, PerformanceReport, Plan};
 pub use quantile::{Interval, Intervals};
 pub use ratio::{Ratio, print_ratios};
-pub use save::{check_operation, save_performance_report};
+pub use save::{check_operation, save_as, save_performance_report};
 pub use series::{SecondReport, write_csv, write_hlog};
 pub(crate) use table::{latency, table};
 pub use table::{print_failures, print_figures, print_targets};

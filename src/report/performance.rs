@@ -8,15 +8,17 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::Serialize;
 
 use super::load::LoadReport;
-use super::quantile::{Intervals, Quantile, ms, ns_to_ms};
+use super::quantile::{Interval, Intervals, MS_PER_NS, Quantile, ms, ns_to_ms};
 use crate::environment::Environment;
 use crate::recording::{Class, Failed, Recording, Samples};
 use crate::targets::{Figures, Judgement, Metric, Targets};
 
 /// Version of the keys below; it rises when one of them changes its meaning.
-const SCHEMA_VERSION: u32 = 1;
+/// 2: percentiles are of all requests that were due, no longer of successes only.
+const SCHEMA_VERSION: u32 = 2;
 
-/// Figures of one operation. Latencies are of successes only, in ms, and `null` where nothing succeeded.
+/// Figures of one operation. Latencies are in ms, and `null` where nothing succeeded; average, minimum, maximum and
+/// deviation are of successes only.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PerformanceReport {
     /// What was done.
@@ -31,8 +33,8 @@ pub struct PerformanceReport {
     pub success_rate_pct: f64,
     /// Mean latency.
     pub avg_latency_ms: Option<f64>,
-    /// 50th percentile, to three digits, like the other percentiles. A percentile is `null` where more requests failed or
-    /// never ended than lie beyond it: what their latency would have been is not known.
+    /// 50th percentile of all requests that were due, to three digits, like the other percentiles. Those that failed or
+    /// never ended count as slower than any success; where a percentile falls among them, it is not known and `null`.
     pub median_latency_ms: Option<f64>,
     /// 95th percentile.
     pub p95_latency_ms: Option<f64>,
@@ -50,7 +52,7 @@ pub struct PerformanceReport {
     pub schema_version: u32,
     /// Whether the run ended before its plan did.
     pub partial: bool,
-    /// 95 % confidence intervals of the quantiles.
+    /// 95 % confidence intervals.
     pub intervals: Intervals,
     /// Failures by class.
     pub failures: BTreeMap<Class, FailureReport>,
@@ -140,6 +142,8 @@ impl PerformanceReport {
                 median_latency_ms: median.interval,
                 p95_latency_ms: p95.interval,
                 p99_latency_ms: p99.interval,
+                avg_latency_ms: Interval::of_mean(&recording.latencies, MS_PER_NS),
+                throughput_rps: Interval::of_mean(&recording.rates, 1.0),
             },
             failures: recording.failed.iter().map(|(&class, failed)| (class, failed.into())).collect(),
             targets: Vec::new(),
@@ -190,6 +194,22 @@ impl Figures for PerformanceReport {
             Metric::MaxMs => self.max_latency_ms,
             Metric::ThroughputRps => self.throughput_rps,
             Metric::SuccessRatePct => Some(self.success_rate_pct),
+        }
+    }
+
+    fn interval(&self, metric: Metric) -> Option<(f64, f64)> {
+        let of_mean = |interval: Interval| interval.lower.zip(interval.upper);
+        // An end that the sample is too small to have lies anywhere.
+        let of_quantile = |interval: Interval| {
+            Some((interval.lower.unwrap_or(0.0), interval.upper.unwrap_or(f64::INFINITY)))
+        };
+        match metric {
+            Metric::AvgMs => of_mean(self.intervals.avg_latency_ms),
+            Metric::MedianMs => of_quantile(self.intervals.median_latency_ms),
+            Metric::P95Ms => of_quantile(self.intervals.p95_latency_ms),
+            Metric::P99Ms => of_quantile(self.intervals.p99_latency_ms),
+            Metric::ThroughputRps => of_mean(self.intervals.throughput_rps),
+            Metric::MaxMs | Metric::SuccessRatePct => None,
         }
     }
 }
@@ -263,6 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn a_shorter_time_limit_makes_no_percentile_better() {
+        // 1 to 100 ms; with a limit of 97 ms the last three time out.
+        let with_limit = |limit: u64| {
+            let mut recorder = Recorder::default();
+            for ms in 1..=100 {
+                let outcome = if ms > limit { Err(Failure::new(Class::Timeout, "late")) } else { Ok(()) };
+                recorder.record(Finished { latency: Duration::from_millis(ms.min(limit)), outcome });
+            }
+            PerformanceReport::new("op", &recorder.finish())
+        };
+        let patient = with_limit(1_000);
+        let impatient = with_limit(97);
+        assert_eq!(patient.p95_latency_ms, impatient.p95_latency_ms);
+        assert_eq!(patient.median_latency_ms, impatient.median_latency_ms);
+        assert!(patient.p99_latency_ms.is_some() && impatient.p99_latency_ms.is_none());
+    }
+
+    #[test]
     fn what_never_ended_is_no_success() {
         let report = lossy(617, 0, 1006);
         assert!((report.success_rate_pct - 38.016).abs() < 0.001, "{}", report.success_rate_pct);
@@ -298,8 +336,9 @@ mod tests {
         assert_eq!((report.success_rate_pct, report.avg_latency_ms), (80.0, Some(2.5)));
         assert_eq!((report.min_latency_ms, report.max_latency_ms), (Some(1.0), Some(4.0)));
         assert_eq!(report.throughput_rps, Some(2.0));
+        // The third of five: the failure counts as slower than any success.
         let median = report.median_latency_ms.expect("has one");
-        assert!((median / 2.0 - 1.0).abs() < 1e-3, "{median}");
+        assert!((median / 3.0 - 1.0).abs() < 1e-3, "{median}");
         // Deviations -1.5, -0.5, 0.5, 1.5: squares sum to 5, over 3.
         assert!((report.std_dev_ms.expect("has one") - (5.0_f64 / 3.0).sqrt()).abs() < 1e-9);
         let busy = &report.failures[&Class::Http5xx];
@@ -322,6 +361,40 @@ mod tests {
         let few = report(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0);
         assert!(few.intervals.median_latency_ms.upper.is_some());
         assert_eq!(few.intervals.p99_latency_ms.upper, None);
+    }
+
+    #[test]
+    fn means_have_intervals_and_a_limit_within_one_is_no_sure_verdict() {
+        let mut recorder = Recorder::default();
+        for ms in 1..=40 {
+            recorder.record(Finished { latency: Duration::from_millis(ms), outcome: Ok(()) });
+            recorder.pass(Duration::from_millis(ms));
+        }
+        let report = PerformanceReport::new("op", &recorder.finish());
+        let Interval { lower, upper } = report.intervals.avg_latency_ms;
+        assert!(lower < report.avg_latency_ms && report.avg_latency_ms < upper, "{lower:?} {upper:?}");
+        let Interval { lower, upper } = report.intervals.throughput_rps;
+        assert!(lower < report.throughput_rps && report.throughput_rps < upper, "{lower:?} {upper:?}");
+        for (limit, held, sure) in
+            [(20.6, true, false), (20.4, false, false), (39.0, true, true), (2.0, false, true)]
+        {
+            let targets = Targets::parse(&format!("[op]\navg_ms = {limit}"), &["op"]).expect("is valid");
+            let judged = report.clone().judge(&targets).targets[0];
+            assert_eq!((judged.held, judged.sure), (held, Some(sure)), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_without_an_upper_end_is_never_surely_below_a_limit() {
+        // 40 of 1 ms have no upper end of p99; that of p95 lies among what was lost.
+        for (report, metric) in [(lossy(40, 0, 0), "p99_ms"), (lossy(96, 4, 0), "p95_ms")] {
+            for (limit, held, sure) in [(5.0, true, false), (0.5, false, true)] {
+                let targets =
+                    Targets::parse(&format!("[op]\n{metric} = {limit}"), &["op"]).expect("is valid");
+                let judged = report.clone().judge(&targets).targets[0];
+                assert_eq!((judged.held, judged.sure), (held, Some(sure)), "{metric} {limit}");
+            }
+        }
     }
 
     #[test]

@@ -1,16 +1,18 @@
-//! Quantiles of latency with their confidence intervals, in ms as reports have them.
+//! Figures with their confidence intervals: quantiles of latency, and means.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::recording::Samples;
-use crate::stats::quantile_ranks;
+use crate::stats::{Batches, quantile_ranks};
 
+/// Milliseconds in a nanosecond.
+pub(super) const MS_PER_NS: f64 = 1e-6;
 /// Confidence of every interval.
 const CONFIDENCE: f64 = 0.95;
 
-/// Intervals of the quantiles, from order statistics.
+/// Intervals: of quantiles from order statistics, of means from batch means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Intervals {
     /// Of `median_latency_ms`.
@@ -19,15 +21,29 @@ pub struct Intervals {
     pub p95_latency_ms: Interval,
     /// Of `p99_latency_ms`.
     pub p99_latency_ms: Interval,
+    /// Of `avg_latency_ms`.
+    pub avg_latency_ms: Interval,
+    /// Of `throughput_rps`.
+    pub throughput_rps: Interval,
 }
 
-/// A 95 % confidence interval; an end is `null` where the sample is too small to have one.
+/// A 95 % confidence interval in the figure's own unit; an end is `null` where the sample is too small to have one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Interval {
-    /// Lower end, ms.
+    /// Lower end.
     pub lower: Option<f64>,
-    /// Upper end, ms.
+    /// Upper end.
     pub upper: Option<f64>,
+}
+
+impl Interval {
+    /// Of the mean of these values, times `unit`.
+    pub(super) fn of_mean(values: &Batches, unit: f64) -> Self {
+        match values.interval(CONFIDENCE) {
+            Some((lower, upper)) => Self { lower: Some(lower * unit), upper: Some(upper * unit) },
+            None => Self::default(),
+        }
+    }
 }
 
 /// A quantile with its interval, ms.
@@ -38,23 +54,18 @@ pub(super) struct Quantile {
 }
 
 impl Quantile {
-    /// The `q`-quantile of successes, beside which `lost` operations failed or never ended; nothing where so many were lost
-    /// that it is not known.
+    /// The `q`-quantile of all operations that were due: of these successes, and of `lost` ones that failed or never ended,
+    /// which count as slower than any success. So a shorter time limit makes no quantile better. Nothing where the rank
+    /// falls among the lost ones, and an end of the interval likewise.
     pub fn of(samples: &Samples, q: f64, lost: u64) -> Self {
-        if !is_known(samples, q, lost) {
+        let Some(ranks) = quantile_ranks(samples.count() + lost, q, CONFIDENCE) else {
             return Self::default();
-        }
-        let Some(ranks) = quantile_ranks(samples.count(), q, CONFIDENCE) else { return Self::default() };
-        let at = |rank| samples.at_rank(rank).map(ms);
-        let interval = Interval { lower: ranks.lower.and_then(at), upper: ranks.upper.and_then(at) };
-        Self { point: at(ranks.point), interval }
+        };
+        let Some(point) = samples.at_rank(ranks.point).map(ms) else { return Self::default() };
+        let lower = ranks.lower.and_then(|rank| samples.at_rank(rank)).map(ms);
+        let upper = ranks.upper.and_then(|rank| samples.at_rank(rank)).map(ms);
+        Self { point: Some(point), interval: Interval { lower, upper } }
     }
-}
-
-/// Whether the quantile would be the same however long the lost operations had taken: as many lie beyond it at least.
-pub(super) fn is_known(samples: &Samples, q: f64, lost: u64) -> bool {
-    let all = samples.count() + lost;
-    lost as f64 <= (1.0 - q) * all as f64
 }
 
 pub(super) fn ms(duration: Duration) -> f64 {
@@ -62,5 +73,5 @@ pub(super) fn ms(duration: Duration) -> f64 {
 }
 
 pub(super) fn ns_to_ms(ns: f64) -> f64 {
-    ns / 1e6
+    ns * MS_PER_NS
 }

@@ -22,8 +22,13 @@ const LONGEST_NAME: usize = 200;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn save_performance_report(report: &PerformanceReport, dir: &Path) -> Result<PathBuf, Error> {
-    check_operation(&report.operation)?;
-    let path = dir.join(format!("{}.json", report.operation));
+    save_as(&report.operation, report, dir)
+}
+
+/// The same under another name than the operation's.
+pub fn save_as(name: &str, report: &PerformanceReport, dir: &Path) -> Result<PathBuf, Error> {
+    check_operation(name)?;
+    let path = dir.join(format!("{name}.json"));
     write_json(&path, report)?;
     Ok(path)
 }

@@ -38,8 +38,8 @@ pub fn print_targets(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::
             table.add_row([
                 report.operation.clone(),
                 target(judged),
-                judged.value.map_or_else(|| quantile(report, None), |value| with_unit(judged.metric, value)),
-                if judged.held { "held" } else { "MISSED" }.to_owned(),
+                judged.value.map_or_else(|| not_measured(report), |value| with_unit(judged.metric, value)),
+                verdict(judged),
             ]);
         }
     }
@@ -52,6 +52,14 @@ pub fn print_failures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io:
         for (class, failed) in &report.failures {
             let (name, count, example) = (class.name(), grouped(failed.count), &failed.example);
             writeln!(out, "{}: {count} failed as {name}, the first: {example}", report.operation)?;
+            if let Some(longest) = failed.retry_after_max_s {
+                writeln!(
+                    out,
+                    "{}: {} of them asked to be tried again later (Retry-After, up to {longest:.0} s), which they were not",
+                    report.operation,
+                    grouped(failed.retry_after)
+                )?;
+            }
         }
         let known = [report.median_latency_ms, report.p95_latency_ms, report.p99_latency_ms];
         if report.successful_requests > 0 && known.contains(&None) {
@@ -75,6 +83,20 @@ fn quantile(report: &PerformanceReport, ms: Option<f64>) -> String {
         None if report.successful_requests > 0 => "not known".to_owned(),
         ms => latency(ms),
     }
+}
+
+fn verdict(judged: &Judgement) -> String {
+    let verdict = if judged.held { "held" } else { "MISSED" };
+    // The same run again may well say the opposite.
+    if judged.sure == Some(false) { format!("{verdict} (within interval)") } else { verdict.to_owned() }
+}
+
+/// What stands in place of a figure that a limit was held against.
+fn not_measured(report: &PerformanceReport) -> String {
+    if report.successful_requests == 0 {
+        return none();
+    }
+    format!("not known: {} failed or never ended", percent(100.0 - report.success_rate_pct))
 }
 
 /// A table without borders; all columns but the first are aligned right.

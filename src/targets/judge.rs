@@ -11,6 +11,11 @@ pub type Limit = (Metric, f64);
 pub trait Figures {
     /// The figure, in the metric's unit.
     fn figure(&self, metric: Metric) -> Option<f64>;
+
+    /// The ends of its 95 % confidence interval, if it has both.
+    fn interval(&self, _metric: Metric) -> Option<(f64, f64)> {
+        None
+    }
 }
 
 /// One limit, held against what was measured.
@@ -24,16 +29,25 @@ pub struct Judgement {
     pub value: Option<f64>,
     /// Whether the limit held. A figure that could not be measured does not hold.
     pub held: bool,
+    /// Whether it is so anywhere in the figure's 95 % interval; nothing where the figure has none.
+    pub sure: Option<bool>,
 }
 
 impl Judgement {
     pub(super) fn of((metric, limit): Limit, figures: &impl Figures) -> Self {
         let value = figures.figure(metric);
-        let held = value.is_some_and(|value| match metric.better() {
-            Better::Lower => value < limit,
-            Better::Higher { best } => value > limit || value >= best,
-        });
-        Self { metric, limit, value, held }
+        let held = value.is_some_and(|value| holds(metric, limit, value));
+        let ends = figures.interval(metric).filter(|_| value.is_some());
+        let sure = ends
+            .map(|(lower, upper)| holds(metric, limit, lower) == held && holds(metric, limit, upper) == held);
+        Self { metric, limit, value, held, sure }
+    }
+}
+
+fn holds(metric: Metric, limit: f64, value: f64) -> bool {
+    match metric.better() {
+        Better::Lower => value < limit,
+        Better::Higher { best } => value > limit || value >= best,
     }
 }
 

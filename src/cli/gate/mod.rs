@@ -134,7 +134,7 @@ impl GateArgs {
             "Comparing {} with {}; placement {}",
             printable(&head.name),
             printable(&base.name),
-            settings.placement
+            settings.placed()
         ));
         let bar = Bar::new(&plan);
         let gate = Gate {

@@ -1,19 +1,24 @@
-//! How a run is going, on a terminal.
+//! How a run is going: a line on a terminal, renewed every second; elsewhere a new line every ten.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ingester_perf::console::note;
 use ingester_perf::load::{ENDLESS, Plan, Second};
 use ingester_perf::report::SecondReport;
 
-/// One line, renewed every second; nothing where no one watches.
+/// Between lines where there is no terminal: a log is to show that the run lives, and not to grow.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// Tells how a run is going.
 pub struct Bar {
     bar: ProgressBar,
     lasting: Option<Duration>,
     started: Instant,
     ended: u64,
     failed: u64,
+    last_line: Instant,
 }
 
 impl Bar {
@@ -25,7 +30,8 @@ impl Bar {
             .expect("the template has only known parts");
         let bar = if io::stderr().is_terminal() { ProgressBar::new(length) } else { ProgressBar::hidden() };
         let bar = bar.with_style(style).with_message("starting");
-        Self { bar, lasting, started: Instant::now(), ended: 0, failed: 0 }
+        let started = Instant::now();
+        Self { bar, lasting, started, ended: 0, failed: 0, last_line: started }
     }
 
     /// Shows the seconds that are over.
@@ -36,7 +42,12 @@ impl Bar {
             let figures = SecondReport::from(second);
             let ms = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
             let (p50, p99) = (ms(figures.p50_ms), ms(figures.p99_ms));
-            self.bar.set_message(format!("{}/s, p50 {p50}, p99 {p99}, {} failed", second.ok, self.failed));
+            let message = format!("{}/s, p50 {p50}, p99 {p99}, {} failed", second.ok, self.failed);
+            if self.bar.is_hidden() && self.last_line.elapsed() >= BETWEEN_LINES {
+                self.last_line = Instant::now();
+                note(format_args!("after {} s: {message}", second.index + 1));
+            }
+            self.bar.set_message(message);
             let so_far = self.lasting.map(|_| self.started.elapsed().as_millis() as u64);
             self.bar.set_position(so_far.unwrap_or(self.ended));
         }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingester_perf::Error;
-use ingester_perf::case::probe;
+use ingester_perf::case::{Look, PROBES, probe};
 use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
 use ingester_perf::console::note;
 use ingester_perf::environment::{Environment, possible_connections, reserve_descriptors};
 use ingester_perf::ingester::{Ingester, Renewal, Settings};
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::{self, Mix, Plan, Run, Sent, Uploads};
+use ingester_perf::load::{self, Mix, Plan, Run, Shared, Uploads};
 use ingester_perf::payload::{Content, Form, LargeFile, TestFile};
 use ingester_perf::recording::Failure;
 use ingester_perf::units::Bytes;
@@ -20,9 +20,7 @@ use super::bar::Bar;
 
 /// Larger files are made or read while they are sent.
 const MOST_IN_MEMORY: Bytes = Bytes::mb(64);
-/// Uploads that `probe` sends, ...
-const PROBES: u64 = 2;
-/// ... and their size at most: they are made in memory.
+/// Size of the uploads of the look before, at most: they are made in memory.
 const PROBE: Bytes = Bytes::mb(1);
 
 /// Ready to run plans.
@@ -35,12 +33,9 @@ pub struct Generator {
     renewal: Renewal,
     cores: Vec<Option<usize>>,
     interrupt: Interrupt,
-    /// Bytes that may still be sent.
-    allowance: u64,
-    /// What all runs sent, warm-ups included.
-    sent: Arc<Sent>,
-    /// Bytes of one upload of the look before.
-    looked_with: u64,
+    /// What was sent in all, the look before and warm-ups included.
+    shared: Arc<Shared>,
+    look: Look,
 }
 
 impl Generator {
@@ -57,29 +52,17 @@ impl Generator {
             rounded(look.first),
             rounded(look.second)
         ));
+        if let Some(warning) = look.warning() {
+            note(warning);
+        }
         let renewal = Renewal::start(Arc::clone(&ingester))?;
         let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
         let user = Uploader::new(endpoint, ingester.token()?, settings.timeout)
             .map_err(|failure| Error::Token(failure.message))?;
         let cores = cores(args, &settings, &ingester);
-        let real = settings.remote.is_some();
-        let allowance =
-            if real { settings.max_bytes.0.saturating_sub(PROBES * smallest.0) } else { u64::MAX };
-        let sent = Arc::new(Sent::default());
-        let looked_with = smallest.0;
-        Ok(Self {
-            settings,
-            ingester,
-            user,
-            files,
-            mix,
-            renewal,
-            cores,
-            interrupt,
-            allowance,
-            sent,
-            looked_with,
-        })
+        let shared = Arc::new(Shared::default());
+        shared.sent.add(PROBES, PROBES * smallest.0);
+        Ok(Self { settings, ingester, user, files, mix, renewal, cores, interrupt, shared, look })
     }
 
     /// Runs a plan once. Shows how it is going.
@@ -87,11 +70,11 @@ impl Generator {
         self.check_bytes(plan)?;
         let threads = self.cores.len().min(plan.connections()).max(1);
         let mut bar = Bar::new(plan);
-        let share = self.allowance / threads as u64;
+        let share = self.allowance() / threads as u64;
         let worker = |core: &Option<usize>| {
             let files = (Arc::clone(&self.files), self.mix.clone(), plan.seed);
-            let sent = Arc::clone(&self.sent);
-            (Uploads::new(self.user.another(), files, self.renewal.token(), share, sent), *core)
+            let shared = Arc::clone(&self.shared);
+            (Uploads::new(self.user.another(), files, self.renewal.token(), share, shared), *core)
         };
         let workers = self.cores[..threads].iter().map(worker).collect();
         let run = load::run(plan, workers, |seconds| {
@@ -99,12 +82,18 @@ impl Generator {
             self.interrupt.signal().is_none()
         });
         bar.end();
-        let run = run?;
-        if self.settings.remote.is_some() {
-            let sent = (self.mix.mean() * run.load.scheduled as f64) as u64;
-            self.allowance = self.allowance.saturating_sub(sent);
-        }
-        Ok(run)
+        run
+    }
+
+    /// Bytes that may still be sent.
+    fn allowance(&self) -> u64 {
+        let real = self.settings.remote.is_some();
+        if real { self.settings.max_bytes.0.saturating_sub(self.shared.sent.bytes()) } else { u64::MAX }
+    }
+
+    /// Why a file could not be read, if that ended a run.
+    pub fn unreadable(&self) -> Option<&str> {
+        self.shared.unreadable.get().map(String::as_str)
     }
 
     /// Makes sure of a descriptor for every connection that users need; of arrivals, that wait for nobody, so many are
@@ -123,10 +112,12 @@ impl Generator {
 
     fn check_bytes(&self, plan: &Plan) -> Result<(), Error> {
         let bytes = plan.requests().map_or(0.0, |requests| requests as f64 * self.mix.mean());
-        if bytes > self.allowance as f64 {
+        if bytes > self.allowance() as f64 {
             return Err(Error::TooMuch(format!(
-                "this run would send about {}: more than INGESTER_MAX_BYTES ({}); raise that, or ask for less",
+                "this run would send about {}: more than is left ({}) of INGESTER_MAX_BYTES ({}); raise that (--max-bytes), or \
+                 ask for less",
                 Bytes(bytes as u64),
+                Bytes(self.allowance()),
                 self.settings.max_bytes
             )));
         }
@@ -136,13 +127,8 @@ impl Generator {
     /// What was sent to a real ingester in all, for people: it may have kept it.
     pub fn total(&self) -> Option<String> {
         self.settings.remote.as_ref()?;
-        let (uploads, bytes) = self.sent.so_far();
-        Some(format!(
-            "Sent to {} in all, the look before and warming up included: {} uploads, {}",
-            self.ingester.name(),
-            uploads + PROBES,
-            Bytes(bytes + PROBES * self.looked_with)
-        ))
+        let name = self.ingester.name();
+        Some(format!("Sent to {name} in all, the look before and warming up included: {}", self.shared.sent))
     }
 
     /// What it sends, for people.
@@ -155,9 +141,22 @@ impl Generator {
         self.ingester.name()
     }
 
+    /// What the look before found.
+    pub fn look(&self) -> &Look {
+        &self.look
+    }
+
     /// Where it runs.
     pub fn environment(&self) -> Environment {
-        Environment::read(&self.settings.placement, self.ingester.name())
+        let mut environment = Environment::read(&self.settings.placed(), self.ingester.name());
+        let pinned: Vec<String> = self.cores.iter().flatten().map(usize::to_string).collect();
+        if !pinned.is_empty() {
+            environment.placement = format!("generator on cores {}", pinned.join(", "));
+            if let Some(core) = self.settings.placed().stub {
+                environment.placement += &format!("; stub on core {core}");
+            }
+        }
+        environment
     }
 
     /// The signal that ended it, if one did.

@@ -11,15 +11,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ingester_perf::Error;
-use ingester_perf::case::targets_in;
+use ingester_perf::case::{Look, SUITE, targets_in};
 use ingester_perf::console::note;
 use ingester_perf::files::check_folder;
 use ingester_perf::ingester::Settings;
 use ingester_perf::load::Run;
-use ingester_perf::recording::Class;
 use ingester_perf::report::{
-    PerformanceReport, check_operation, print_failures, print_figures, print_findings, print_load,
-    print_runs, print_targets, save_performance_report, write_csv, write_hlog,
+    LEAST_SUCCESS_PCT, LookReport, PerformanceReport, check_operation, print_failures, print_figures,
+    print_findings, print_load, print_runs, print_targets, save_as, write_csv, write_hlog,
 };
 use ingester_perf::targets::{Metric, Targets};
 
@@ -28,9 +27,6 @@ pub use args::LoadArgs;
 use generator::Generator;
 use schedule::{Preset, ScheduleArgs};
 
-/// Successes that a run needs, in percent of what was due, where no target says otherwise.
-const LEAST_SUCCESS_PCT: f64 = 95.0;
-
 /// What the runs of a command came to.
 struct Outcome {
     /// The run that is reported, with its place among all.
@@ -38,6 +34,8 @@ struct Outcome {
     report: PerformanceReport,
     /// What is to be said of all of them.
     said: Vec<String>,
+    /// Why there are fewer than there were to be, where something went wrong between them.
+    stopped: Option<Error>,
 }
 
 impl LoadArgs {
@@ -56,11 +54,11 @@ impl LoadArgs {
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let mut judge = |generator: &Generator, plan: &_, run: &Run| {
             let report = PerformanceReport::of_load(self.operation(), plan, run, &generator.files());
-            let report = report.at(generator.environment());
+            let report = report.at(generator.environment()).looked(looked(generator.look()));
             // Where the generator did not keep up, its figures miss or hold nothing.
             if report.is_valid() { report.judge(&targets).find() } else { report.find() }
         };
-        let outcome = match plan {
+        let mut outcome = match plan {
             Some(plan) => {
                 let plan = generator.fit(plan, self.schedule.at_once)?;
                 self.repeat(&mut generator, |generator| {
@@ -73,7 +71,26 @@ impl LoadArgs {
         if let Some(total) = generator.total() {
             note(total);
         }
-        conclude(&outcome, &dir, generator.signal())
+        if outcome.report.partial && generator.signal().is_none() {
+            let sent_all = "all bytes that INGESTER_MAX_BYTES allows were sent";
+            outcome
+                .said
+                .insert(0, format!("It ended early: {}.", generator.unreadable().unwrap_or(sent_all)));
+        }
+        let exit = conclude(&outcome, &self.file_name(), &dir, generator.signal())?;
+        // Ctrl-C reaches what was running between the runs, too.
+        match outcome.stopped {
+            Some(error) if generator.signal().is_none() => Err(error),
+            _ => Ok(exit),
+        }
+    }
+
+    /// What the files of a report are called. Benches write reports of some operations too: those of this command have
+    /// names of their own.
+    fn file_name(&self) -> String {
+        let operation = self.operation();
+        let of_a_bench = SUITE.iter().any(|spec| spec.operation == operation);
+        if of_a_bench { format!("load_{operation}") } else { operation.to_owned() }
     }
 
     /// An error for what only a stress run has.
@@ -104,14 +121,25 @@ impl LoadArgs {
         mut once: impl FnMut(&mut Generator) -> Result<(PerformanceReport, Run), Error>,
     ) -> Result<Outcome, Error> {
         let mut runs: Vec<(PerformanceReport, Run)> = Vec::new();
+        let mut stopped = None;
         for number in 0..self.schedule.repeat {
-            if number > 0 {
-                self.clean_up()?;
+            let cleaned = if number > 0 { self.clean_up() } else { Ok(()) };
+            match cleaned.and_then(|()| once(generator)) {
+                Ok(run) => runs.push(run),
+                // What was measured before is not lost.
+                Err(error) if number > 0 => {
+                    stopped = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
             }
-            runs.push(once(generator)?);
-            if generator.signal().is_some() {
+            // Whatever ended a run early, its bytes or its file, would end the next ones before they begin.
+            if runs.last().is_some_and(|(report, _)| report.partial) {
                 break;
             }
+        }
+        if runs.len() > 1 {
+            runs.retain(|(_, run)| run.load.scheduled > 0);
         }
         let rows: Vec<_> =
             runs.iter().zip(1..).map(|((report, _), n)| report.row(format!("run {n}"))).collect();
@@ -133,7 +161,7 @@ impl LoadArgs {
             }
             report.load.iter_mut().for_each(|load| load.runs.clone_from(&rows));
         }
-        Ok(Outcome { run, report, said })
+        Ok(Outcome { run, report, said, stopped })
     }
 
     fn stress(
@@ -144,13 +172,22 @@ impl LoadArgs {
     ) -> Result<Outcome, Error> {
         let mut done = Vec::new();
         let mut last = None;
+        let mut stopped = None;
         for (users, plan) in steps {
-            if last.is_some() {
-                self.clean_up()?;
-            }
-            let plan = generator.fit(plan, None)?;
-            let run = generator.run(&plan)?;
-            let report = judge(generator, &plan, &run);
+            let cleaned = if last.is_some() { self.clean_up() } else { Ok(()) };
+            let ran = cleaned.and_then(|()| generator.fit(plan, None)).and_then(|plan| {
+                let run = generator.run(&plan)?;
+                Ok((judge(generator, &plan, &run), run))
+            });
+            let (report, run) = match ran {
+                Ok(ran) => ran,
+                // What the steps before it showed is not lost.
+                Err(error) if last.is_some() => {
+                    stopped = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             let ends = stress::ends(&report);
             note(format_args!("{}: {}", stress::people(users), stress::outcome(&report)));
             done.push((users, report));
@@ -161,7 +198,8 @@ impl LoadArgs {
         }
         let (_, mut report) = done.last().cloned().expect("there is a first step");
         report.load.iter_mut().for_each(|load| load.runs = stress::rows(&done));
-        Ok(Outcome { run: last.expect("there is a first step"), report, said: stress::conclusion(&done) })
+        let said = stress::conclusion(&done);
+        Ok(Outcome { run: last.expect("there is a first step"), report, said, stopped })
     }
 
     fn clean_up(&self) -> Result<(), Error> {
@@ -178,15 +216,27 @@ impl LoadArgs {
     }
 }
 
+/// What the look before found, for a report.
+fn looked(look: &Look) -> LookReport {
+    LookReport {
+        first_ms: 1e3 * look.first.as_secs_f64(),
+        second_ms: 1e3 * look.second.as_secs_f64(),
+        ails: look.ails.clone(),
+    }
+}
+
 /// Writes the files, prints the tables, and says how it ended.
-fn conclude(Outcome { run, report, said }: &Outcome, dir: &Path, signal: Option<u8>) -> Result<Exit, Error> {
-    let path = save_performance_report(report, dir)?;
+fn conclude(
+    Outcome { run, report, said, .. }: &Outcome,
+    name: &str,
+    dir: &Path,
+    signal: Option<u8>,
+) -> Result<Exit, Error> {
+    let path = save_as(name, report, dir)?;
     let seconds = report.load.as_ref().map_or(&[][..], |load| &load.seconds);
     write_csv(&path.with_extension("csv"), seconds)?;
     write_hlog(&path.with_extension("hlog"), &run.seconds, run.started_at)?;
     let reports = std::slice::from_ref(report);
-    let unreadable = report.failures.get(&Class::Local).map(|failed| failed.example.as_str());
-    let ended_early = report.partial && signal.is_none();
     let out = &mut io::stdout();
     let printed = (|| {
         print_runs(out, report)?;
@@ -195,13 +245,6 @@ fn conclude(Outcome { run, report, said }: &Outcome, dir: &Path, signal: Option<
         print_failures(out, reports)?;
         print_targets(out, reports)?;
         print_findings(out, report)?;
-        match unreadable {
-            Some(why) if ended_early => writeln!(out, "It ended early: {why}.")?,
-            None if ended_early => {
-                writeln!(out, "It ended early: all bytes that INGESTER_MAX_BYTES allows were sent.")?;
-            }
-            _ => {}
-        }
         said.iter().try_for_each(|line| writeln!(out, "{line}"))
     })();
     printed.map_err(Error::Output)?;

@@ -55,6 +55,8 @@ pub fn ends(report: &PerformanceReport) -> bool {
 pub fn outcome(report: &PerformanceReport) -> &'static str {
     if !report.is_valid() {
         "not to be trusted"
+    } else if report.partial {
+        "ended early"
     } else if report.held() {
         "held"
     } else {
