@@ -5,8 +5,11 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; "$@"; }
 
+mutants_apply() { for patch in ci/mutants/*.patch; do git apply --check "$patch"; done; }
+
 step cargo fmt --check
 step ci/layers.sh
+step mutants_apply
 step cargo clippy --locked --all-targets -- -D warnings
 step cargo test --locked
 # Without --bench the benches run each case once and check its outcome.

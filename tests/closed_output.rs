@@ -18,12 +18,15 @@ enum Sink {
     Read,
     Full,
     Unread,
+    /// There is no such descriptor (`>&-`).
+    Closed,
 }
 
 impl Sink {
     fn stdio(self) -> Stdio {
         match self {
-            Self::Read => Stdio::piped(),
+            // Closed by the shell that starts the command.
+            Self::Read | Self::Closed => Stdio::piped(),
             Self::Full => File::options().write(true).open("/dev/full").expect("Linux has it").into(),
             Self::Unread => {
                 // The reader is gone before anything is written.
@@ -38,11 +41,14 @@ impl Sink {
 /// Runs a command with each kind of output; what it must exit with where all of it is read, and where standard output is
 /// not.
 fn check(name: &str, command: &dyn Fn() -> Command, read: i32, unread: i32) {
-    for stdout in [Sink::Read, Sink::Full, Sink::Unread] {
-        for stderr in [Sink::Read, Sink::Full, Sink::Unread] {
-            let child = command().stdin(Stdio::null()).stdout(stdout.stdio()).stderr(stderr.stdio()).spawn();
+    const SINKS: [Sink; 4] = [Sink::Read, Sink::Full, Sink::Unread, Sink::Closed];
+    for stdout in SINKS {
+        for stderr in SINKS {
+            let mut command = closing(command(), stdout, stderr);
+            let child = command.stdin(Stdio::null()).stdout(stdout.stdio()).stderr(stderr.stdio()).spawn();
             let run: Run = child.expect("starts").wait_with_output().expect("ends").into();
-            let code = if stdout == Sink::Read { read } else { unread };
+            // Where there is no descriptor, what is printed goes nowhere: nobody asked for it.
+            let code = if matches!(stdout, Sink::Read | Sink::Closed) { read } else { unread };
             // Beside other tests a generator may be late, and says so.
             let late = name == "load" && code == 0 && run.code == Some(3);
             assert!(
@@ -54,6 +60,29 @@ fn check(name: &str, command: &dyn Fn() -> Command, read: i32, unread: i32) {
             assert!(!run.stderr.contains("panicked"), "{name}, {stdout:?}, {stderr:?}: {}", run.stderr);
         }
     }
+}
+
+/// The command, started by a shell that closes what is to be closed.
+fn closing(command: Command, stdout: Sink, stderr: Sink) -> Command {
+    let mut script = String::from("exec \"$0\" \"$@\"");
+    if stdout == Sink::Closed {
+        script += " >&-";
+    }
+    if stderr == Sink::Closed {
+        script += " 2>&-";
+    }
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        shell.current_dir(dir);
+    }
+    shell
 }
 
 #[test]
@@ -69,6 +98,7 @@ fn every_subcommand_ends_in_order() {
     assert!(dir.path().join("reports/load.json").exists(), "what was measured is saved");
     check("serve", &|| perf(&["serve", "--listen", "127.0.0.1:0", "--private-key", "no/such/key"]), 2, 2);
     // What fails says so on standard error alone.
+    check("compare of reports", &|| perf(&["compare", "reports/load.json", "reports/load.json"]), 0, 2);
     check("compare", &|| perf(&["compare", "one", "other"]), 2, 2);
     check("baseline", &|| perf(&["baseline", "export", "none"]), 2, 2);
     check("gate", &|| perf(&["gate", "--replay", "no/such/folder"]), 2, 2);
@@ -95,6 +125,12 @@ fn a_verdict_is_stored_though_nobody_reads_it() {
     assert_eq!(run.expect("starts").code(), Some(2));
     let verdict = common::bench::read_json(&gate.path("out/verdict.json"));
     assert_eq!(verdict["conclusion"], "regression");
+    let replay = || {
+        let mut command = Command::new(GATE);
+        command.args(["gate", "--replay"]).arg(gate.path("out"));
+        command
+    };
+    check("gate --replay", &replay, 1, 2);
 }
 
 #[test]

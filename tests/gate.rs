@@ -646,6 +646,7 @@ fn two_running_ingesters_are_compared_within_the_bytes_allowed() {
     // Two instances differ by a factor of two where the scheduler gives a core of its own to one of them.
     assert!(matches!(run.code, Some(0 | 1 | 3)), "{:?} {}", run.code, run.output());
     assert!(run.stdout.contains("Note: each side is one running instance"), "{}", run.stdout);
+    assert!(run.stdout.contains("sent to the two ingesters in all, warming up included: "), "{}", run.stdout);
     let text = std::fs::read_to_string(bench.path("out").join("slices.json")).expect("is there");
     assert!(text.contains(&urls[0]) && text.contains(&urls[1]) && !text.contains(&base.token), "{text}");
 

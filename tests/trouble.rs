@@ -6,9 +6,11 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::bench::{Bench, Run, read_json};
@@ -218,8 +220,10 @@ fn without_certificates_http_works() {
     let token = dir.path().join("token");
     std::fs::write(&token, "a.b.c").expect("writes");
     let token = token.to_str().expect("is UTF-8");
-    let https =
-        ["load", "--users", "1", "--requests", "2", "--url", "https://127.0.0.1:9", "--token-file", token];
+    // Somebody listens: that is found out without certificates.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("https://{}", listener.local_addr().expect("it is bound"));
+    let https = ["load", "--users", "1", "--requests", "2", "--url", &url, "--token-file", token];
     let said = bare(&https).exits(2).to_owned();
     assert!(said.contains("SSL_CERT_FILE names /nonexistent, which is no file"), "{said}");
 }
@@ -263,6 +267,11 @@ fn what_can_be_checked_before_measuring_is() {
     let said = run(&["--report-dir", file.to_str().expect("is UTF-8")]);
     assert!(said.exits(2).contains("file: cannot make the folder"), "{}", said.output());
     assert!(!said.stderr.contains("Loading"), "{}", said.stderr);
+    let bench = Bench::new("jwt");
+    let mut command = bench.command(&common::bench::SHORT);
+    let measured: Run = command.env("INGESTER_REPORT_DIR", &file).output().expect("starts").into();
+    assert!(measured.exits(2).contains("file: cannot make the folder"), "{}", measured.output());
+    assert!(!measured.stderr.contains("Measuring"), "{}", measured.stderr);
     let said = run(&["--name", &"x".repeat(250)]);
     assert!(said.exits(2).contains("at most 200 characters"), "{}", said.output());
     let said = run(&["--timeout", "1ns"]);
@@ -316,5 +325,264 @@ fn a_connection_that_the_service_closed_while_it_was_idle_is_told_from_one_that_
     load.run();
     let example = load.report()["failures"]["reset"]["example"].clone();
     let example = example.as_str().expect("there is one");
-    assert!(example.starts_with("the service closed a kept connection that had been idle for "), "{example}");
+    assert!(example.starts_with("the service closed a kept connection without an answer ("), "{example}");
+    assert!(example.contains("before this upload it had been idle for "), "{example}");
+
+    // One that breaks in the middle of an answer, or at once, was not idle.
+    for manner in [Manner::CutShort, Manner::Silent] {
+        let server = Server::start(manner);
+        let load = Load::against(&server.url(), &["--users", "1", "--requests", "8", "--file-size", "1KB"]);
+        load.run();
+        let failures = load.report()["failures"].to_string();
+        assert!(failures.contains("reset") && !failures.contains("idle"), "{failures}");
+    }
+}
+
+/// Connections that a server has open, and had at most.
+#[derive(Default)]
+struct Connections {
+    open: AtomicU64,
+    most: AtomicU64,
+}
+
+/// An HTTP/2 server that answers the head of every upload with a refusal, reads nothing more, and closes. No code of ours:
+/// frames by hand (RFC 9113, 4.1).
+fn refusing_over_http2(ending: Ending, connections: &Arc<Connections>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let connections = Arc::clone(connections);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connections = Arc::clone(&connections);
+            std::thread::spawn(move || {
+                let open = 1 + connections.open.fetch_add(1, Ordering::SeqCst);
+                connections.most.fetch_max(open, Ordering::SeqCst);
+                refuse_over_http2(stream, ending);
+                connections.open.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    url
+}
+
+fn refuse_over_http2(mut stream: TcpStream, ending: Ending) -> Option<()> {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    let frame = |kind: u8, flags: u8, id: u32, payload: &[u8]| {
+        let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+        bytes.extend([kind, flags]);
+        bytes.extend(id.to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    };
+    // Else the answer waits for the client to acknowledge the settings, and is lost when the connection is reset.
+    stream.set_nodelay(true).ok()?;
+    stream.read_exact(&mut [0; 24]).ok()?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).ok()?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).ok()?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).ok()?;
+        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        // Settings are acknowledged.
+        if head[3] == SETTINGS && head[4] == 0 {
+            stream.write_all(&frame(SETTINGS, 1, 0, &[])).ok()?;
+        }
+        if head[3] == HEADERS {
+            // `:status` is name 8 of the static table; the flags are END_HEADERS and END_STREAM (RFC 7541, 6.2.2).
+            stream.write_all(&frame(HEADERS, 0x05, id, b"\x08\x03413")).ok()?;
+            match ending {
+                Ending::Announced => {
+                    let last = [id.to_be_bytes(), 0_u32.to_be_bytes()].concat();
+                    stream.write_all(&frame(GOAWAY, 0, 0, &last)).ok()?;
+                    return Some(());
+                }
+                Ending::Unannounced => return Some(()),
+                Ending::HalfClosed => {
+                    stream.shutdown(Shutdown::Write).ok()?;
+                    std::thread::sleep(Duration::from_millis(500));
+                    return Some(());
+                }
+                // Reads what follows, and answers nothing more.
+                Ending::Open => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_before_the_body_is_read_is_not_lost_over_http2() {
+    for ending in [Ending::Announced, Ending::Unannounced, Ending::HalfClosed, Ending::Open] {
+        for (size, uploads) in [("10KB", 40), ("1MB", 40), ("10MB", 40), ("100MB", 4)] {
+            let count = uploads.to_string();
+            let args = ["--http2", "--users", "2", "--requests", &count, "--file-size", size];
+            let connections = Arc::new(Connections::default());
+            let load = Load::against(&refusing_over_http2(ending, &connections), &args);
+            let run = load.run();
+            let failures = &load.report()["failures"];
+            let refused = &failures["http_4xx"];
+            assert_eq!(refused["count"], uploads, "{ending:?} {size}: {failures} {}", run.output());
+            assert_eq!(refused["statuses"]["413"], uploads, "{ending:?} {size}");
+            // Two users, each with a connection; where the server closes late, some more.
+            let most = connections.most.load(Ordering::SeqCst);
+            assert!(most <= 8 || matches!(ending, Ending::HalfClosed), "{ending:?} {size}: {most} at once");
+        }
+    }
+}
+
+#[test]
+fn chunk_extensions_and_trailers_without_end_are_no_answer() {
+    let endless_extension = format!("5;{}", "x".repeat(1 << 20));
+    let endless_trailers = format!("0\r\n{}", "x-more: of this\r\n".repeat(1 << 16));
+    for body in [endless_extension, endless_trailers] {
+        let server = Server::scripted(move |exchange| {
+            exchange.answer();
+            let head = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n";
+            exchange.send(format!("{head}{body}").as_bytes());
+            false
+        });
+        let load = Load::against(&server.url(), &["--users", "1", "--requests", "5", "--file-size", "1KB"]);
+        load.run();
+        let failures = &load.report()["failures"];
+        assert_eq!(failures["protocol"]["count"], 5, "{failures}");
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_is_told_while_warming_up_and_over_http2() {
+    for args in [&["--warm-up", "3s"][..], &["--http2"], &["--http2", "--warm-up", "3s"]] {
+        let dir = TempDir::new().expect("makes one");
+        let path = dir.path().join("shrinks.bin");
+        std::fs::write(&path, vec![7; 80 << 20]).expect("writes");
+        let file = path.to_str().expect("is UTF-8");
+        let always = ["--users", "1", "--duration", "60s", "--file", file];
+        let load = Load::new(&[&always[..], args].concat());
+        let mut child = load.start();
+        // It has been opened and hashed once it is being loaded.
+        let mut told = BufReader::new(child.stderr.take().expect("is piped"));
+        let mut line = String::new();
+        while !line.contains("Loading") {
+            line.clear();
+            assert_ne!(told.read_line(&mut line).expect("is text"), 0, "{args:?}: it has ended");
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        let file = std::fs::File::options().write(true).open(&path).expect("is there");
+        file.set_len(1 << 20).expect("can be cut");
+        std::io::copy(&mut told, &mut std::io::sink()).expect("reads");
+        let run: Run = child.wait_with_output().expect("ends").into();
+        // 3 where a request failed for it, 1 where none was begun.
+        assert!(matches!(run.code, Some(1 | 3)), "{args:?}: {}", run.output());
+        assert_eq!(load.report()["partial"], true, "{args:?}: {}", run.output());
+        let said = "It ended early: cannot read the file: the file has become shorter.";
+        assert!(run.stdout.contains(said), "{args:?}: {}", run.output());
+    }
+}
+
+#[test]
+fn a_service_that_is_not_well_is_said_to_be_so() {
+    // Says that it is not ready, and takes its time for the two uploads of the look; after that it is quick.
+    let server = Server::unready(|exchange| {
+        if exchange.number <= 2 {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        exchange.created()
+    });
+    let load = Load::against(&server.url(), &["--users", "1", "--requests", "50", "--file-size", "1KB"]);
+    let run = load.run();
+    assert!(
+        run.stderr.contains("/health/ready: 503 Service Unavailable: no storage element"),
+        "{}",
+        run.stderr
+    );
+    let report = load.report();
+    assert!(report["load"]["look"]["second_ms"].as_f64() > Some(1000.0), "{report}");
+    assert!(run.stdout.contains("Finding: the look before took 1"), "{}", run.stdout);
+}
+
+#[test]
+fn retry_after_is_on_the_terminal_and_a_cause_stands_beside_most_failures() {
+    let server = Server::scripted(|exchange| {
+        exchange.answer().is_some() && exchange.respond("503 Busy\r\nRetry-After: 30", "busy")
+    });
+    let load = Load::against(&server.url(), &["--users", "1", "--requests", "4", "--file-size", "1KB"]);
+    let run = load.run();
+    let said = "4 of them asked to be tried again later (Retry-After, up to 30 s), which they were not";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    assert!(run.stdout.contains("likely: the service sheds load"), "{}", run.stdout);
+
+    let lost = Server::start(Manner::Status(404));
+    let load = Load::against(&lost.url(), &["--users", "1", "--requests", "4", "--file-size", "1KB"]);
+    assert!(load.run().stdout.contains("likely: the service has no such route"));
+}
+
+#[test]
+fn a_message_names_the_flag_that_was_given() {
+    for (flag, value) in
+        [("--url", "host:8020"), ("--timeout", "soon"), ("--max-bytes", "much"), ("--placement", "left")]
+    {
+        let run = Load::new(&["--users", "1", "--requests", "1", flag, value]).run();
+        assert!(run.exits(2).starts_with(&format!("error: {flag}: ")), "{}", run.output());
+    }
+    let variable = Load::new(&["--users", "1", "--requests", "1"]).env("INGESTER_TIMEOUT", "soon").run();
+    assert!(variable.exits(2).starts_with("error: INGESTER_TIMEOUT: "), "{}", variable.output());
+}
+
+#[test]
+fn off_a_terminal_a_run_shows_every_ten_seconds_that_it_lives() {
+    let load = Load::new(&["--users", "1", "--think", "100ms", "--duration", "12s", "--file-size", "1KB"]);
+    let run = load.run();
+    let lines = run.stderr.lines().filter(|line| line.starts_with("after ") && line.contains("/s, p50 "));
+    assert_eq!(lines.count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn what_was_measured_before_a_repeat_failed_is_not_lost() {
+    let load = Load::new(&[
+        "--users",
+        "1",
+        "--requests",
+        "5",
+        "--file-size",
+        "1KB",
+        "--repeat",
+        "3",
+        "--cleanup",
+        "exit 7",
+    ]);
+    let run = load.run();
+    assert!(run.exits(2).contains("--cleanup: `exit 7` ended with exit status: 7"), "{}", run.output());
+    assert_eq!(load.report()["successful_requests"], 5);
+
+    // What ended one run early would end all that follow, which are not begun.
+    let server = Server::start(Manner::Python);
+    let args =
+        ["--users", "1", "--duration", "20s", "--file-size", "1MB", "--max-bytes", "12MB", "--repeat", "3"];
+    let load = Load::against(&server.url(), &args);
+    let run = load.run();
+    assert_eq!(load.report()["successful_requests"], 10, "{}", run.output());
+    assert_eq!(server.uploads(), 12);
+}
+
+#[test]
+fn a_report_of_a_running_service_names_no_core_of_a_stub() {
+    let server = Server::start(Manner::Python);
+    let load = Load::against(&server.url(), &["--users", "1", "--requests", "2", "--file-size", "1KB"]);
+    load.run();
+    let placement = load.report()["environment"]["placement"].to_string();
+    assert!(!placement.contains("stub"), "{placement}");
+    assert!(placement.contains("generator on cores") || placement.contains("none"), "{placement}");
+}
+
+#[test]
+fn a_bench_says_what_it_sent_to_a_running_service() {
+    let server = Server::start(Manner::Python);
+    let bench = Bench::new("upload").env("INGESTER_URL", server.url()).env("INGESTER_TOKEN", "a.b.c");
+    // The case once, after two uploads of the look.
+    let run = bench.run(&["--test", "upload/10KB"]);
+    run.exits(0);
+    let said = format!("Sent to {} in all, the look before and warming up included: at most 3 uploads, 30 KB", server.url());
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    assert_eq!(server.uploads(), 3);
 }

@@ -56,6 +56,7 @@ pub struct Server {
 struct Seen {
     uploads: AtomicU64,
     authorization: Mutex<String>,
+    unready: AtomicBool,
 }
 
 impl Seen {
@@ -74,6 +75,13 @@ impl Server {
     /// A server that does with every upload what the script says; whether the connection is kept.
     pub fn scripted(script: impl Fn(&mut Exchange<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self::accepting(|| (), script)
+    }
+
+    /// As `scripted`, and `/health/ready` says that it is not ready.
+    pub fn unready(script: impl Fn(&mut Exchange<'_>) -> bool + Send + Sync + 'static) -> Self {
+        let server = Self::scripted(script);
+        server.seen.unready.store(true, Ordering::SeqCst);
+        server
     }
 
     /// As `scripted`, with something to do before each connection is accepted.
@@ -211,7 +219,13 @@ fn converse(stream: &TcpStream, seen: &Seen, script: &(impl Fn(&mut Exchange<'_>
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_head(&mut reader) {
         if !request.path.ends_with("/files/upload") {
-            if respond(stream, "200 OK", "{\"status\":\"ok\"}").is_err() {
+            let unready = seen.unready.load(Ordering::SeqCst) && request.path.ends_with("/health/ready");
+            let answered = if unready {
+                respond(stream, "503 Service Unavailable", "no storage element")
+            } else {
+                respond(stream, "200 OK", "{\"status\":\"ok\"}")
+            };
+            if answered.is_err() {
                 return;
             }
             continue;
