@@ -1,7 +1,8 @@
 //! How close is each case to what this machine allows at best?
 
-mod harness;
+use ingester_perf::case::Suite;
+use ingester_perf::harness;
 
 fn main() -> std::process::ExitCode {
-    harness::main("floor")
+    harness::main(&Suite::default(), "floor")
 }

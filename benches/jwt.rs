@@ -1,7 +1,8 @@
 //! How long does the check of one RS256 token take?
 
-mod harness;
+use ingester_perf::case::Suite;
+use ingester_perf::harness;
 
 fn main() -> std::process::ExitCode {
-    harness::main("jwt")
+    harness::main(&Suite::default(), "jwt")
 }

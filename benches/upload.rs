@@ -1,7 +1,8 @@
 //! How long does one upload take, by size?
 
-mod harness;
+use ingester_perf::case::Suite;
+use ingester_perf::harness;
 
 fn main() -> std::process::ExitCode {
-    harness::main("upload")
+    harness::main(&Suite::default(), "upload")
 }

@@ -3,8 +3,8 @@
 //! One upload, from the top down: a [`case`] asks its [`client`] for uploads and times them; the client sends a
 //! [`payload`] with a token of [`auth`] to an [`ingester`], which is the [`stub`] or a service by URL; what came of it
 //! is kept by [`recording`], made into a [`report`] with the help of [`stats`], and held against [`targets`].
-//! [`load`] does many operations at once, of any kind. The benches in `benches/` drive the cases through Criterion, the
-//! [`gate`] drives those of two builds in turn; [`baseline`] reads what Criterion saved.
+//! [`load`] does many operations at once, of any kind. The `harness` (behind the feature `criterion`) drives the cases
+//! through Criterion, the [`gate`] drives those of two builds in turn; [`baseline`] reads what Criterion saved.
 
 pub mod auth;
 pub mod baseline;
@@ -13,8 +13,11 @@ pub mod client;
 pub mod console;
 pub mod environment;
 mod error;
+mod exit;
 pub mod files;
 pub mod gate;
+#[cfg(feature = "criterion")]
+pub mod harness;
 pub mod ingester;
 pub mod interrupt;
 pub mod load;
@@ -27,3 +30,4 @@ pub mod targets;
 pub mod units;
 
 pub use error::Error;
+pub use exit::Exit;

@@ -4,19 +4,16 @@ mod cli;
 
 use std::process::ExitCode;
 
-use ingester_perf::Error;
+use ingester_perf::{Error, Exit};
 use ingester_perf::console::note;
 
 fn main() -> ExitCode {
-    match cli::run() {
-        Ok(exit) => exit.into(),
-        Err(Error::Interrupted(signal)) => {
-            note("interrupted");
-            cli::Exit::Interrupted(signal).into()
+    let exit = cli::run().unwrap_or_else(|error| {
+        match &error {
+            Error::Interrupted(_) => note("interrupted"),
+            error => note(format_args!("error: {error}")),
         }
-        Err(error) => {
-            note(format_args!("error: {error}"));
-            ExitCode::from(cli::COULD_NOT_MEASURE)
-        }
-    }
+        Exit::from(&error)
+    });
+    exit.into()
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::bench::{Bench, SHORT, read_json};
-use ingester_perf::case::SUITE;
+use ingester_perf::case::Suite;
 
 #[test]
 fn a_baseline_is_saved_and_compared_with() {
@@ -119,7 +119,7 @@ fn a_list_starts_nothing() {
         let bench = Bench::new(name).env("INGESTER_URL", "http://127.0.0.1:1").env("INGESTER_TOKEN", "a.b.c");
         let run = bench.run(&["--list", "--format", "terse"]);
         run.exits(0);
-        let ids: Vec<_> = SUITE.iter().filter(|spec| spec.group == name).map(|spec| spec.id()).collect();
+        let ids: Vec<_> = Suite::default().cases().iter().filter(|spec| spec.group == name).map(|spec| spec.id()).collect();
         let listed: Vec<_> = run.stdout.lines().filter_map(|line| line.strip_suffix(": benchmark")).collect();
         assert_eq!(listed, ids);
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::saved::{Criterion, FILES, check_name};
 use super::side::{Kept, Side};
-use crate::case::{SUITE, Spec};
+use crate::case::{Spec, Suite};
 use crate::error::Error;
 use crate::files::StagedFolder;
 use crate::units::hex;
@@ -78,8 +78,8 @@ impl Bundle {
         serde_json::to_string_pretty(&wire).expect("a bundle has only texts and numbers") + "\n"
     }
 
-    /// Reads and checks a bundle; messages name `path` and the case.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+    /// Reads and checks a bundle of cases of the suite; messages name `path` and the case.
+    pub fn parse(path: &Path, text: &str, suite: &Suite) -> Result<Self, Error> {
         let malformed = |problem: String| Error::malformed(path, problem);
         let wire: Wire = serde_json::from_str(text).map_err(|e| malformed(format!("is no baseline: {e}")))?;
         if wire.schema_version != SCHEMA_VERSION {
@@ -97,7 +97,7 @@ impl Bundle {
             if cases.iter().any(|(id, _)| *id == case.case) {
                 return Err(malformed(format!("{} is in it twice", case.case)));
             }
-            cases.push(case.check(path)?);
+            cases.push(case.check(path, suite)?);
         }
         if cases.is_empty() {
             return Err(malformed("has no cases".to_owned()));
@@ -107,13 +107,21 @@ impl Bundle {
 
     /// Writes it to Criterion's folder `home` and to `reports`, under `name`; every file whole or not at all. Refuses
     /// to replace a baseline of that name unless told to.
-    pub fn restore(&self, home: &Path, reports: &Path, name: &str, replace: bool) -> Result<(), Error> {
+    pub fn restore(
+        &self,
+        suite: &Suite,
+        home: &Path,
+        reports: &Path,
+        name: &str,
+        replace: bool,
+    ) -> Result<(), Error> {
         check_name(name).map_err(|problem| Error::Setting { name: "--name", problem })?;
-        let specs: Vec<Spec> =
-            self.cases.iter().map(|(id, _)| spec(Path::new("baseline"), id)).collect::<Result<_, _>>()?;
+        let mut specs = Vec::new();
+        for (id, _) in &self.cases {
+            specs.push(spec(Path::new("baseline"), id, suite)?);
+        }
         // Of any case, not only of those in the bundle: a baseline made of two would be compared with unawares.
-        let folders =
-            SUITE.map(|spec| home.join(spec.id()).join(name)).into_iter().chain([reports.join(name)]);
+        let folders = suite.ids().map(|id| home.join(id).join(name)).chain([reports.join(name)]);
         let taken: Vec<PathBuf> = folders.filter(|folder| folder.exists()).collect();
         if let Some(folder) = taken.first().filter(|_| !replace) {
             let problem = "there is one of that name; add --replace, or choose another --name";
@@ -159,9 +167,9 @@ impl Wire {
 
 impl WireCase {
     /// The case's files, each checked, and none missing.
-    fn check(mut self, path: &Path) -> Result<(String, Kept), Error> {
+    fn check(mut self, path: &Path, suite: &Suite) -> Result<(String, Kept), Error> {
         let at = path.join(&self.case);
-        let spec = spec(path, &self.case)?;
+        let spec = spec(path, &self.case, suite)?;
         let mut take = |name: &str| {
             self.files
                 .remove(name)
@@ -180,9 +188,8 @@ impl WireCase {
     }
 }
 
-fn spec(path: &Path, id: &str) -> Result<Spec, Error> {
-    let spec = SUITE.into_iter().find(|spec| spec.id() == id);
-    spec.ok_or_else(|| Error::malformed(path, format!("{id}: this suite has no such case")))
+fn spec<'a>(path: &Path, id: &str, suite: &'a Suite) -> Result<&'a Spec, Error> {
+    suite.case(id).ok_or_else(|| Error::malformed(path, format!("{id}: this suite has no such case")))
 }
 
 #[cfg(test)]
@@ -212,13 +219,14 @@ mod tests {
         change(&mut wire);
         wire.checksum = wire.sum();
         let text = serde_json::to_string(&wire).expect("serialises");
-        Bundle::parse(Path::new("b.json"), &text).map_err(|e| e.to_string())
+        Bundle::parse(Path::new("b.json"), &text, &Suite::default()).map_err(|e| e.to_string())
     }
 
     #[test]
     fn a_bundle_is_read_as_it_was_written() {
         let bundle = sealed(|_| ()).expect("is sound");
-        assert_eq!(Bundle::parse(Path::new("b.json"), &bundle.to_text()).expect("is sound"), bundle);
+        let read = Bundle::parse(Path::new("b.json"), &bundle.to_text(), &Suite::default());
+        assert_eq!(read.expect("is sound"), bundle);
     }
 
     #[test]

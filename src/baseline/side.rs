@@ -6,7 +6,7 @@ use super::bundle::Bundle;
 use super::compare::Figures;
 use super::report::Report;
 use super::saved::{Criterion, MAX_BYTES, check_name};
-use crate::case::SUITE;
+use crate::case::Suite;
 use crate::error::Error;
 use crate::files::read_limited;
 
@@ -36,22 +36,22 @@ pub struct Kept {
 impl Side {
     /// Reads what `given` names: a path where it holds a separator, ends in `.json` or exists; else a baseline in
     /// Criterion's folder `home`, with its reports in the folder of its name in `reports`.
-    pub fn read(given: &str, home: &Path, reports: &Path) -> Result<Self, Error> {
+    pub fn read(given: &str, suite: &Suite, home: &Path, reports: &Path) -> Result<Self, Error> {
         let path = Path::new(given);
         let is_path = given.contains(std::path::MAIN_SEPARATOR) || given.ends_with(".json");
-        let cases = if path.is_dir() && (is_path || !has_baseline(home, given)) {
-            folder(path)?
+        let cases = if path.is_dir() && (is_path || !has_baseline(suite, home, given)) {
+            folder(path, suite)?
         } else if is_path || path.exists() && !path.is_dir() {
-            file(path)?
+            file(path, suite)?
         } else {
-            return Self::baseline(given, home, reports);
+            return Self::baseline(given, suite, home, reports);
         };
         Ok(Self { name: given.to_owned(), cases })
     }
 
     /// Reads a saved baseline: every case of the suite that it has. Criterion's own `new` is the last run, whose
     /// reports are in `reports` itself.
-    pub fn baseline(name: &str, home: &Path, reports: &Path) -> Result<Self, Error> {
+    pub fn baseline(name: &str, suite: &Suite, home: &Path, reports: &Path) -> Result<Self, Error> {
         let reports = if name == LAST_RUN {
             reports.to_owned()
         } else {
@@ -59,7 +59,7 @@ impl Side {
             reports.join(name)
         };
         let mut cases = Vec::new();
-        for spec in SUITE {
+        for spec in suite.cases() {
             let dir = home.join(spec.id()).join(name);
             let report = reports.join(format!("{}.json", spec.operation));
             if dir.exists() || (report.exists() && name != LAST_RUN) {
@@ -93,12 +93,12 @@ impl Side {
     }
 }
 
-fn has_baseline(home: &Path, name: &str) -> bool {
-    SUITE.iter().any(|spec| home.join(spec.id()).join(name).exists())
+fn has_baseline(suite: &Suite, home: &Path, name: &str) -> bool {
+    suite.ids().any(|id| home.join(id).join(name).exists())
 }
 
 /// Every report in a folder.
-fn folder(dir: &Path) -> Result<Vec<(String, Kept)>, Error> {
+fn folder(dir: &Path, suite: &Suite) -> Result<Vec<(String, Kept)>, Error> {
     let failed = |e| Error::file(dir, "read", e);
     let entries = std::fs::read_dir(dir).map_err(failed)?;
     let mut paths: Vec<PathBuf> =
@@ -108,7 +108,7 @@ fn folder(dir: &Path) -> Result<Vec<(String, Kept)>, Error> {
     let mut cases: Vec<(String, Kept)> = Vec::new();
     for path in paths {
         let kept = kept(&path)?;
-        let case = case_of(&kept.report);
+        let case = case_of(&kept.report, suite);
         if cases.iter().any(|(id, _)| *id == case) {
             return Err(Error::malformed(
                 &path,
@@ -124,13 +124,13 @@ fn folder(dir: &Path) -> Result<Vec<(String, Kept)>, Error> {
 }
 
 /// A bundle, or one report.
-fn file(path: &Path) -> Result<Vec<(String, Kept)>, Error> {
+fn file(path: &Path, suite: &Suite) -> Result<Vec<(String, Kept)>, Error> {
     let text = read_limited(path, MAX_BYTES)?;
     if Bundle::is_one(&text) {
-        return Ok(Bundle::parse(path, &text)?.cases);
+        return Ok(Bundle::parse(path, &text, suite)?.cases);
     }
     let kept = Kept::of_report(path, text)?;
-    Ok(vec![(case_of(&kept.report), kept)])
+    Ok(vec![(case_of(&kept.report, suite), kept)])
 }
 
 fn kept(path: &Path) -> Result<Kept, Error> {
@@ -145,7 +145,7 @@ impl Kept {
 }
 
 /// The id of the case that an operation is of.
-fn case_of(report: &Report) -> String {
-    let spec = SUITE.iter().find(|spec| spec.operation == report.operation);
+fn case_of(report: &Report, suite: &Suite) -> String {
+    let spec = suite.of_operation(&report.operation);
     spec.map_or_else(|| report.operation.clone(), |spec| spec.id())
 }

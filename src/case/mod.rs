@@ -6,11 +6,13 @@ mod limit;
 mod load;
 mod probe;
 mod spec;
+mod suite;
 mod upload;
 mod worker;
 
 pub use alternate::{Comparison, compare};
 pub use limit::{Limit, recording};
 pub use probe::{Look, PROBES, probe};
-pub use spec::{Kind, LOAD_OPERATIONS, SUITE, Spec, Throughput, parse_targets, targets_in};
+pub use spec::{Kind, Spec, Throughput};
+pub use suite::{LOAD_OPERATIONS, Suite};
 pub use worker::{Case, Slice};

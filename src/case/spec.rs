@@ -1,26 +1,23 @@
-//! The suite as data: every case by id, with what it does.
+//! A case as data: its id, and what it does.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::worker::Case;
 use super::{jwt, load, upload};
 use crate::error::Error;
-use crate::files::read_limited;
 use crate::ingester::{Ingester, Settings};
 use crate::load::Closed;
-use crate::targets::{TargetError, Targets};
 use crate::units::Bytes;
 
 /// A case that can be started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// First half of the id: which bench binary it belongs to.
-    pub group: &'static str,
+    pub group: String,
     /// Second half of the id.
-    pub name: &'static str,
+    pub name: String,
     /// What reports and targets call it.
-    pub operation: &'static str,
+    pub operation: String,
     /// What it does.
     pub kind: Kind,
 }
@@ -53,75 +50,18 @@ pub enum Throughput {
     Operations(u64),
 }
 
-/// Says what every case does.
+/// Say what every case does.
 const SPECS: &str = "src/case/spec.rs";
+const SUITE: &str = "src/case/suite.rs";
 /// Times every case.
 const TIMING: &str = "src/case/worker.rs";
 
-/// Every case, in the order in which they are measured.
-pub const SUITE: [Spec; 6] = [
-    Spec {
-        group: "upload",
-        name: "10KB",
-        operation: "upload_small_file",
-        kind: Kind::Upload { size: Bytes::kb(10) },
-    },
-    Spec {
-        group: "upload",
-        name: "1MB",
-        operation: "upload_medium_file",
-        kind: Kind::Upload { size: Bytes::mb(1) },
-    },
-    Spec {
-        group: "upload",
-        name: "10MB",
-        operation: "upload_large_file",
-        kind: Kind::Upload { size: Bytes::mb(10) },
-    },
-    Spec { group: "jwt", name: "validate", operation: "jwt_validation", kind: Kind::Jwt },
-    Spec {
-        group: "load",
-        name: "10_users",
-        operation: "concurrent_upload_10",
-        kind: Kind::Load { plan: Closed { users: 10, requests: 100 }, size: Bytes::kb(100) },
-    },
-    Spec {
-        group: "load",
-        name: "50_users",
-        operation: "concurrent_upload_50",
-        kind: Kind::Load { plan: Closed { users: 50, requests: 500 }, size: Bytes::kb(50) },
-    },
-];
-
-/// What load runs are called unless they are given a name.
-pub const LOAD_OPERATIONS: [&str; 2] = ["load", "stress"];
-
-/// Largest file of limits that is read: a thousand times the project's own.
-const MAX_TARGETS: u64 = 1 << 20;
-
-/// The project's own limits, as they were when this was built.
-const BUILT_IN_TARGETS: &str = include_str!("../../baseline/targets.toml");
-
-/// The limits in this file. Where it is the usual one and not there, as in another folder, those that are built in.
-pub fn targets_in(path: &Path) -> Result<Targets, Error> {
-    if path == Settings::default().targets && !path.exists() {
-        return parse_targets(BUILT_IN_TARGETS).map_err(|e| Error::malformed(path, e));
-    }
-    read_targets(path)
-}
-
-fn read_targets(path: &Path) -> Result<Targets, Error> {
-    let text = read_limited(path, MAX_TARGETS)?;
-    parse_targets(&text).map_err(|e| Error::malformed(path, e))
-}
-
-/// The limits in this text.
-pub fn parse_targets(text: &str) -> Result<Targets, TargetError> {
-    let known = [&SUITE.map(|spec| spec.operation)[..], &LOAD_OPERATIONS].concat();
-    Targets::parse(text, &known)
-}
-
 impl Spec {
+    /// A case of this id (`group/name`), called `operation` in reports and targets.
+    pub fn new(group: &str, name: &str, operation: &str, kind: Kind) -> Self {
+        Self { group: group.to_owned(), name: name.to_owned(), operation: operation.to_owned(), kind }
+    }
+
     /// `group/name`, as Criterion has it.
     pub fn id(&self) -> String {
         format!("{}/{}", self.group, self.name)
@@ -157,12 +97,13 @@ impl Spec {
     pub fn sources(&self) -> &'static [&'static str] {
         match self.kind {
             Kind::Upload { .. } => {
-                &[TIMING, SPECS, "src/case/upload.rs", "src/client/", "src/payload/", "src/recording/"]
+                &[TIMING, SPECS, SUITE, "src/case/upload.rs", "src/client/", "src/payload/", "src/recording/"]
             }
-            Kind::Jwt => &[TIMING, SPECS, "src/case/jwt.rs", "src/recording/"],
+            Kind::Jwt => &[TIMING, SPECS, SUITE, "src/case/jwt.rs", "src/recording/"],
             Kind::Load { .. } => &[
                 TIMING,
                 SPECS,
+                SUITE,
                 "src/case/load.rs",
                 "src/case/upload.rs",
                 "src/client/",
@@ -190,19 +131,14 @@ impl Spec {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::Suite;
     use super::*;
 
     #[test]
-    fn in_another_folder_the_built_in_limits_hold() {
-        assert!(parse_targets(BUILT_IN_TARGETS).is_ok());
-        let elsewhere = tempfile::tempdir().expect("makes one").path().join("targets.toml");
-        let error = targets_in(&elsewhere).expect_err("was named and is missing").to_string();
-        assert!(error.contains("targets.toml: cannot read"), "{error}");
-    }
-
-    #[test]
     fn the_sources_of_every_case_exist() {
-        for source in SUITE.iter().flat_map(Spec::sources) {
+        for source in Suite::default().cases().iter().flat_map(Spec::sources) {
             assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(source).exists(), "{source}");
         }
     }

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use ingester_perf::Error;
+use ingester_perf::{Error, Exit};
 use ingester_perf::baseline::{Bundle, Origin, Side, check_name, criterion_home};
+use ingester_perf::case::Suite;
 use ingester_perf::console::note;
 use ingester_perf::environment::{Environment, Placement};
 use ingester_perf::files::{read_limited, write_text};
 use ingester_perf::ingester::Settings;
 
-use super::Exit;
 
 /// Largest bundle that is read.
 const MAX_BYTES: u64 = 256 << 20;
@@ -62,17 +62,19 @@ enum Command {
 
 impl BaselineArgs {
     pub fn run(self) -> Result<Exit, Error> {
-        let (home, reports) = (criterion_home(), Settings::from_env()?.report_dir);
+        let suite = Suite::default();
+        let home = criterion_home();
+        let reports = Settings::from_env()?.report_dir;
         match self.command {
             Command::Export { name, out } => {
                 check_name(&name).map_err(|problem| Error::Setting { name: "baseline export", problem })?;
-                let bundle = Bundle::of(Side::baseline(&name, &home, &reports)?);
+                let bundle = Bundle::of(Side::baseline(&name, &suite, &home, &reports)?);
                 let path = out.unwrap_or_else(|| Path::new("baseline").join(format!("{name}.json")));
                 write_text(&path, &bundle.to_text())?;
                 say(&format!("{}: {} cases of baseline {name}", path.display(), bundle.cases.len()))
             }
             Command::Import { file, name, replace, even_so } => {
-                let bundle = Bundle::parse(&file, &read_limited(&file, MAX_BYTES)?)?;
+                let bundle = Bundle::parse(&file, &read_limited(&file, MAX_BYTES)?, &suite)?;
                 let differences = differences(&bundle);
                 if !differences.is_empty() && !even_so {
                     let (file, why) = (file.display(), differences.join("; "));
@@ -82,7 +84,7 @@ impl BaselineArgs {
                     return Ok(Exit::NotComparable);
                 }
                 let name = name.as_deref().unwrap_or(&bundle.baseline);
-                bundle.restore(&home, &reports, name, replace)?;
+                bundle.restore(&suite, &home, &reports, name, replace)?;
                 if !differences.is_empty() {
                     say(&format!("NOT COMPARABLE: {}", differences.join("; ")))?;
                 }

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use ingester_perf::Error;
+use ingester_perf::{Error, Exit};
 use ingester_perf::baseline::{Side, compare, criterion_home};
+use ingester_perf::case::Suite;
 use ingester_perf::console::note;
 use ingester_perf::ingester::Settings;
 use ingester_perf::report::print_changes;
 
-use super::Exit;
 
 const ABOUT: &str = "\
 Compare two saved baselines, or reports, side by side.
@@ -43,9 +43,11 @@ pub struct Compare {
 
 impl Compare {
     pub fn run(self) -> Result<Exit, Error> {
-        let (home, reports) = (criterion_home(), Settings::from_env()?.report_dir);
-        let [first, second] =
-            [Side::read(&self.first, &home, &reports)?, Side::read(&self.second, &home, &reports)?];
+        let suite = Suite::default();
+        let home = criterion_home();
+        let reports = Settings::from_env()?.report_dir;
+        let first = Side::read(&self.first, &suite, &home, &reports)?;
+        let second = Side::read(&self.second, &suite, &home, &reports)?;
         let of_iterations = first.has_iterations() && second.has_iterations();
         let comparison =
             compare(&first.figures(of_iterations), &second.figures(of_iterations)).map_err(|missing| {

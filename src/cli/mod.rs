@@ -2,16 +2,13 @@
 
 mod baseline;
 mod compare;
-mod exit;
 mod gate;
 mod load;
 mod serve;
 mod worker;
 
 use clap::{Parser, Subcommand};
-use ingester_perf::Error;
-
-pub use exit::{COULD_NOT_MEASURE, Exit};
+use ingester_perf::{Error, Exit};
 
 /// Performance tests for file-upload services.
 #[derive(Parser)]

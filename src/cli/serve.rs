@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingester_perf::Error;
+use ingester_perf::{Error, Exit};
 use ingester_perf::auth::{KeyPair, Minter};
 use ingester_perf::console::note;
 use ingester_perf::files::read_limited;
@@ -14,7 +14,6 @@ use ingester_perf::units::Bytes;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::Exit;
 
 /// Largest key file that is read.
 const MAX_KEY: u64 = 1 << 20;

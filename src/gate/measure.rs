@@ -14,7 +14,7 @@ use super::record::{Measured, Record, SCHEMA_VERSION};
 use super::schedule::Role;
 use super::session::{Host, LEAST_SLICES, Progress, Session, Timed, TimedSlice};
 use crate::auth::KeyPair;
-use crate::case::{SUITE, Spec};
+use crate::case::{Spec, Suite};
 use crate::environment::{Conditions, ConditionsMeter, Environment, Placement};
 use crate::error::Error;
 use crate::ingester::Settings;
@@ -41,6 +41,8 @@ pub struct Gate<'a> {
     pub head: &'a Side,
     /// How.
     pub plan: &'a Plan,
+    /// What this build knows of the cases.
+    pub suite: &'a Suite,
     /// Ids of the cases; all that both have if there are none.
     pub only: &'a [String],
     /// Time limit, placement, bytes.
@@ -129,7 +131,7 @@ impl Gate<'_> {
         }
         // What sends nothing measures this machine, whatever the URL.
         let sends = |id: &&String| {
-            self.head.url.is_none() || SUITE.iter().any(|spec| spec.id() == **id && spec.uploads().is_some())
+            self.head.url.is_none() || self.suite.case(id).is_some_and(|spec| spec.uploads().is_some())
         };
         let shared = head.cases.iter().filter(|id| base.cases.contains(id)).filter(sends);
         let common: Vec<String> = shared.cloned().collect();
@@ -159,9 +161,9 @@ impl Gate<'_> {
         let ids = self.wanted(common.to_vec());
         let mut cases = Vec::new();
         for id in &ids {
-            let spec = SUITE.iter().find(|spec| spec.id() == *id);
+            let spec = self.suite.case(id);
             let max_iters = self.max_iters(spec, ids.len())?;
-            let own = spec.and_then(|spec| self.targets.gate_threshold(spec.operation));
+            let own = spec.and_then(|spec| self.targets.gate_threshold(&spec.operation));
             let threshold = own.unwrap_or(self.plan.threshold);
             if threshold < self.plan.margin {
                 let margin = Share(self.plan.margin);
@@ -218,17 +220,17 @@ struct Workers<'a, W> {
 }
 
 /// An arm whose uploads are counted.
-struct Counted {
+struct Counted<'a> {
     arm: Arm,
+    suite: &'a Suite,
     /// Uploads of an iteration of the case under way, and the size of each.
     iteration: (u64, Bytes),
     sent: Arc<Sent>,
 }
 
-impl Timed for Counted {
+impl Timed for Counted<'_> {
     fn prepare(&mut self, case: &str) -> Result<(), Error> {
-        let spec = SUITE.iter().find(|spec| spec.id() == case);
-        self.iteration = spec.and_then(Spec::uploads).unwrap_or_default();
+        self.iteration = self.suite.case(case).and_then(Spec::uploads).unwrap_or_default();
         self.arm.prepare(case)
     }
 
@@ -244,14 +246,15 @@ impl Timed for Counted {
     }
 }
 
-impl<W: FnMut(Progress)> Host for Workers<'_, W> {
-    type Arm = Counted;
+impl<'a, W: FnMut(Progress)> Host for Workers<'a, W> {
+    type Arm = Counted<'a>;
 
-    fn start(&mut self, role: Role) -> Result<Counted, Error> {
+    fn start(&mut self, role: Role) -> Result<Counted<'a>, Error> {
         let side = if role == Role::Head { self.gate.head } else { self.gate.base };
         let (mut arm, _) = self.gate.worker(role, &mut self.copies)?;
         arm.begin(side, &self.begin)?;
-        Ok(Counted { arm, iteration: Default::default(), sent: Arc::clone(&self.sent) })
+        let suite = self.gate.suite;
+        Ok(Counted { arm, suite, iteration: Default::default(), sent: Arc::clone(&self.sent) })
     }
 
     fn conditions(&mut self) -> Conditions {

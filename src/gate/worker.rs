@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::arm::{own_executable, sha256_of};
 use super::protocol::{Begin, Build, Hello, NANOSECONDS, PROTOCOL, Reply, Request, read_line};
 use crate::auth::KeyPair;
-use crate::case::{Case, SUITE};
+use crate::case::{Case, Suite};
 use crate::environment::{Environment, Placement};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
@@ -18,9 +18,14 @@ use crate::ingester::{Ingester, Settings};
 const LATENCY_DIGITS: u8 = 2;
 
 /// Greets, then answers until it is told to quit or `input` ends.
-pub fn serve(input: &mut impl BufRead, output: &mut impl Write, settings: Settings) -> Result<(), Error> {
-    send(output, &hello()?)?;
-    let mut worker = Worker { settings, ingester: None, case: None };
+pub fn serve(
+    input: &mut impl BufRead,
+    output: &mut impl Write,
+    suite: &Suite,
+    settings: Settings,
+) -> Result<(), Error> {
+    send(output, &hello(suite)?)?;
+    let mut worker = Worker { suite, settings, ingester: None, case: None };
     while let Some(line) = read_line(input).map_err(Error::Pipe)? {
         let reply = match serde_json::from_str(&line) {
             Ok(Request::Quit) => break,
@@ -32,13 +37,14 @@ pub fn serve(input: &mut impl BufRead, output: &mut impl Write, settings: Settin
     Ok(())
 }
 
-struct Worker {
+struct Worker<'a> {
+    suite: &'a Suite,
     settings: Settings,
     ingester: Option<Arc<Ingester>>,
     case: Option<Case>,
 }
 
-impl Worker {
+impl Worker<'_> {
     fn answer(&mut self, request: Request) -> Result<Reply, Error> {
         match request {
             Request::Begin(begin) => self.begin(begin),
@@ -62,8 +68,7 @@ impl Worker {
         // First end the one before: its connections and buffers are no part of this case.
         self.case = None;
         let ingester = self.ingester.as_ref().ok_or_else(|| out_of_turn("prepare"))?;
-        let spec = SUITE.iter().find(|spec| spec.id() == id);
-        let spec = spec.ok_or_else(|| Error::Worker(format!("has no case {id}")))?;
+        let spec = self.suite.case(id).ok_or_else(|| Error::Worker(format!("has no case {id}")))?;
         self.case = Some(spec.start(ingester, &self.settings)?);
         Ok(Reply::Prepared)
     }
@@ -90,7 +95,7 @@ impl Worker {
     }
 }
 
-fn hello() -> Result<Hello, Error> {
+fn hello(suite: &Suite) -> Result<Hello, Error> {
     let here = Environment::read(&Placement::none(), "none");
     let build = Build {
         version: here.version.to_owned(),
@@ -99,8 +104,7 @@ fn hello() -> Result<Hello, Error> {
         // So that the gate can tell that it started what it meant to start.
         sha256: sha256_of(&own_executable()?)?,
     };
-    let cases = SUITE.iter().map(|spec| spec.id()).collect();
-    Ok(Hello { protocol: PROTOCOL, build, unit: NANOSECONDS.to_owned(), cases })
+    Ok(Hello { protocol: PROTOCOL, build, unit: NANOSECONDS.to_owned(), cases: suite.ids().collect() })
 }
 
 fn out_of_turn(what: &str) -> Error {
@@ -127,7 +131,7 @@ mod tests {
     fn say(input: &str) -> Vec<String> {
         let mut output = Vec::new();
         let settings = Settings { placement: Placement::none(), ..Settings::default() };
-        serve(&mut input.as_bytes(), &mut output, settings).expect("serves");
+        serve(&mut input.as_bytes(), &mut output, &Suite::default(), settings).expect("serves");
         let text = String::from_utf8(output).expect("is text");
         text.lines().skip(1).map(str::to_owned).collect()
     }
@@ -144,7 +148,8 @@ mod tests {
     #[test]
     fn every_case_can_be_prepared_and_timed() {
         let mut requests = vec![begin()];
-        for spec in SUITE {
+        let suite = Suite::default();
+        for spec in suite.cases() {
             requests.push(prepare(&spec.id()));
             requests.push(Request::Slice { iters: 1, spin: 0.5 });
             requests.push(Request::Latencies);
@@ -152,7 +157,7 @@ mod tests {
         }
         let said = answers(&requests);
         assert_eq!(said[0], r#"{"ready":{"subject":"stub"}}"#);
-        for (spec, said) in SUITE.iter().zip(said[1..].chunks(4)) {
+        for (spec, said) in suite.cases().iter().zip(said[1..].chunks(4)) {
             assert_eq!(said[0], r#""prepared""#);
             let Ok(Reply::Slice { value, spun }) = serde_json::from_str(&said[1]) else {
                 panic!("no slice: {}", said[1])

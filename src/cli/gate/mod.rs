@@ -7,15 +7,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingester_perf::Error;
-use ingester_perf::case::SUITE;
+use ingester_perf::{Error, Exit};
+use ingester_perf::case::Suite;
 use ingester_perf::console::note;
 use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record, Report, Side};
 use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
 use ingester_perf::units::{Share, printable};
 
-use super::Exit;
 use bar::Bar;
 use sides::Sides;
 
@@ -141,6 +140,7 @@ impl GateArgs {
             base: &base,
             head: &head,
             plan: &plan,
+            suite: &Suite::default(),
             only: &self.cases,
             settings: &settings,
             targets: &targets,
@@ -167,8 +167,8 @@ impl GateArgs {
         if !same_bytes || gate::is_script(&head.executable)? {
             return Ok(false);
         }
-        let known = |id: &&String| SUITE.iter().any(|spec| spec.id() == **id);
-        match self.cases.iter().find(|id| !known(id)) {
+        let suite = Suite::default();
+        match self.cases.iter().find(|id| suite.case(id).is_none()) {
             // Not measured, and so not looked up by the workers either.
             Some(id) => Err(Error::Setting { name: "--case", problem: format!("there is no {id}") }),
             None => Ok(true),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ingester_perf::Error;
-use ingester_perf::case::{SUITE, Spec, parse_targets, targets_in};
+use ingester_perf::case::{Spec, Suite};
 use ingester_perf::gate::build::{Build, Commit, Tree};
 use ingester_perf::gate::{Lock, Side, own_executable};
 use ingester_perf::ingester::{Settings, base_url};
@@ -58,8 +58,9 @@ impl GateArgs {
             return self.built_sides(settings, interrupt);
         };
         let mut notices = Vec::new();
-        let targets = targets_in(&settings.targets)?;
-        if SUITE.iter().any(|spec| targets.gate_threshold(spec.operation).is_some()) {
+        let suite = Suite::default();
+        let targets = suite.targets_in(&settings.targets)?;
+        if suite.cases().iter().any(|spec| targets.gate_threshold(&spec.operation).is_some()) {
             notices.push(format!("thresholds are those of {}", settings.targets.display()));
         }
         Ok(Sides { base, head, targets, notices, lock: None })
@@ -84,7 +85,7 @@ impl GateArgs {
             own
         } else {
             notices.push(format!("thresholds are those of {}", settings.targets.display()));
-            targets_in(&settings.targets)?
+            Suite::default().targets_in(&settings.targets)?
         };
         let side = |commit: &Commit| -> Result<Side, Error> {
             let Build { executable, sha256 } = tree.build(commit, &lock)?;
@@ -97,15 +98,16 @@ impl GateArgs {
 /// The limits of a commit.
 fn targets_of(tree: &Tree, commit: &Commit) -> Result<Targets, Error> {
     let text = tree.file(commit, TARGETS)?.unwrap_or_default();
-    parse_targets(&text).map_err(|e| Error::malformed(Path::new(&format!("{TARGETS} of {}", commit.name)), e))
+    let targets = Suite::default().parse_targets(&text);
+    targets.map_err(|e| Error::malformed(Path::new(&format!("{TARGETS} of {}", commit.name)), e))
 }
 
 /// Where head would fail a case later than base does.
 fn looser_thresholds(base: &Targets, head: &Targets, usual: f64) -> Vec<String> {
     let mut notices = Vec::new();
-    for spec in &SUITE {
-        let of_base = base.gate_threshold(spec.operation).unwrap_or(usual);
-        let of_head = head.gate_threshold(spec.operation).unwrap_or(usual);
+    for spec in Suite::default().cases() {
+        let of_base = base.gate_threshold(&spec.operation).unwrap_or(usual);
+        let of_head = head.gate_threshold(&spec.operation).unwrap_or(usual);
         if of_head > of_base {
             notices.push(format!(
                 "head's own {TARGETS} fails {} from {} on only; base's {} was used",
@@ -122,7 +124,7 @@ fn looser_thresholds(base: &Targets, head: &Targets, usual: f64) -> Vec<String> 
 fn changed_cases(paths: &[String]) -> Option<String> {
     let timed_by =
         |spec: &&Spec| paths.iter().any(|path| spec.sources().iter().any(|source| path.starts_with(source)));
-    let cases: Vec<String> = SUITE.iter().filter(timed_by).map(Spec::id).collect();
+    let cases: Vec<String> = Suite::default().cases().iter().filter(timed_by).map(Spec::id).collect();
     (!cases.is_empty()).then(|| {
         format!(
             "the code that times {} differs between the two: an effect may be that code's own",

@@ -10,8 +10,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ingester_perf::Error;
-use ingester_perf::case::{Look, SUITE, targets_in};
+use ingester_perf::{Error, Exit};
+use ingester_perf::case::{Look, Suite};
 use ingester_perf::console::note;
 use ingester_perf::files::check_folder;
 use ingester_perf::ingester::Settings;
@@ -22,7 +22,6 @@ use ingester_perf::report::{
 };
 use ingester_perf::targets::{Metric, Targets};
 
-use super::Exit;
 pub use args::LoadArgs;
 use generator::Generator;
 use schedule::{Preset, ScheduleArgs};
@@ -89,7 +88,7 @@ impl LoadArgs {
     /// names of their own.
     fn file_name(&self) -> String {
         let operation = self.operation();
-        let of_a_bench = SUITE.iter().any(|spec| spec.operation == operation);
+        let of_a_bench = Suite::default().of_operation(operation).is_some();
         if of_a_bench { format!("load_{operation}") } else { operation.to_owned() }
     }
 
@@ -106,7 +105,7 @@ impl LoadArgs {
     }
 
     fn targets(&self, settings: &Settings) -> Result<Targets, Error> {
-        let mut targets = targets_in(&settings.targets)?;
+        let mut targets = Suite::default().targets_in(&settings.targets)?;
         for limit in &self.outcome.targets {
             targets = targets.with(self.operation(), *limit);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ingester_perf::interrupt::Interrupt;
+use crate::interrupt::Interrupt;
 
 use super::outcome::Stop;
 

@@ -1,7 +1,7 @@
 //! Which cases run: Criterion's filter, and what it may match.
 
 use clap::ArgMatches;
-use ingester_perf::case::SUITE;
+use crate::case::Suite;
 use regex::Regex;
 
 use super::args::Rejected;
@@ -43,8 +43,8 @@ impl Filter {
     }
 
     /// Refuses a filter that matches no case of any bench: a typing error must not look like success.
-    pub fn check_suite(&self) -> Result<(), Stop> {
-        let ids: Vec<String> = SUITE.iter().map(|spec| spec.id()).chain(floor::ids()).collect();
+    pub fn check_suite(&self, suite: &Suite) -> Result<(), Stop> {
+        let ids: Vec<String> = suite.ids().chain(floor::ids(suite)).collect();
         let text = match self {
             Self::All | Self::None => return Ok(()),
             Self::Exact(text) => text.as_str(),

@@ -5,13 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use ingester_perf::case::{self, Case, Kind, Spec};
-use ingester_perf::environment::Environment;
-use ingester_perf::payload::DEFAULT_SEED;
-use ingester_perf::recording::Recording;
-use ingester_perf::report::{PerformanceReport, Plan};
-use ingester_perf::targets::{Figures, Metric};
-use ingester_perf::{Error, units};
+use crate::case::{self, Case, Kind, Spec};
+use crate::environment::Environment;
+use crate::payload::DEFAULT_SEED;
+use crate::recording::Recording;
+use crate::report::{PerformanceReport, Plan};
+use crate::targets::{Figures, Metric};
+use crate::{Error, units};
 
 use super::args::{Args, Mode};
 use super::outcome::Stop;
@@ -75,10 +75,10 @@ fn measure(spec: &Spec, sampling: Sampling, args: &Args, session: &Session, turn
 /// Lets Criterion compare two saved baselines.
 pub fn analyse(cases: &[Spec]) {
     let mut criterion = criterion();
-    let mut group = criterion.benchmark_group(cases[0].group);
+    let mut group = criterion.benchmark_group(&cases[0].group);
     for spec in cases {
         group.throughput(throughput(spec));
-        group.bench_function(spec.name, |bencher| {
+        group.bench_function(&spec.name, |bencher| {
             bencher.iter_custom(|_| unreachable!("it loads its samples"))
         });
     }
@@ -98,18 +98,19 @@ fn throughput(spec: &Spec) -> Throughput {
 }
 
 fn bench(sampler: &mut Sampler<'_>) -> Result<(), Stop> {
-    let (spec, sampling) = (*sampler.spec, sampler.sampling);
+    let spec = sampler.spec;
+    let sampling = sampler.sampling;
     let mut criterion = criterion();
-    let mut group = criterion.benchmark_group(spec.group);
+    let mut group = criterion.benchmark_group(&spec.group);
     group
         .sampling_mode(SamplingMode::Flat)
         .sample_size(sampling.samples)
         .warm_up_time(sampling.warm_up)
         .measurement_time(sampling.measurement)
-        .throughput(throughput(&spec));
+        .throughput(throughput(spec));
     // Criterion offers no way to end a benchmark but to unwind from it.
     let unwound = catch_unwind(AssertUnwindSafe(|| {
-        group.bench_function(spec.name, |bencher| {
+        group.bench_function(&spec.name, |bencher| {
             bencher.iter_custom(|iters| {
                 sampler.slice(iters).unwrap_or_else(|stop| resume_unwind(Box::new(stop)))
             });
@@ -172,7 +173,7 @@ impl Sampler<'_> {
         self.left = self.left.saturating_sub(1);
         let (total, ok) = self.case.counts();
         let rate = SuccessRate(100.0 * ok as f64 / total.max(1) as f64);
-        let judged = self.session.targets.judge(self.spec.operation, &rate);
+        let judged = self.session.targets.judge(&self.spec.operation, &rate);
         let missed = judged.iter().any(|j| j.metric == Metric::SuccessRatePct && !j.held);
         if self.left == 0 && missed { Ok(self.case.check_success()?) } else { Ok(()) }
     }
@@ -182,7 +183,7 @@ impl Sampler<'_> {
         let plan = plan(self.spec, &recording);
         let environment =
             Environment::read(&self.session.settings.placed(), self.session.measured(self.spec));
-        let report = PerformanceReport::new(self.spec.operation, &recording).describe(plan).at(environment);
+        let report = PerformanceReport::new(&self.spec.operation, &recording).describe(plan).at(environment);
         let report = if stopped { report.partial() } else { report };
         report.judge(&self.session.targets)
     }

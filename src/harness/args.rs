@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use ingester_perf::baseline::check_name;
-use ingester_perf::case::SUITE;
-use ingester_perf::console::note;
+use crate::baseline::check_name;
+use crate::case::Suite;
+use crate::console::note;
 
 use super::command::command;
 use super::filter::Filter;
@@ -64,9 +64,9 @@ pub struct Args {
 
 impl Args {
     /// Reads the process's arguments; `--help` and the like print and exit.
-    pub fn from_command_line() -> Result<Self, Stop> {
+    pub fn from_command_line(suite: &Suite) -> Result<Self, Stop> {
         let slowdown = std::env::var(SLOWDOWN).ok();
-        Self::parse(std::env::args_os(), slowdown.as_deref()).map_err(|error| match error {
+        Self::parse(std::env::args_os(), slowdown.as_deref(), suite).map_err(|error| match error {
             Rejected::Clap(error)
                 if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
             {
@@ -80,10 +80,11 @@ impl Args {
     fn parse(
         args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
         slowdown: Option<&str>,
+        suite: &Suite,
     ) -> Result<Self, Rejected> {
         let given = command().try_get_matches_from(args).map_err(Rejected::Clap)?;
         check_values(&given)?;
-        let slowdown = slowdown.map(read_slowdown).transpose()?;
+        let slowdown = slowdown.map(|text| read_slowdown(text, suite)).transpose()?;
         if let Some((id, share)) = &slowdown {
             note(format_args!("{SLOWDOWN}: {id} is made slower by {:.0} % of its time", 100.0 * share));
         }
@@ -215,10 +216,10 @@ where
     })
 }
 
-fn read_slowdown(text: &str) -> Result<(String, f64), Rejected> {
+fn read_slowdown(text: &str, suite: &Suite) -> Result<(String, f64), Rejected> {
     let parsed = text.split_once('=').and_then(|(id, share)| Some((id.to_owned(), share.parse().ok()?)));
     parsed
-        .filter(|(id, share)| SUITE.iter().any(|spec| spec.id() == *id) && (0.0..=100.0).contains(share))
+        .filter(|(id, share)| suite.case(id).is_some() && (0.0..=100.0).contains(share))
         .ok_or_else(|| Rejected::Value(format!("{SLOWDOWN}: \"{text}\" is not like upload/10KB=0.3")))
 }
 

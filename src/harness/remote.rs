@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ingester_perf::Error;
-use ingester_perf::case::{PROBES, Spec, probe};
-use ingester_perf::client::Http;
-use ingester_perf::console::note;
-use ingester_perf::ingester::{Ingester, Settings};
-use ingester_perf::units::Bytes;
+use crate::Error;
+use crate::case::{PROBES, Spec, probe};
+use crate::client::Http;
+use crate::console::note;
+use crate::ingester::{Ingester, Settings};
+use crate::units::Bytes;
 
 use super::args::{Args, Mode};
 use super::outcome::Stop;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ingester_perf::Error;
-use ingester_perf::case::{PROBES, Spec};
-use ingester_perf::console::note;
-use ingester_perf::ingester::{Ingester, Settings};
-use ingester_perf::recording::Sent;
-use ingester_perf::targets::Targets;
-use ingester_perf::units::Bytes;
+use crate::Error;
+use crate::case::{PROBES, Spec};
+use crate::console::note;
+use crate::ingester::{Ingester, Settings};
+use crate::recording::Sent;
+use crate::targets::Targets;
+use crate::units::Bytes;
 
 use super::args::Args;
 use super::halt::Halt;

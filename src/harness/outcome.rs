@@ -1,10 +1,9 @@
 //! How a bench ends: its exit code, and the one line that says why.
 
 use std::io;
-use std::process::ExitCode;
 
-use ingester_perf::Error;
-use ingester_perf::console::note;
+use crate::{Error, Exit};
+use crate::console::note;
 
 /// Why a bench stopped before its end.
 #[derive(Debug, thiserror::Error)]
@@ -41,16 +40,17 @@ impl Stop {
     }
 }
 
-/// The exit code of the design: 0 held, 1 missed, 2 could not measure, 128 + the signal.
-pub fn exit(result: Result<bool, Stop>) -> ExitCode {
-    let code = match &result {
-        Ok(held) => u8::from(!held),
-        Err(Stop::Barren(_)) => 1,
-        Err(Stop::Signal(signal)) => 128 + signal,
-        Err(_) => 2,
+/// How it ends; what stopped it is printed.
+pub fn exit(result: Result<bool, Stop>) -> Exit {
+    let exit = match &result {
+        Ok(true) => Exit::Held,
+        Ok(false) | Err(Stop::Barren(_)) => Exit::Missed,
+        Err(Stop::Signal(signal)) => Exit::Interrupted(*signal),
+        Err(Stop::Error(error)) => Exit::from(error),
+        Err(Stop::Usage(_) | Stop::Output(_) | Stop::Halted) => Exit::CouldNotMeasure,
     };
     if let Err(stop) = result {
         note(format_args!("error: {stop}"));
     }
-    ExitCode::from(code)
+    exit
 }

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingester_perf::case::{Case, Comparison, Limit, SUITE, Spec, compare, recording};
-use ingester_perf::console::note;
-use ingester_perf::environment::Environment;
-use ingester_perf::files::write_json;
-use ingester_perf::ingester::{Ingester, Settings};
-use ingester_perf::report::print_ratios;
-use ingester_perf::{Error, report::Ratio};
+use crate::case::{Case, Comparison, Limit, Spec, Suite, compare, recording};
+use crate::console::note;
+use crate::environment::Environment;
+use crate::files::write_json;
+use crate::ingester::{Ingester, Settings};
+use crate::report::print_ratios;
+use crate::{Error, report::Ratio};
 use serde::Serialize;
 
 use super::args::{Args, Mode};
@@ -34,33 +34,34 @@ struct Floor {
 }
 
 /// What is set against what.
-enum Pair {
-    Case(Spec, Limit),
-    Recording,
+enum Pair<'a> {
+    Case(&'a Spec, Limit),
+    /// Timing and recording, against the check of one token.
+    Recording(&'a Spec),
 }
 
-impl Pair {
-    fn all() -> impl Iterator<Item = Self> {
-        let limited = SUITE.into_iter().filter_map(|spec| Some(Self::Case(spec, spec.limit()?)));
-        limited.chain([Self::Recording])
+impl<'a> Pair<'a> {
+    fn all(suite: &'a Suite) -> impl Iterator<Item = Self> {
+        let limited = suite.cases().iter().filter_map(|spec| Some(Self::Case(spec, spec.limit()?)));
+        limited.chain(suite.case("jwt/validate").map(Self::Recording))
     }
 
     fn id(&self) -> String {
         match self {
             Self::Case(spec, _) => format!("{GROUP}/{}", spec.id()),
-            Self::Recording => format!("{GROUP}/recording"),
+            Self::Recording(_) => format!("{GROUP}/recording"),
         }
     }
 }
 
 /// The ids, for filters and lists.
-pub fn ids() -> impl Iterator<Item = String> {
-    Pair::all().map(|pair| pair.id())
+pub fn ids(suite: &Suite) -> impl Iterator<Item = String> {
+    Pair::all(suite).map(|pair| pair.id())
 }
 
 /// Compares what the filter selects.
-pub fn run(args: &Args, mut settings: Settings) -> Result<bool, Stop> {
-    let pairs: Vec<Pair> = Pair::all().filter(|pair| args.filter.selects(&pair.id())).collect();
+pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<bool, Stop> {
+    let pairs: Vec<Pair<'_>> = Pair::all(suite).filter(|pair| args.filter.selects(&pair.id())).collect();
     // Nothing is saved of a ratio, and a profile of two things at once says nothing of either.
     if pairs.is_empty() || !matches!(args.mode, Mode::Measure | Mode::Test) {
         return Ok(true);
@@ -80,7 +81,7 @@ pub fn run(args: &Args, mut settings: Settings) -> Result<bool, Stop> {
     if floor.partial { halt.check().map(|()| true) } else { Ok(true) }
 }
 
-fn compare_all(pairs: &[Pair], args: &Args, settings: &Settings, halt: &Halt) -> Result<Floor, Stop> {
+fn compare_all(pairs: &[Pair<'_>], args: &Args, settings: &Settings, halt: &Halt) -> Result<Floor, Stop> {
     let ingester = Arc::new(Ingester::start(settings)?);
     let budget = match args.mode {
         Mode::Test => Duration::ZERO,
@@ -99,7 +100,7 @@ fn compare_all(pairs: &[Pair], args: &Args, settings: &Settings, halt: &Halt) ->
 }
 
 fn ratio(
-    pair: &Pair,
+    pair: &Pair<'_>,
     ingester: &Arc<Ingester>,
     settings: &Settings,
     budget: Duration,
@@ -109,8 +110,7 @@ fn ratio(
             let mut case = spec.start(ingester, settings)?;
             (spec.id(), against(&mut case, &mut limit.start(&settings.placement)?, budget)?)
         }
-        Pair::Recording => {
-            let jwt = SUITE.iter().find(|spec| spec.id() == "jwt/validate").expect("is in the suite");
+        Pair::Recording(jwt) => {
             let mut recording = recording(&settings.placement)?;
             ("recording".to_owned(), against(&mut recording, &mut jwt.start(ingester, settings)?, budget)?)
         }

@@ -1,4 +1,4 @@
-//! The one `main` of the bench binaries: arguments, checks, Criterion, reports, verdict.
+//! Cases through Criterion: the one `main` of bench binaries, with arguments, checks, reports and a verdict.
 
 mod args;
 mod command;
@@ -16,13 +16,13 @@ mod turns;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use ingester_perf::Error;
-use ingester_perf::baseline::{check_saved, criterion_home};
-use ingester_perf::case::{SUITE, Spec, targets_in};
-use ingester_perf::console::note;
-use ingester_perf::files::check_folder;
-use ingester_perf::ingester::Settings;
-use ingester_perf::report::{self, PerformanceReport};
+use crate::Error;
+use crate::baseline::{check_saved, criterion_home};
+use crate::case::{Spec, Suite};
+use crate::console::note;
+use crate::files::check_folder;
+use crate::ingester::Settings;
+use crate::report::{self, PerformanceReport};
 
 use args::{Args, Mode};
 use outcome::Stop;
@@ -30,34 +30,35 @@ use output::Output;
 use sampling::NOISE_THRESHOLD;
 use session::Session;
 
-/// Runs the cases of `group` as the command line asks.
-pub fn main(group: &str) -> ExitCode {
+/// Runs the cases of the suite's `group` as the command line asks; the exit code is the bench's. The group `floor` sets
+/// cases against the least that this machine can do for them.
+pub fn main(suite: &Suite, group: &str) -> ExitCode {
     // Wrong arguments are clap's to print.
-    let args = Args::from_command_line();
+    let args = Args::from_command_line(suite);
     let output = Output::outlasting();
-    let held = args.and_then(|args| run(group, &args));
+    let held = args.and_then(|args| run(suite, group, &args));
     let printed = output.end();
-    outcome::exit(held.and_then(|held| printed.map(|()| held).map_err(Stop::from)))
+    outcome::exit(held.and_then(|held| printed.map(|()| held).map_err(Stop::from))).into()
 }
 
 /// Whether everything that was measured held.
-fn run(group: &str, args: &Args) -> Result<bool, Stop> {
-    args.filter.check_suite()?;
+fn run(suite: &Suite, group: &str, args: &Args) -> Result<bool, Stop> {
+    args.filter.check_suite(suite)?;
     if args.mode == Mode::List {
-        return list(group, args);
+        return list(suite, group, args);
     }
     let settings = Settings::from_env()?;
-    let targets = targets_in(&settings.targets)?;
+    let targets = suite.targets_in(&settings.targets)?;
     if args.mode == Mode::Measure {
         // Better said now than after measuring.
         check_folder(&settings.report_dir)?;
     }
     if group == floor::GROUP {
         // Cargo runs it first: what the other benches will miss is better said now than after it.
-        check_baselines(&selected(SUITE, args), args)?;
-        return floor::run(args, settings);
+        check_baselines(&selected(suite.cases(), args), args)?;
+        return floor::run(suite, args, settings);
     }
-    let cases = selected(cases_of(group), args);
+    let cases = selected(cases_of(suite, group), args);
     if cases.is_empty() {
         return Ok(true);
     }
@@ -83,19 +84,19 @@ fn run(group: &str, args: &Args) -> Result<bool, Stop> {
     run.stopped.map_or(Ok(held), Err)
 }
 
-fn cases_of(group: &str) -> impl Iterator<Item = Spec> {
-    SUITE.into_iter().filter(move |spec| spec.group == group)
+fn cases_of<'a>(suite: &'a Suite, group: &str) -> impl Iterator<Item = &'a Spec> {
+    suite.cases().iter().filter(move |spec| spec.group == group)
 }
 
-fn selected(cases: impl IntoIterator<Item = Spec>, args: &Args) -> Vec<Spec> {
-    cases.into_iter().filter(|spec| args.filter.selects(&spec.id())).collect()
+fn selected<'a>(cases: impl IntoIterator<Item = &'a Spec>, args: &Args) -> Vec<Spec> {
+    cases.into_iter().filter(|spec| args.filter.selects(&spec.id())).cloned().collect()
 }
 
 /// Prints the ids as Criterion does. Nothing is started or read for it.
-fn list(group: &str, args: &Args) -> Result<bool, Stop> {
+fn list(suite: &Suite, group: &str, args: &Args) -> Result<bool, Stop> {
     let ids: Vec<String> = match group {
-        floor::GROUP => floor::ids().collect(),
-        _ => cases_of(group).map(|spec| spec.id()).collect(),
+        floor::GROUP => floor::ids(suite).collect(),
+        _ => cases_of(suite, group).map(Spec::id).collect(),
     };
     let out = &mut io::stdout().lock();
     for id in ids.iter().filter(|id| args.filter.selects(id)) {

@@ -1,0 +1,107 @@
+//! The cases that are measured, as a value: whoever measures others passes others.
+
+use std::path::Path;
+
+use super::spec::{Kind, Spec};
+use crate::error::Error;
+use crate::files::read_limited;
+use crate::ingester::Settings;
+use crate::load::Closed;
+use crate::targets::{TargetError, Targets};
+use crate::units::Bytes;
+
+/// What load runs are called unless they are given a name.
+pub const LOAD_OPERATIONS: [&str; 2] = ["load", "stress"];
+
+/// Largest file of limits that is read: a thousand times the project's own.
+const MAX_TARGETS: u64 = 1 << 20;
+
+/// The project's own limits, as they were when this was built.
+const BUILT_IN_TARGETS: &str = include_str!("../../baseline/targets.toml");
+
+/// Cases with distinct ids, in the order in which they are measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suite {
+    cases: Vec<Spec>,
+}
+
+impl Default for Suite {
+    /// The cases of the earlier suite: three sizes of uploads, the token check, 10 and 50 users.
+    fn default() -> Self {
+        let upload = |name, operation, size| Spec::new("upload", name, operation, Kind::Upload { size });
+        let load = |name, operation, users, requests, size| {
+            let plan = Closed { users, requests };
+            Spec::new("load", name, operation, Kind::Load { plan, size })
+        };
+        Self {
+            cases: vec![
+                upload("10KB", "upload_small_file", Bytes::kb(10)),
+                upload("1MB", "upload_medium_file", Bytes::mb(1)),
+                upload("10MB", "upload_large_file", Bytes::mb(10)),
+                Spec::new("jwt", "validate", "jwt_validation", Kind::Jwt),
+                load("10_users", "concurrent_upload_10", 10, 100, Bytes::kb(100)),
+                load("50_users", "concurrent_upload_50", 50, 500, Bytes::kb(50)),
+            ],
+        }
+    }
+}
+
+impl Suite {
+    /// Every case.
+    pub fn cases(&self) -> &[Spec] {
+        &self.cases
+    }
+
+    /// The ids of all cases.
+    pub fn ids(&self) -> impl Iterator<Item = String> {
+        self.cases.iter().map(Spec::id)
+    }
+
+    /// The case of this id.
+    pub fn case(&self, id: &str) -> Option<&Spec> {
+        self.cases.iter().find(|spec| spec.id() == id)
+    }
+
+    /// The case that reports call this.
+    pub fn of_operation(&self, operation: &str) -> Option<&Spec> {
+        self.cases.iter().find(|spec| spec.operation == operation)
+    }
+
+    /// The limits in this file. Where it is the usual one and not there, as in another folder, those that are built in.
+    pub fn targets_in(&self, path: &Path) -> Result<Targets, Error> {
+        if path == Settings::default().targets && !path.exists() {
+            return self.parse_targets(BUILT_IN_TARGETS).map_err(|e| Error::malformed(path, e));
+        }
+        let text = read_limited(path, MAX_TARGETS)?;
+        self.parse_targets(&text).map_err(|e| Error::malformed(path, e))
+    }
+
+    /// The limits in this text.
+    pub fn parse_targets(&self, text: &str) -> Result<Targets, TargetError> {
+        let mut known: Vec<&str> = self.cases.iter().map(|spec| spec.operation.as_str()).collect();
+        known.extend(LOAD_OPERATIONS);
+        Targets::parse(text, &known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_another_folder_the_built_in_limits_hold() {
+        let suite = Suite::default();
+        assert!(suite.parse_targets(BUILT_IN_TARGETS).is_ok());
+        let elsewhere = tempfile::tempdir().expect("makes one").path().join("targets.toml");
+        let error = suite.targets_in(&elsewhere).expect_err("was named and is missing").to_string();
+        assert!(error.contains("targets.toml: cannot read"), "{error}");
+    }
+
+    #[test]
+    fn a_case_is_found_by_its_id_and_by_its_operation() {
+        let suite = Suite::default();
+        assert_eq!(suite.case("upload/1MB"), suite.of_operation("upload_medium_file"));
+        assert_eq!(suite.case("upload/1MB").map(Spec::uploads), Some(Some((1, Bytes::mb(1)))));
+        assert_eq!((suite.case("upload/1TB"), suite.of_operation("download")), (None, None));
+    }
+}
