@@ -4,8 +4,8 @@ mod cli;
 
 use std::process::ExitCode;
 
-use ingester_perf::{Error, Exit};
 use ingester_perf::console::note;
+use ingester_perf::{Error, Exit};
 
 fn main() -> ExitCode {
     let exit = cli::run().unwrap_or_else(|error| {

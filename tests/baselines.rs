@@ -84,7 +84,7 @@ fn estimates(mean: f64) -> String {
 
 /// A report as this build writes it on this machine, so that it is comparable with what is measured here.
 fn report(operation: &str, slower: f64) -> Value {
-    use ingester_perf::environment::{Environment, Placement};
+    use ingester_perf::machine::{Environment, Placement};
     use ingester_perf::recording::{Finished, Recorder};
     use ingester_perf::report::{PerformanceReport, Plan};
 
@@ -111,8 +111,8 @@ fn two_baselines_stand_side_by_side() {
     run.exits(0);
     let row = run.stdout.lines().find(|line| line.contains("upload/10KB")).expect("has a row");
     let words: Vec<_> = row.split_whitespace().collect();
-    // Criterion's mean went from 5.0 to 5.5 us, its samples are the same, and operations took 10 % longer.
-    assert_eq!(words[1..5], ["5", "us", "5.50", "us"], "{row}");
+    // Criterion's mean went from 5.0 to 5.5 µs, its samples are the same, and operations took 10 % longer.
+    assert_eq!(words[1..5], ["5", "µs", "5.50", "µs"], "{row}");
     assert_eq!((words[5], words[7]), ("+10.0", "+0.0"), "{row}");
     assert!(
         words[9..].iter().all(|word| *word == "%" || word.starts_with("+10.") || word.starts_with("+9.9")),

@@ -119,7 +119,8 @@ fn a_list_starts_nothing() {
         let bench = Bench::new(name).env("INGESTER_URL", "http://127.0.0.1:1").env("INGESTER_TOKEN", "a.b.c");
         let run = bench.run(&["--list", "--format", "terse"]);
         run.exits(0);
-        let ids: Vec<_> = Suite::default().cases().iter().filter(|spec| spec.group == name).map(|spec| spec.id()).collect();
+        let ids: Vec<_> =
+            Suite::default().cases().iter().filter(|spec| spec.group == name).map(|spec| spec.id()).collect();
         let listed: Vec<_> = run.stdout.lines().filter_map(|line| line.strip_suffix(": benchmark")).collect();
         assert_eq!(listed, ids);
     }
@@ -140,7 +141,7 @@ fn testing_and_profiling_write_no_report() {
 }
 
 #[test]
-fn floor_sets_every_case_against_its_limit() {
+fn floor_sets_every_case_against_its_lower_bound() {
     let bench = Bench::new("floor");
     let run = bench.run(&["--measurement-time", "0.05"]);
     run.exits(0);

@@ -159,7 +159,7 @@ fn operations_that_stall_are_found_in_the_tail() {
     let run = bench.compare(&base, &stalls, &[]);
     run.exits(1);
     assert!(run.stdout.contains("SLOWER in the tail"), "{}", run.stdout);
-    let sentence = "jwt/validate: p99 was 200 us, is 5 ms; 2 % of the operations take longer";
+    let sentence = "jwt/validate: p99 was 200 µs, is 5 ms; 2 % of the operations take longer";
     assert!(run.stdout.contains(sentence), "{}", run.stdout);
     assert!(run.stdout.contains("FAILED, slower: jwt/validate"), "{}", run.stdout);
     let tail = &read_json(&bench.path("out/verdict.json"))["cases"][0]["tail"];

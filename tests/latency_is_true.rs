@@ -12,8 +12,8 @@ use common::serve::Serve;
 use common::server::{Exchange, Manner, Server};
 use common::tls::tls_before;
 use ingester_perf::auth::Token;
-use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
-use ingester_perf::load::{Function, Model, Plan, Profile, Spacing, run};
+use ingester_perf::client::{Client, Endpoint, Http, UploadBody};
+use ingester_perf::load::{Arrivals, Function, Model, Plan, Profile, run};
 use ingester_perf::payload::{Form, generate_test_file};
 use ingester_perf::units::Bytes;
 
@@ -110,8 +110,8 @@ fn the_client_adds_little_to_a_blocking_one() {
         let url = format!("{}/api/v1/files/upload", server.url()).parse().expect("is a URL");
         let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
         let limit = Duration::from_secs(10);
-        let mut uploader = Uploader::new(endpoint, Token::new("a.b.c"), limit).expect("is a token");
-        let upload = Upload::whole(&file, &body);
+        let mut uploader = Client::new(endpoint, Token::new("a.b.c"), limit).expect("is a token");
+        let upload = UploadBody::whole(&file, &body);
         let mut raw = raw::Client::connect(server.address, &body);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
         let (mut of_raw, mut of_ours) = (Vec::new(), Vec::new());
@@ -127,10 +127,10 @@ fn the_client_adds_little_to_a_blocking_one() {
         let more = ours - raw;
         figure(
             &format!("delays of {delays:?} ms: median above the stamped delay"),
-            &format!("{ours:.0} us, blocking client {raw:.0} us"),
-            "at most 100 us more",
+            &format!("{ours:.0} µs, blocking client {raw:.0} µs"),
+            "at most 100 µs more",
         );
-        assert!(more <= wide(100.0), "{delays:?}: {ours} us, blocking {raw} us");
+        assert!(more <= wide(100.0), "{delays:?}: {ours} µs, blocking {raw} µs");
     }
 }
 
@@ -189,9 +189,9 @@ fn requests_begin_when_they_are_due() {
     let args =
         if strict() { args } else { [args[0], "200", args[2], args[3], args[4], args[5], args[6], args[7]] };
     let report = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token).valid();
-    let (p50, p99) = (ms(&report, "load.lag.p50_ms"), ms(&report, "load.lag.p99_ms"));
-    figure("lag at 2,000 a second, p50 and p99", &format!("{p50:.3} ms, {p99:.3} ms"), "0.1 ms, 1 ms");
-    assert!(p50 <= wide(0.1) && p99 <= wide(1.0), "lag p50 {p50} ms, p99 {p99} ms");
+    let (p50, p99) = (ms(&report, "load.send_delay.p50_ms"), ms(&report, "load.send_delay.p99_ms"));
+    figure("send delay at 2,000 a second, p50 and p99", &format!("{p50:.3} ms, {p99:.3} ms"), "0.1 ms, 1 ms");
+    assert!(p50 <= wide(0.1) && p99 <= wide(1.0), "send delay p50 {p50} ms, p99 {p99} ms");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn actual_arrivals_are_exponential() {
             Ok::<(), &str>(())
         });
         let profile = Profile::constant(rate, Duration::from_secs(choose(40, 4)));
-        let plan = Plan::new(Model::Open { rate: profile, spacing: Spacing::Poisson });
+        let plan = Plan::new(Model::Open { rate: profile, arrivals: Arrivals::Poisson });
         let health = run(&plan, vec![(note, None)], |_| true).expect("runs").health;
         let begun = begun.into_inner().expect("nobody panicked");
         let gaps = begun.windows(2).map(|pair| rate * (pair[1] - pair[0]).as_secs_f64());
@@ -264,8 +264,8 @@ fn a_generator_that_was_stopped_says_so_and_counts_the_time() {
         assert!(!report["load"]["health"]["problems"].as_array().expect("is one").is_empty(), "{report}");
         if args[0] == "--rate" {
             // Who was due while it was stopped has waited, whatever the server did.
-            let (longest, lag) = (ms(&report, "max_latency_ms"), ms(&report, "load.lag.max_ms"));
-            assert!(longest > 450.0 && lag > 450.0, "longest {longest} ms, lag {lag} ms");
+            let (longest, delay) = (ms(&report, "max_latency_ms"), ms(&report, "load.send_delay.max_ms"));
+            assert!(longest > 450.0 && delay > 450.0, "longest {longest} ms, send delay {delay} ms");
         }
     }
 }

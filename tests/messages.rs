@@ -35,18 +35,27 @@ fn answered(answer: &'static str) -> String {
 
 #[test]
 fn what_was_wanted_and_what_came() {
-    assert_data_eq!(answered("200 OK\r\nContent-Length: 2\r\n\r\n{}"), str![[r#"
+    assert_data_eq!(
+        answered("200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+        str![[r#"
 error: both uploads to http://HOST/api/v1/files/upload before measuring failed alike: wanted 201 with file_size (or size) and checksum; got 200 OK with {}. Measured would be failures; INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that
 
-"#]]);
-    assert_data_eq!(answered("201 Created\r\nContent-Length: 15\r\n\r\n{\"size\": \"many\"}"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        answered("201 Created\r\nContent-Length: 15\r\n\r\n{\"size\": \"many\"}"),
+        str![[r#"
 error: both uploads to http://HOST/api/v1/files/upload before measuring failed alike: wanted 201 with file_size (or size) and checksum; got 201 that is not a JSON object: {"size": "many". Measured would be failures; INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that
 
-"#]]);
-    assert_data_eq!(answered("204 No Content\r\n\r\n"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        answered("204 No Content\r\n\r\n"),
+        str![[r#"
 error: both uploads to http://HOST/api/v1/files/upload before measuring failed alike: wanted 201 with file_size (or size) and checksum; got 204 No Content with no body. Measured would be failures; INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that
 
-"#]]);
+"#]]
+    );
     assert_data_eq!(
         answered("307 Temporary Redirect\r\nLocation: /v2/upload\r\nContent-Length: 0\r\n\r\n"),
         str![[r#"
@@ -61,10 +70,13 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 "#]]
     );
-    assert_data_eq!(answered("401 Unauthorized\r\nContent-Length: 7\r\n\r\nexpired"), str![[r#"
+    assert_data_eq!(
+        answered("401 Unauthorized\r\nContent-Length: 7\r\n\r\nexpired"),
+        str![[r#"
 error: the ingester at http://HOST refused the token (401 Unauthorized: expired); it may have expired or be signed by another key: check INGESTER_TOKEN_FILE, INGESTER_TOKEN or INGESTER_PRIVATE_KEY
 
-"#]]);
+"#]]
+    );
     assert_data_eq!(
         answered("201 Created\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\u{1}\u{2}\u{3}"),
         str![[r#"
@@ -72,26 +84,35 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 "#]]
     );
-    assert_data_eq!(answered("503 Busy\r\nContent-Length: 0\r\n\r\n"), str![[r#"
+    assert_data_eq!(
+        answered("503 CpuShare\r\nContent-Length: 0\r\n\r\n"),
+        str![[r#"
 error: both uploads to http://HOST/api/v1/files/upload before measuring failed alike: 503 Service Unavailable: no body. Measured would be failures; INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
 fn nobody_there_or_another_protocol() {
     let nobody = Load::against("http://127.0.0.1:9", &["--users", "1", "--requests", "1"]);
-    assert_data_eq!(nobody.run().stderr, str![[r#"
+    assert_data_eq!(
+        nobody.run().stderr,
+        str![[r#"
 error: cannot reach the ingester at http://127.0.0.1:9: Connection refused (os error [..]); is it running, and is the URL right?
 
-"#]]);
+"#]]
+    );
     let one = Server::scripted(|exchange| exchange.created());
     let load = Load::against(&one.url(), &["--users", "1", "--requests", "1", "--http2"])
         .env("INGESTER_EVEN_IF_FAILING", "0");
-    assert_data_eq!(load.run().stderr.replace(&one.url(), "http://HOST"), str![[r#"
+    assert_data_eq!(
+        load.run().stderr.replace(&one.url(), "http://HOST"),
+        str![[r#"
 error: both uploads to http://HOST/api/v1/files/upload before measuring failed alike: the service does not speak HTTP/2. Measured would be failures; INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that
 
-"#]]);
+"#]]
+    );
 }
 
 /// What is said of these arguments, in a folder with these files.
@@ -109,38 +130,59 @@ fn of_arguments(args: &[&str], files: &[(&str, &str)]) -> String {
 
 #[test]
 fn flags_that_cannot_be_used() {
-    assert_data_eq!(of_arguments(&["--url", "localhost:8020"], &[]), str![[r#"
+    assert_data_eq!(
+        of_arguments(&["--url", "localhost:8020"], &[]),
+        str![[r#"
 error: --url: must begin with http:// or https:// and name a host
 
-"#]]);
-    assert_data_eq!(of_arguments(&["--url", "http://127.0.0.1:9"], &[]), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        of_arguments(&["--url", "http://127.0.0.1:9"], &[]),
+        str![[r#"
 error: --url: is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN, INGESTER_PRIVATE_KEY or INGESTER_TOKEN_URL
 
-"#]]);
-    assert_data_eq!(of_arguments(&["--timeout", "soon"], &[]), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        of_arguments(&["--timeout", "soon"], &[]),
+        str![[r#"
 error: --timeout: "soon" is not a time limit; write 30s or 500ms
 
-"#]]);
-    assert_data_eq!(of_arguments(&["--name", "a/b"], &[]), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        of_arguments(&["--name", "a/b"], &[]),
+        str![[r#"
 error: a/b: an operation is named with letters, digits, _ - and . only, for its file's sake
 
-"#]]);
-    assert_data_eq!(of_arguments(&["--file", "."], &[]), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        of_arguments(&["--file", "."], &[]),
+        str![[r#"
 error: .: is a folder; a plain file is needed
 
-"#]]);
-    assert_data_eq!(of_arguments(&["--report-dir", "taken"], &[("taken", "")]), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        of_arguments(&["--report-dir", "taken"], &[("taken", "")]),
+        str![[r#"
 error: taken: cannot make the folder: File exists (os error [..])
 
-"#]]);
-    assert_data_eq!(of_arguments(&["--step", "5"], &[]), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        of_arguments(&["--step", "5"], &[]),
+        str![[r#"
 error: the argument '--users <N>' cannot be used with '--step <N>'
 
 Usage: ingester-perf load --users <N> --requests <N>
 
 For more information, try '--help'.
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -148,31 +190,49 @@ fn tokens_and_keys_that_cannot_be_used() {
     let with = |flag: &str, content: &str| {
         of_arguments(&["--url", "http://127.0.0.1:9", flag, "file"], &[("file", content)])
     };
-    assert_data_eq!(with("--token-file", "{\"access_token\": \"a.b.c\"}"), str![[r#"
+    assert_data_eq!(
+        with("--token-file", "{\"access_token\": \"a.b.c\"}"),
+        str![[r#"
 error: --token-file: does not hold one token (printable characters, no spaces)
 
-"#]]);
-    assert_data_eq!(with("--token-file", "one.two.three\nfour.five.six"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        with("--token-file", "one.two.three\nfour.five.six"),
+        str![[r#"
 error: --token-file: holds several lines; it must be one token
 
-"#]]);
+"#]]
+    );
     let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
-    assert_data_eq!(with("--private-key", &block("CERTIFICATE")), str![[r#"
+    assert_data_eq!(
+        with("--private-key", &block("CERTIFICATE")),
+        str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it holds a certificate
 
-"#]]);
-    assert_data_eq!(with("--private-key", &block("ENCRYPTED PRIVATE KEY")), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        with("--private-key", &block("ENCRYPTED PRIVATE KEY")),
+        str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it holds an encrypted private key (openssl pkey -in FILE decrypts it)
 
-"#]]);
-    assert_data_eq!(with("--private-key", &block("PUBLIC KEY")), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        with("--private-key", &block("PUBLIC KEY")),
+        str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it holds a public key
 
-"#]]);
-    assert_data_eq!(with("--private-key", "ssh-rsa AAAA me@here"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        with("--private-key", "ssh-rsa AAAA me@here"),
+        str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it has no block from -----BEGIN ...----- to -----END ...-----
 
-"#]]);
+"#]]
+    );
     assert_data_eq!(
         of_arguments(&["--url", "http://127.0.0.1:9", "--token-file", "no-such-file"], &[]),
         str![[r#"
@@ -204,7 +264,9 @@ fn tables_of_a_run_that_lost_a_part() {
     print_figures(&mut out, &reports).expect("prints");
     print_targets(&mut out, &reports).expect("prints");
     print_failures(&mut out, &reports).expect("prints");
-    assert_data_eq!(String::from_utf8(out).expect("is text"), str![[r#"
+    assert_data_eq!(
+        String::from_utf8(out).expect("is text"),
+        str![[r#"
  operation    n      avg   median  p95 [95 % interval]        p99  throughput  success 
  op         100  45.5 ms  50.0 ms            not known  not known        45/s     90 % 
  operation               target                               measured                 verdict 
@@ -218,5 +280,6 @@ op: 9 failed as http_5xx, the first: 503 Service Unavailable: busy
 op: 9 of them asked to be tried again later (Retry-After, up to 30 s), which they were not
 op: 10.0 % failed or never ended; a percentile beyond that is not known
 
-"#]]);
+"#]]
+    );
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use common::load::{alone, choose, figure, tried, wait_until, wide};
 use common::server::Server;
 use ingester_perf::auth::Token;
-use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
-use ingester_perf::load::{Arrivals, Model, Operation, Plan, Profile, Spacing, run};
+use ingester_perf::client::{Client, Endpoint, Http, UploadBody};
+use ingester_perf::load::{Arrivals, Model, Operation, Plan, Profile, Schedule, run};
 use ingester_perf::payload::{Form, generate_test_file};
 use ingester_perf::recording::{Performed, Samples};
 use ingester_perf::units::Bytes;
@@ -51,21 +51,21 @@ fn one_at_a_time() -> (Server, Arc<Mutex<Vec<f64>>>) {
     (server, stamps)
 }
 
-/// Uploads, and notes of each when it ended: what a report has no room for.
+/// UploadOperation, and notes of each when it ended: what a report has no room for.
 struct Noting<'a> {
-    user: Uploader,
-    file: Upload,
+    user: Client,
+    file: UploadBody,
     ends: &'a Mutex<Vec<(u64, Instant)>>,
 }
 
 impl Operation for Noting<'_> {
-    type User = Uploader;
+    type User = Client;
 
-    fn user(&self) -> Uploader {
+    fn user(&self) -> Client {
         self.user.another()
     }
 
-    async fn perform(&self, user: &mut Uploader, index: u64) -> Performed {
+    async fn perform(&self, user: &mut Client, index: u64) -> Performed {
         let performed = user.upload(&self.file).await;
         assert_eq!(performed.finished.outcome, Ok(()));
         let end = performed.began + performed.finished.latency;
@@ -80,14 +80,14 @@ fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>
     let (server, stamps) = one_at_a_time();
     let url = format!("{}/api/v1/files/upload", server.url()).parse().expect("is a URL");
     let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
-    let user = Uploader::new(endpoint, Token::new("a.b.c"), Duration::from_secs(30)).expect("is a token");
+    let user = Client::new(endpoint, Token::new("a.b.c"), Duration::from_secs(30)).expect("is a token");
     let file = generate_test_file(Bytes::kb(1));
     let ends = Mutex::new(Vec::new());
-    let noting = Noting { user, file: Upload::whole(&file, &Form::default().encode(&file)), ends: &ends };
+    let noting = Noting { user, file: UploadBody::whole(&file, &Form::default().encode(&file)), ends: &ends };
 
     let rate = Profile::constant(load / service(), Duration::from_secs_f64(requests * service() / load));
     let plan =
-        Plan { seed: SEED, ..Plan::new(Model::Open { rate: rate.clone(), spacing: Spacing::Poisson }) };
+        Plan { seed: SEED, ..Plan::new(Model::Open { rate: rate.clone(), arrivals: Arrivals::Poisson }) };
     let run = run(&plan, vec![(noting, None)], |_| true).expect("runs");
     if !run.health.is_valid() {
         eprintln!("{:?}", run.health.problems);
@@ -95,7 +95,8 @@ fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>
     }
     let mut ends = ends.into_inner().expect("nobody panicked");
     ends.sort_unstable_by_key(|(index, _)| *index);
-    let due: Vec<f64> = Arrivals::new(rate, Spacing::Poisson, SEED).map(|(_, at)| at.as_secs_f64()).collect();
+    let due: Vec<f64> =
+        Schedule::new(rate, Arrivals::Poisson, SEED).map(|(_, at)| at.as_secs_f64()).collect();
     let measured: Vec<f64> =
         ends.iter().zip(&due).map(|((_, end), due)| (*end - run.start).as_secs_f64() - due).collect();
     // R(n) = S(n) + max(0, R(n-1) - A(n)), A being the gap since the arrival before.

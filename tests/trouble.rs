@@ -504,7 +504,7 @@ fn a_service_that_is_not_well_is_said_to_be_so() {
 #[test]
 fn retry_after_is_on_the_terminal_and_a_cause_stands_beside_most_failures() {
     let server = Server::scripted(|exchange| {
-        exchange.answer().is_some() && exchange.respond("503 Busy\r\nRetry-After: 30", "busy")
+        exchange.answer().is_some() && exchange.respond("503 CpuShare\r\nRetry-After: 30", "busy")
     });
     let load = Load::against(&server.url(), &["--users", "1", "--requests", "4", "--file-size", "1KB"]);
     let run = load.run();
@@ -582,7 +582,10 @@ fn a_bench_says_what_it_sent_to_a_running_service() {
     // The case once, after two uploads of the look.
     let run = bench.run(&["--test", "upload/10KB"]);
     run.exits(0);
-    let said = format!("Sent to {} in all, the look before and warming up included: at most 3 uploads, 30 KB", server.url());
+    let said = format!(
+        "Sent to {} in all, the look before and warming up included: at most 3 uploads, 30 KB",
+        server.url()
+    );
     assert!(run.stderr.contains(&said), "{}", run.stderr);
     assert_eq!(server.uploads(), 3);
 }

@@ -14,21 +14,21 @@ const SLICE: Duration = Duration::from_millis(2);
 /// Fewest blocks that make an interval.
 const MIN_BLOCKS: usize = 10;
 
-/// How a case compares with its limit.
+/// How a case compares with its lower bound.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Time of the case / time of the limit, an iteration each.
+    /// Time of the case / time of the lower bound, an iteration each.
     #[serde(flatten)]
     pub effect: Effect,
     /// Nanoseconds of an iteration of the case, median of its slices.
     pub case_ns: f64,
-    /// Nanoseconds of an iteration of the limit, likewise.
-    pub limit_ns: f64,
+    /// Nanoseconds of an iteration of the lower bound, likewise.
+    pub lower_bound_ns: f64,
 }
 
 /// Runs both in blocks ABBA for `budget`, or ten blocks if that takes longer.
-pub fn compare(case: &mut Case, limit: &mut Case, budget: Duration) -> Result<Comparison, Error> {
-    let mut arms = [Arm::calibrated(limit)?, Arm::calibrated(case)?];
+pub fn compare(case: &mut Case, bound: &mut Case, budget: Duration) -> Result<Comparison, Error> {
+    let mut arms = [Arm::calibrated(bound)?, Arm::calibrated(case)?];
     let mut ratios = Vec::new();
     let started = Instant::now();
     while ratios.len() < MIN_BLOCKS || started.elapsed() < budget {
@@ -39,8 +39,9 @@ pub fn compare(case: &mut Case, limit: &mut Case, budget: Duration) -> Result<Co
         ratios.push(block[1] / block[0]);
     }
     let effect = median_effect(ratios).expect("there are blocks");
-    let [limit_ns, case_ns] = arms.map(|arm| median_effect(arm.slices_ns).expect("there are slices").ratio);
-    Ok(Comparison { effect, case_ns, limit_ns })
+    let [lower_bound_ns, case_ns] =
+        arms.map(|arm| median_effect(arm.slices_ns).expect("there are slices").ratio);
+    Ok(Comparison { effect, case_ns, lower_bound_ns })
 }
 
 struct Arm<'a> {
@@ -91,9 +92,9 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_is_case_over_limit_for_an_iteration_each() {
+    fn the_ratio_is_case_over_lower_bound_for_an_iteration_each() {
         let compared = compare(&mut case(300), &mut case(100), Duration::ZERO).expect("compares");
-        assert_eq!((compared.case_ns, compared.limit_ns), (300e3, 100e3));
+        assert_eq!((compared.case_ns, compared.lower_bound_ns), (300e3, 100e3));
         assert!((compared.effect.ratio - 3.0).abs() < 1e-12, "{compared:?}");
         assert_eq!(compared.effect.blocks, MIN_BLOCKS as u64);
     }

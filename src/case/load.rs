@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 use super::{upload, worker};
-use crate::client::{Upload, Uploader};
+use crate::client::{Client, UploadBody};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
 use crate::load::{Closed, Operation, Pacer, run_pass};
@@ -18,25 +18,25 @@ pub(super) struct Work {
     runtime: Runtime,
     ingester: Arc<Ingester>,
     pacer: Pacer,
-    users: Vec<Option<Uploader>>,
+    users: Vec<Option<Client>>,
     same: Same,
     scenario: Closed,
 }
 
 /// Everybody uploads the same file.
 struct Same {
-    user: Uploader,
-    file: Upload,
+    user: Client,
+    file: UploadBody,
 }
 
 impl Operation for Same {
-    type User = Uploader;
+    type User = Client;
 
-    fn user(&self) -> Uploader {
+    fn user(&self) -> Client {
         self.user.another()
     }
 
-    async fn perform(&self, user: &mut Uploader, _: u64) -> Performed {
+    async fn perform(&self, user: &mut Client, _: u64) -> Performed {
         user.upload(&self.file).await
     }
 }
@@ -65,7 +65,7 @@ impl worker::Work for Work {
         let Self { runtime, ingester, pacer, users, same, scenario } = self;
         upload::renew(ingester, users.iter_mut().flatten())?;
         runtime.block_on(async {
-            join_all(users.iter_mut().flatten().map(Uploader::prepare)).await;
+            join_all(users.iter_mut().flatten().map(Client::prepare)).await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {
                 let pass = run_pass(same, users, *scenario, patience, (pacer, recorder));

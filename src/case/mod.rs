@@ -2,8 +2,8 @@
 
 mod alternate;
 mod jwt;
-mod limit;
 mod load;
+mod lower_bound;
 mod probe;
 mod spec;
 mod suite;
@@ -11,7 +11,7 @@ mod upload;
 mod worker;
 
 pub use alternate::{Comparison, compare};
-pub use limit::{Limit, recording};
+pub use lower_bound::{LowerBound, recording};
 pub use probe::{Look, PROBES, probe};
 pub use spec::{Kind, Spec, Throughput};
 pub use suite::{LOAD_OPERATIONS, Suite};

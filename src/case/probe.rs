@@ -12,7 +12,7 @@ use crate::ingester::{Ingester, Settings};
 use crate::recording::{Class, Failure, Outcome};
 use crate::units::Bytes;
 
-/// Uploads of a look.
+/// UploadOperation of a look.
 pub const PROBES: u64 = 2;
 /// How long a service may take to say whether it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -32,11 +32,13 @@ impl Look {
     /// What people should know before they believe what is measured; nothing where the service is well.
     pub fn warning(&self) -> Option<String> {
         let ails = self.ails.as_ref()?;
-        Some(format!("The service says that it is not well (/health/ready: {ails}); what follows is of a sick one"))
+        Some(format!(
+            "The service says that it is not well (/health/ready: {ails}); what follows is of a sick one"
+        ))
     }
 }
 
-/// Uploads a file of `size` twice, in the protocol that the run will speak, and asks the service whether it is ready. An
+/// UploadOperation a file of `size` twice, in the protocol that the run will speak, and asks the service whether it is ready. An
 /// error where the ingester cannot be reached, refuses the token, or fails both uploads in the same way: then there is
 /// nothing to measure, unless the settings say that failures are what is wanted.
 pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes, http: Http) -> Result<Look, Error> {

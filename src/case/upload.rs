@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::worker;
-use crate::client::{Endpoint, Http, Upload, Uploader};
+use crate::client::{Client, Endpoint, Http, UploadBody};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
 use crate::payload::{Form, generate_test_file};
@@ -17,8 +17,8 @@ use crate::units::Bytes;
 pub(super) struct Work {
     runtime: Runtime,
     ingester: Arc<Ingester>,
-    uploader: Uploader,
-    file: Upload,
+    uploader: Client,
+    file: UploadBody,
 }
 
 impl Work {
@@ -50,27 +50,27 @@ impl worker::Work for Work {
 }
 
 /// A file of this size, ready to be sent.
-pub(super) fn file(size: Bytes) -> Upload {
+pub(super) fn file(size: Bytes) -> UploadBody {
     let file = generate_test_file(size);
-    Upload::whole(&file, &Form::temporary().encode(&file))
+    UploadBody::whole(&file, &Form::temporary().encode(&file))
 }
 
 /// Somebody who uploads to the ingester.
-pub(super) fn user(ingester: &Ingester, settings: &Settings) -> Result<Uploader, Error> {
+pub(super) fn user(ingester: &Ingester, settings: &Settings) -> Result<Client, Error> {
     user_speaking(ingester, settings, Http::One)
 }
 
 /// Somebody who uploads to the ingester in this protocol.
-pub(super) fn user_speaking(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Uploader, Error> {
+pub(super) fn user_speaking(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Client, Error> {
     let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
-    Uploader::new(endpoint, ingester.token()?, settings.timeout)
+    Client::new(endpoint, ingester.token()?, settings.timeout)
         .map_err(|failure| Error::Token(failure.message))
 }
 
 /// Gives every uploader a token that outlives the next slice.
 pub(super) fn renew<'a>(
     ingester: &Ingester,
-    mut uploaders: impl Iterator<Item = &'a mut Uploader>,
+    mut uploaders: impl Iterator<Item = &'a mut Client>,
 ) -> Result<(), Error> {
     let token = ingester.token()?;
     let renewed = uploaders.try_for_each(|uploader| uploader.renew(&token));

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::environment::pin;
 use crate::error::Error;
+use crate::machine::pin;
 use crate::recording::{Recorder, Recording};
 
 /// So many failures in a row end a case: the time of failures is not the time of uploads.

@@ -4,14 +4,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use ingester_perf::{Error, Exit};
 use ingester_perf::baseline::{Bundle, Origin, Side, check_name, criterion_home};
 use ingester_perf::case::Suite;
 use ingester_perf::console::note;
-use ingester_perf::environment::{Environment, Placement};
 use ingester_perf::files::{read_limited, write_text};
 use ingester_perf::ingester::Settings;
-
+use ingester_perf::machine::{Environment, Placement};
+use ingester_perf::{Error, Exit};
 
 /// Largest bundle that is read.
 const MAX_BYTES: u64 = 256 << 20;

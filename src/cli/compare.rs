@@ -2,13 +2,12 @@
 
 use std::io::{self, Write};
 
-use ingester_perf::{Error, Exit};
 use ingester_perf::baseline::{Side, compare, criterion_home};
 use ingester_perf::case::Suite;
 use ingester_perf::console::note;
 use ingester_perf::ingester::Settings;
 use ingester_perf::report::print_changes;
-
+use ingester_perf::{Error, Exit};
 
 const ABOUT: &str = "\
 Compare two saved baselines, or reports, side by side.

@@ -5,15 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingester_perf::{Error, Exit};
 use ingester_perf::auth::{KeyPair, Minter};
 use ingester_perf::console::note;
 use ingester_perf::files::read_limited;
 use ingester_perf::stub::{Stub, StubOptions};
 use ingester_perf::units::Bytes;
+use ingester_perf::{Error, Exit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-
 
 /// Largest key file that is read.
 const MAX_KEY: u64 = 1 << 20;

@@ -2,11 +2,10 @@
 
 use std::io;
 
-use ingester_perf::{Error, Exit};
 use ingester_perf::case::Suite;
 use ingester_perf::gate::worker;
 use ingester_perf::ingester::Settings;
-
+use ingester_perf::{Error, Exit};
 
 /// Serves until standard input ends.
 pub fn run() -> Result<Exit, Error> {

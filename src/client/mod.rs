@@ -6,9 +6,9 @@ mod endpoint;
 mod get;
 mod outlasting;
 mod upload;
-mod uploader;
+mod user;
 
 pub use endpoint::{Endpoint, EndpointError, Http};
 pub use get::{Said, get};
-pub use upload::{Upload, is_unreadable};
-pub use uploader::Uploader;
+pub use upload::{UploadBody, is_unreadable};
+pub use user::Client;

@@ -15,7 +15,7 @@ use crate::units::Bytes;
 
 /// A file ready to be sent, and what a correct service answers. Cloning copies no bytes of it.
 #[derive(Debug, Clone)]
-pub struct Upload {
+pub struct UploadBody {
     pub(super) content_type: HeaderValue,
     pub(super) expected: Expected,
     size: Bytes,
@@ -28,7 +28,7 @@ enum Content {
     Streamed { head: Buffer, file: LargeFile, tail: Buffer },
 }
 
-impl Upload {
+impl UploadBody {
     /// A file in memory, already encoded as `body`.
     pub fn whole(file: &TestFile, body: &MultipartBody) -> Self {
         Self {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::payload::generate_test_file;
 
-    fn sent(upload: &Upload) -> Vec<u8> {
+    fn sent(upload: &UploadBody) -> Vec<u8> {
         let mut body = upload.body().expect("can be read");
         assert_eq!(body.size_hint().exact(), Some(body.left));
         let pieces: Vec<Buffer> =
@@ -179,8 +179,8 @@ mod tests {
         let path = dir.path().join("a.bin");
         std::fs::write(&path, &generate_test_file(Bytes::mb(1)).bytes).expect("writes");
         let (file, form) = (LargeFile::open(&path).expect("opens"), Form::temporary());
-        let streamed = Upload::of(file.clone(), &form, Bytes(1)).expect("opens");
-        let whole = Upload::of(file, &form, Bytes::mb(1)).expect("fits");
+        let streamed = UploadBody::of(file.clone(), &form, Bytes(1)).expect("opens");
+        let whole = UploadBody::of(file, &form, Bytes::mb(1)).expect("fits");
         assert!(matches!(streamed.content, Content::Streamed { .. }));
         assert!(matches!(whole.content, Content::Whole(_)));
         assert_eq!(sent(&streamed), sent(&whole));

@@ -13,8 +13,8 @@ use super::protocol::{Build, NANOSECONDS};
 use super::record::{Measured, Record, SCHEMA_VERSION};
 use super::schedule::Role;
 use super::session::{Host, Measurements, Progress, Session, Timed, TimedSlice};
-use crate::environment::Conditions;
 use crate::error::Error;
+use crate::machine::Conditions;
 
 /// The machine that the workers share.
 pub struct World {

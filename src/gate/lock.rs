@@ -12,14 +12,14 @@ use crate::error::Error;
     "{}: another gate{} builds or measures here; two at once would measure each other: wait for it",
     path.display(), process.as_ref().map(|id| format!(" (process {id})")).unwrap_or_default()
 )]
-pub struct Busy {
+pub struct CpuShare {
     path: PathBuf,
     /// Whose it is, where that is known.
     process: Option<String>,
 }
 
-impl From<Busy> for Error {
-    fn from(error: Busy) -> Self {
+impl From<CpuShare> for Error {
+    fn from(error: CpuShare) -> Self {
         Self::Unusable(error.into())
     }
 }
@@ -66,11 +66,11 @@ fn sign(file: &mut File) -> std::io::Result<()> {
     write!(file, "{}", std::process::id())
 }
 
-fn busy(path: &Path, file: &mut File) -> Busy {
+fn busy(path: &Path, file: &mut File) -> CpuShare {
     let mut process = String::new();
     // Some systems refuse to read what another has locked; the number is a courtesy.
     let read = file.read_to_string(&mut process).is_ok() && !process.is_empty();
-    Busy { path: path.to_owned(), process: read.then_some(process) }
+    CpuShare { path: path.to_owned(), process: read.then_some(process) }
 }
 
 #[cfg(test)]

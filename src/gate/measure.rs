@@ -15,10 +15,10 @@ use super::schedule::Role;
 use super::session::{Host, LEAST_SLICES, Progress, Session, Timed, TimedSlice};
 use crate::auth::KeyPair;
 use crate::case::{Spec, Suite};
-use crate::environment::{Conditions, ConditionsMeter, Environment, Placement};
 use crate::error::Error;
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
+use crate::machine::{Conditions, ConditionsMeter, Environment, Placement};
 use crate::recording::Sent;
 use crate::targets::Targets;
 use crate::units::{Bytes, Share, printable, rfc3339};
@@ -223,7 +223,7 @@ struct Workers<'a, W> {
 struct Counted<'a> {
     arm: Arm,
     suite: &'a Suite,
-    /// Uploads of an iteration of the case under way, and the size of each.
+    /// UploadOperation of an iteration of the case under way, and the size of each.
     iteration: (u64, Bytes),
     sent: Arc<Sent>,
 }

@@ -295,7 +295,7 @@ mod tests {
         let [text, markdown] = printed(&["a"], &[Trait::Slower(0.05)]);
         for row in [text.lines().nth(1), markdown.lines().find(|line| line.starts_with("| `a`"))] {
             let row = row.expect("has a row");
-            assert!(row.contains("100.0 us") && row.contains("105 us") && row.contains("SLOWER"), "{row}");
+            assert!(row.contains("100.0 µs") && row.contains("105 µs") && row.contains("SLOWER"), "{row}");
             assert!(row.contains("+5.") || row.contains("+4."), "{row}");
         }
         assert!(text.contains("base slowed by 5 % (positive) +"), "{text}");

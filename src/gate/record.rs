@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::Plan;
 use super::protocol::Build;
 use super::schedule::{Order, Role};
-use crate::environment::Conditions;
+use crate::machine::Conditions;
 
 /// Rises when a field below changes its meaning.
 pub const SCHEMA_VERSION: u32 = 2;

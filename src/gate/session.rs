@@ -7,8 +7,8 @@ use super::plan::{CasePlan, Plan, positive_control};
 use super::record::{Block, CasePair, CaseRecord, Storm};
 use super::schedule::{Order, Role, block_orders, case_order, start_order};
 use super::storm::{storm, usual_loop_ns};
-use crate::environment::Conditions;
 use crate::error::Error;
+use crate::machine::Conditions;
 use crate::units::printable;
 
 /// What a slice should last: long enough for the clock and the caches, short against the machine's changes of speed.

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::record::{Block, CasePair, CaseRecord, Compared};
 use super::schedule::Role;
 use super::verdict::Finding;
-use crate::environment::Conditions;
+use crate::machine::Conditions;
 
 const SESSIONS: u64 = 4_000;
 const CASES: usize = 3;

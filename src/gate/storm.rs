@@ -1,7 +1,7 @@
 //! Storms: pairs during which the machine did something else. They are repeated, by a rule that was fixed beforehand and
 //! looks at the machine only, never at an arm.
 
-use crate::environment::Conditions;
+use crate::machine::Conditions;
 use crate::stats::median;
 
 /// Stolen time above this share of the pair's time is a storm. A quiet hour had less than 1 %.

@@ -10,9 +10,9 @@ use super::arm::{own_executable, sha256_of};
 use super::protocol::{Begin, Build, Hello, NANOSECONDS, PROTOCOL, Reply, Request, read_line};
 use crate::auth::KeyPair;
 use crate::case::{Case, Suite};
-use crate::environment::{Environment, Placement};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
+use crate::machine::{Environment, Placement};
 
 /// Digits of the latencies that are told to the gate.
 const LATENCY_DIGITS: u8 = 2;

@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::ArgMatches;
-use clap::error::ErrorKind;
 use crate::baseline::check_name;
 use crate::case::Suite;
 use crate::console::note;
+use clap::ArgMatches;
+use clap::error::ErrorKind;
 
 use super::command::command;
 use super::filter::Filter;

@@ -1,7 +1,7 @@
 //! Which cases run: Criterion's filter, and what it may match.
 
-use clap::ArgMatches;
 use crate::case::Suite;
+use clap::ArgMatches;
 use regex::Regex;
 
 use super::args::Rejected;

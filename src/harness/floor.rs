@@ -1,15 +1,15 @@
-//! `floor`: each case alternates with its limit in one process, and the ratio is what counts. Criterion measures one
+//! `floor`: each case alternates with its lower bound in one process, and the ratio is what counts. Criterion measures one
 //! thing after the other, and between them the machine changes its speed.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::case::{Case, Comparison, Limit, Spec, Suite, compare, recording};
+use crate::case::{Case, Comparison, LowerBound, Spec, Suite, compare, recording};
 use crate::console::note;
-use crate::environment::Environment;
 use crate::files::write_json;
 use crate::ingester::{Ingester, Settings};
+use crate::machine::Environment;
 use crate::report::print_ratios;
 use crate::{Error, report::Ratio};
 use serde::Serialize;
@@ -35,15 +35,15 @@ struct Floor {
 
 /// What is set against what.
 enum Pair<'a> {
-    Case(&'a Spec, Limit),
+    Case(&'a Spec, LowerBound),
     /// Timing and recording, against the check of one token.
     Recording(&'a Spec),
 }
 
 impl<'a> Pair<'a> {
     fn all(suite: &'a Suite) -> impl Iterator<Item = Self> {
-        let limited = suite.cases().iter().filter_map(|spec| Some(Self::Case(spec, spec.limit()?)));
-        limited.chain(suite.case("jwt/validate").map(Self::Recording))
+        let bounded = suite.cases().iter().filter_map(|spec| Some(Self::Case(spec, spec.lower_bound()?)));
+        bounded.chain(suite.case("jwt/validate").map(Self::Recording))
     }
 
     fn id(&self) -> String {
@@ -92,11 +92,11 @@ fn compare_all(pairs: &[Pair<'_>], args: &Args, settings: &Settings, halt: &Halt
         if halt.check().is_err() {
             break;
         }
-        note(format_args!("Comparing {} with its limit", pair.id()));
+        note(format_args!("Comparing {} with its lower bound", pair.id()));
         ratios.push(ratio(pair, &ingester, settings, budget)?);
     }
     let environment = Environment::read(&settings.placement, "stub");
-    Ok(Floor { schema_version: 1, partial: ratios.len() < pairs.len(), ratios, environment })
+    Ok(Floor { schema_version: 2, partial: ratios.len() < pairs.len(), ratios, environment })
 }
 
 fn ratio(
@@ -106,9 +106,9 @@ fn ratio(
     budget: Duration,
 ) -> Result<Ratio, Error> {
     let (case, comparison) = match pair {
-        Pair::Case(spec, limit) => {
+        Pair::Case(spec, bound) => {
             let mut case = spec.start(ingester, settings)?;
-            (spec.id(), against(&mut case, &mut limit.start(&settings.placement)?, budget)?)
+            (spec.id(), against(&mut case, &mut bound.start(&settings.placement)?, budget)?)
         }
         Pair::Recording(jwt) => {
             let mut recording = recording(&settings.placement)?;
@@ -119,9 +119,9 @@ fn ratio(
 }
 
 /// The comparison, if every operation in it succeeded.
-fn against(case: &mut Case, limit: &mut Case, budget: Duration) -> Result<Comparison, Error> {
-    let comparison = compare(case, limit, budget)?;
-    for side in [case, limit] {
+fn against(case: &mut Case, bound: &mut Case, budget: Duration) -> Result<Comparison, Error> {
+    let comparison = compare(case, bound, budget)?;
+    for side in [case, bound] {
         side.check_success()?;
     }
     Ok(comparison)

@@ -4,14 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, SamplingMode, Throughput};
 use crate::case::{self, Case, Kind, Spec};
-use crate::environment::Environment;
+use crate::machine::Environment;
 use crate::payload::DEFAULT_SEED;
 use crate::recording::Recording;
 use crate::report::{PerformanceReport, Plan};
 use crate::targets::{Figures, Metric};
 use crate::{Error, units};
+use criterion::{Criterion, SamplingMode, Throughput};
 
 use super::args::{Args, Mode};
 use super::outcome::Stop;

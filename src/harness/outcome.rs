@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::{Error, Exit};
 use crate::console::note;
+use crate::{Error, Exit};
 
 /// Why a bench stopped before its end.
 #[derive(Debug, thiserror::Error)]

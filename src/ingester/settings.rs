@@ -8,9 +8,9 @@ use url::Url;
 
 use super::client_credentials::ClientCredentials;
 use crate::auth::{KeyError, KeyPair, Minter, Token};
-use crate::environment::Placement;
 use crate::error::Error;
 use crate::files::read_limited;
+use crate::machine::Placement;
 use crate::units::Bytes;
 
 /// The service's own limit for one upload unless told otherwise.

@@ -53,7 +53,7 @@ pub trait Sink {
 
 /// When a run begins, and how far it may go.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct Limits {
     /// Instant from which the queue's times count.
     pub start: Instant,
     /// Requests under way at once, at most; what is due beyond that waits, late.
@@ -76,7 +76,7 @@ pub async fn drive<O: Operation>(
     mut queue: Queue,
     pacer: &mut Pacer,
     sink: &mut impl Sink,
-    Terms { start, at_once, grace }: Terms,
+    Limits { start, at_once, grace }: Limits,
 ) -> io::Result<Ended> {
     let mut slots = Slots::new(users, queue.users());
     let mut running = FuturesUnordered::new();

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Runtime;
 
-use super::drive::{Operation, Terms, drive};
-use super::health::{Busy, Health, Pulse};
-use super::log::{Load, Log};
+use super::drive::{Limits, Operation, drive};
+use super::health::{CpuShare, Health, Heartbeat};
 use super::pacer::Pacer;
 use super::plan::Plan;
 use super::queue::Share;
+use super::recorder::{LoadRecorder, LoadRecording};
 use super::second::Second;
-use crate::environment::pin;
 use crate::error::Error;
+use crate::machine::pin;
 
 /// Between "all threads are there" and the start.
 const READY: Duration = Duration::from_millis(20);
@@ -27,7 +27,7 @@ const PULSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Run {
     /// What was recorded.
-    pub load: Load,
+    pub load: LoadRecording,
     /// Every second, in order.
     pub seconds: Vec<Second>,
     /// Whether the generator kept up.
@@ -93,7 +93,7 @@ pub fn run<O: Operation + Send>(
             }
         }
         let (start, started_at) = (Instant::now() + READY, SystemTime::now() + READY);
-        let mut pulse = Pulse::new();
+        let mut pulse = Heartbeat::new();
         let threads: Vec<_> = threads
             .into_iter()
             .map(|(thread, begin)| {
@@ -136,8 +136,8 @@ struct Worker<'a, O> {
 
 /// What a worker's thread brings home.
 struct Worked {
-    load: Load,
-    busy: Busy,
+    load: LoadRecording,
+    busy: CpuShare,
     /// Whether the schedule was performed to its end.
     whole: bool,
 }
@@ -149,8 +149,8 @@ impl<O: Operation> Worker<'_, O> {
         runtime.block_on(async {
             if let Some(queue) = plan.warm_up(share) {
                 let start = Instant::now();
-                let mut log = Log::new(start, stop, mpsc::channel().0);
-                let terms = Terms { start, at_once: plan.at_once(share), grace: plan.grace };
+                let mut log = LoadRecorder::new(start, stop, mpsc::channel().0);
+                let terms = Limits { start, at_once: plan.at_once(share), grace: plan.grace };
                 drive(&operation, &mut users, queue, &mut pacer, &mut log, terms).await?;
             }
             // Sent and dropped: one that panics before this must not be waited for.
@@ -158,10 +158,10 @@ impl<O: Operation> Worker<'_, O> {
             drop(ready);
             // The others may still be warming up.
             let start = begins.recv().map_err(io::Error::other)?;
-            let mut log = Log::new(start, stop, done);
-            let busy = Busy::begin();
+            let mut log = LoadRecorder::new(start, stop, done);
+            let busy = CpuShare::begin();
             pacer.until(start).await?;
-            let terms = Terms { start, at_once: plan.at_once(share), grace: plan.grace };
+            let terms = Limits { start, at_once: plan.at_once(share), grace: plan.grace };
             let ended = drive(&operation, &mut users, plan.queue(share), &mut pacer, &mut log, terms).await?;
             let whole = ended.whole;
             let lasting = if whole { plan.lasting() } else { Duration::ZERO };
@@ -174,7 +174,7 @@ impl<O: Operation> Worker<'_, O> {
 fn collect(
     done: &Receiver<Second>,
     workers: usize,
-    pulse: &mut Pulse,
+    pulse: &mut Heartbeat,
     stops: &mut impl FnMut(&[Second]),
 ) -> Vec<Second> {
     let mut seconds: Vec<Second> = Vec::new();
@@ -206,9 +206,9 @@ fn put_together(
     threads: Vec<ScopedJoinHandle<'_, io::Result<Worked>>>,
     seconds: Vec<Second>,
     (start, started_at): (Instant, SystemTime),
-    pulse: &Pulse,
+    pulse: &Heartbeat,
 ) -> Result<Run, Error> {
-    let (mut load, mut busy, mut partial) = (Load::default(), Vec::new(), false);
+    let (mut load, mut busy, mut partial) = (LoadRecording::default(), Vec::new(), false);
     for thread in threads {
         let worked =
             thread.join().map_err(|_| Error::ThreadEnded("load".to_owned()))?.map_err(Error::Thread)?;

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use super::log::Load;
-use crate::environment::throttled;
+use super::recorder::LoadRecording;
+use crate::machine::throttled;
 use crate::recording::Class;
 
 /// From here on a delay of the generator's own spoils the figures: of one request in a hundred, ...
-const LAG_P99: Duration = Duration::from_millis(10);
+const SEND_DELAY_P99: Duration = Duration::from_millis(10);
 /// ... of any request, ...
-const LAG_MOST: Duration = Duration::from_millis(250);
+const SEND_DELAY_MOST: Duration = Duration::from_millis(250);
 /// ... or of the thread that only looks at the clock.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A thread that is busy for this share of its time has no time left to be on time.
@@ -34,9 +34,9 @@ pub struct Health {
     /// Threads of the generator.
     pub threads: usize,
     /// 99th percentile of the delay between a request's scheduled beginning and the actual one, ms.
-    pub lag_p99_ms: Option<f64>,
+    pub send_delay_p99_ms: Option<f64>,
     /// Longest such delay, ms.
-    pub lag_max_ms: Option<f64>,
+    pub send_delay_max_ms: Option<f64>,
     /// Share of its time that each thread was busy; empty where the system does not tell.
     pub busy: Vec<f64>,
     /// Longest time for which the generator did not run at all, ms.
@@ -66,7 +66,7 @@ impl fmt::Display for Problem {
             Self::Late { p99, most } => write!(
                 f,
                 "the generator was late: one request in a hundred began {p99:.1?} or more after its time, one {most:.1?} (allowed: \
-                 {LAG_P99:?} and {LAG_MOST:?}); ask for a lower rate, or give it more cores"
+                 {SEND_DELAY_P99:?} and {SEND_DELAY_MOST:?}); ask for a lower rate, or give it more cores"
             ),
             Self::Paused(pause) => write!(
                 f,
@@ -95,12 +95,12 @@ impl fmt::Display for Problem {
 
 impl Health {
     /// From what was recorded, how busy the threads were, and the pulse.
-    pub(super) fn of(load: &Load, busy: &[Busy], pulse: &Pulse) -> Self {
-        let lag = &load.times.lag;
-        let p99 = lag.at_rank((0.99 * lag.count() as f64).ceil() as u64);
-        let most = lag.range().map(|(_, most)| most);
+    pub(super) fn of(load: &LoadRecording, busy: &[CpuShare], pulse: &Heartbeat) -> Self {
+        let send_delay = &load.times.send_delay;
+        let p99 = send_delay.at_rank((0.99 * send_delay.count() as f64).ceil() as u64);
+        let most = send_delay.range().map(|(_, most)| most);
         let threads = busy.len();
-        let busy: Vec<f64> = busy.iter().filter_map(Busy::share).collect();
+        let busy: Vec<f64> = busy.iter().filter_map(CpuShare::share).collect();
         let (p99_or_none, most_or_none) = (p99.unwrap_or_default(), most.unwrap_or_default());
         let late = Problem::Late { p99: p99_or_none, most: most_or_none };
         let busiest = busy.iter().copied().fold(0.0, f64::max);
@@ -113,7 +113,7 @@ impl Health {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let allowed_throttling = pulse.ran().mul_f64(THROTTLED * cores as f64);
         let problems = [
-            (p99_or_none > LAG_P99 || most_or_none > LAG_MOST).then_some(late),
+            (p99_or_none > SEND_DELAY_P99 || most_or_none > SEND_DELAY_MOST).then_some(late),
             (pulse.longest > PAUSE).then_some(Problem::Paused(pulse.longest)),
             (busiest > SATURATED).then_some(Problem::Saturated(busiest)),
             local,
@@ -124,8 +124,8 @@ impl Health {
         Self {
             problems: problems.iter().flatten().map(Problem::to_string).collect(),
             threads,
-            lag_p99_ms: p99.map(ms),
-            lag_max_ms: most.map(ms),
+            send_delay_p99_ms: p99.map(ms),
+            send_delay_max_ms: most.map(ms),
             busy,
             longest_pause_ms: ms(pulse.longest),
             clock_step_ms: ms(pulse.step),
@@ -142,13 +142,13 @@ impl Health {
 
 /// How long a thread lasted, and for how much of that it was on a core.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Busy {
+pub(super) struct CpuShare {
     wall: Duration,
     cpu: Option<Duration>,
     since: Instant,
 }
 
-impl Busy {
+impl CpuShare {
     /// Of the calling thread, from now on.
     pub fn begin() -> Self {
         Self { wall: Duration::ZERO, cpu: thread_time(), since: Instant::now() }
@@ -179,7 +179,7 @@ fn thread_time() -> Option<Duration> {
 
 /// Looks at the clocks again and again, on a thread with nothing else to do.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Heartbeat {
     started: Instant,
     started_at: SystemTime,
     last: Instant,
@@ -190,7 +190,7 @@ pub(super) struct Pulse {
     throttled: Duration,
 }
 
-impl Pulse {
+impl Heartbeat {
     pub fn new() -> Self {
         let started = Instant::now();
         Self {
@@ -234,12 +234,18 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    fn problems(lags: &[(u64, Duration)], cpu: Duration, change: impl FnOnce(&mut Pulse)) -> Vec<String> {
-        let mut load = Load::default();
-        lags.iter().for_each(|&(n, lag)| (0..n).for_each(|_| load.times.lag.record(lag)));
-        let mut pulse = Pulse::new();
+    fn problems(
+        delays: &[(u64, Duration)],
+        cpu: Duration,
+        change: impl FnOnce(&mut Heartbeat),
+    ) -> Vec<String> {
+        let mut load = LoadRecording::default();
+        delays
+            .iter()
+            .for_each(|&(n, send_delay)| (0..n).for_each(|_| load.times.send_delay.record(send_delay)));
+        let mut pulse = Heartbeat::new();
         change(&mut pulse);
-        let busy = Busy { wall: Duration::from_secs(10), cpu: Some(cpu), since: Instant::now() };
+        let busy = CpuShare { wall: Duration::from_secs(10), cpu: Some(cpu), since: Instant::now() };
         Health::of(&load, &[busy], &pulse).problems
     }
 
@@ -266,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_pause_is_noticed() {
-        let mut pulse = Pulse::new();
+        let mut pulse = Heartbeat::new();
         pulse.last -= MS(300);
         pulse.beat();
         assert!(pulse.longest >= MS(300) && pulse.left(MS(10)) <= MS(10));
@@ -275,9 +281,9 @@ mod tests {
     #[test]
     fn a_busy_thread_is_told_from_a_sleeping_one() {
         let share = |work: fn()| {
-            let busy = Busy::begin();
+            let busy = CpuShare::begin();
             work();
-            let Busy { wall, cpu, .. } = busy.end();
+            let CpuShare { wall, cpu, .. } = busy.end();
             cpu.map_or(0.5, |cpu| cpu.as_secs_f64() / wall.as_secs_f64())
         };
         let sleeping = share(|| std::thread::sleep(MS(50)));

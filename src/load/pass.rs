@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::drive::{Operation, Sink, Terms, drive};
+use super::drive::{Limits, Operation, Sink, drive};
 use super::pacer::Pacer;
 use super::profile::ENDLESS;
 use super::queue::Queue;
@@ -21,7 +21,7 @@ pub async fn run_pass<O: Operation>(
     (pacer, recorder): (&mut Pacer, &mut Recorder),
 ) -> io::Result<Duration> {
     let start = Instant::now();
-    let terms = Terms { start, at_once: usize::MAX, grace: ENDLESS };
+    let terms = Limits { start, at_once: usize::MAX, grace: ENDLESS };
     let mut pass = Pass { recorder, patience };
     drive(operation, users, Queue::of(scenario), pacer, &mut pass, terms).await?;
     let elapsed = start.elapsed();
@@ -85,7 +85,7 @@ pub async fn load_test_scenario<E: Display>(
 /// An async function as an operation: see [`Operation`] for those that keep something from request to request.
 ///
 /// ```no_run
-/// use ingester_perf::load::{Function, Model, Plan, Profile, Spacing, run};
+/// use ingester_perf::load::{Function, Model, Plan, Profile, Arrivals, run};
 /// use std::time::Duration;
 ///
 /// // A query, 200 times a second, from one thread.
@@ -94,7 +94,7 @@ pub async fn load_test_scenario<E: Display>(
 ///     false => Err("not found"),
 /// });
 /// let rate = Profile::constant(200.0, Duration::from_secs(10));
-/// let plan = Plan::new(Model::Open { rate, spacing: Spacing::Poisson });
+/// let plan = Plan::new(Model::Open { rate, arrivals: Arrivals::Poisson });
 /// let run = run(&plan, vec![(query, None)], |_| true)?;
 /// println!("{:?} at most", run.load.responses.ok.range());
 /// # async fn my_query(_: u64) -> bool { true }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::profile::Profile;
 use super::queue::{Queue, Share};
-use super::schedule::{Arrivals, Spacing};
+use super::schedule::{Arrivals, Schedule};
 
 /// Requests under way at once in the open model, unless told otherwise.
 const AT_ONCE: usize = 10_000;
@@ -28,7 +28,7 @@ pub enum Model {
         /// How many a second.
         rate: Profile,
         /// How they are spread.
-        spacing: Spacing,
+        arrivals: Arrivals,
     },
 }
 
@@ -92,8 +92,8 @@ impl Plan {
     pub(super) fn queue(&self, share: Share) -> Queue {
         match &self.model {
             Model::Closed { users, requests, think } => Queue::closed(users, *think, *requests, share),
-            Model::Open { rate, spacing } => {
-                Queue::open(Arrivals::new(rate.clone(), *spacing, self.seed), share)
+            Model::Open { rate, arrivals } => {
+                Queue::open(Schedule::new(rate.clone(), *arrivals, self.seed), share)
             }
         }
     }
@@ -111,7 +111,7 @@ impl Plan {
             Model::Closed { users, think, .. } => {
                 Model::Closed { users: steady(users), requests: None, think: *think }
             }
-            Model::Open { rate, spacing } => Model::Open { rate: steady(rate), spacing: *spacing },
+            Model::Open { rate, arrivals } => Model::Open { rate: steady(rate), arrivals: *arrivals },
         };
         Some(Self { model, seed: !self.seed, ..self.clone() }.queue(share))
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::profile::Profile;
-use super::schedule::{Arrivals, Closed};
+use super::schedule::{Closed, Schedule};
 use super::users::Users;
 
 /// A request that is due.
@@ -42,15 +42,15 @@ pub struct Queue {
 
 #[derive(Debug)]
 enum Source {
-    Open { arrivals: Arrivals, share: Share, next: Option<(u64, Duration)> },
+    Open { schedule: Schedule, share: Share, next: Option<(u64, Duration)> },
     Closed(Users),
 }
 
 impl Queue {
     /// Arrivals that wait for nobody.
-    pub fn open(arrivals: Arrivals, share: Share) -> Self {
-        let until = arrivals.lasting();
-        let mut queue = Self { source: Source::Open { arrivals, share, next: None }, until };
+    pub fn open(schedule: Schedule, share: Share) -> Self {
+        let until = schedule.lasting();
+        let mut queue = Self { source: Source::Open { schedule, share, next: None }, until };
         queue.source.advance();
         queue
     }
@@ -131,15 +131,15 @@ impl Queue {
 impl Source {
     /// Finds the next arrival of this share.
     fn advance(&mut self) {
-        if let Self::Open { arrivals, share, next } = self {
-            *next = arrivals.find(|(index, _)| index % share.workers as u64 == share.worker as u64);
+        if let Self::Open { schedule, share, next } = self {
+            *next = schedule.find(|(index, _)| index % share.workers as u64 == share.worker as u64);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::Spacing;
+    use super::super::schedule::Arrivals;
     use super::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -170,8 +170,8 @@ mod tests {
             let of_users = |worker| Queue::closed(&level, MS(1), Some(17), share(worker));
             assert_eq!(indices((0..workers).map(of_users).collect()), (0..17).collect::<Vec<_>>());
             let rate = Profile::constant(10.0, MS(1700));
-            let arrivals = Arrivals::new(rate, Spacing::Constant, 1);
-            let of_arrivals = |worker| Queue::open(arrivals.clone(), share(worker));
+            let schedule = Schedule::new(rate, Arrivals::Constant, 1);
+            let of_arrivals = |worker| Queue::open(schedule.clone(), share(worker));
             assert_eq!(indices((0..workers).map(of_arrivals).collect()), (0..17).collect::<Vec<_>>());
         }
     }
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn a_closed_queue_gives_what_was_due_and_nothing_more() {
-        let arrivals = Arrivals::new(Profile::constant(10.0, MS(1000)), Spacing::Constant, 1);
-        let mut queue = Queue::open(arrivals, Share::WHOLE);
+        let schedule = Schedule::new(Profile::constant(10.0, MS(1000)), Arrivals::Constant, 1);
+        let mut queue = Queue::open(schedule, Share::WHOLE);
         queue.close(MS(250));
         let due: Vec<_> = std::iter::from_fn(|| queue.take(MS(900))).map(|job| job.due).collect();
         assert_eq!((due, queue.next_due()), (vec![MS(0), MS(100), MS(200)], None));

@@ -21,7 +21,7 @@ pub struct Closed {
 /// How arrivals are spread in the open model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Spacing {
+pub enum Arrivals {
     /// Evenly: each as long after the last as the rate says.
     #[default]
     Constant,
@@ -29,7 +29,7 @@ pub enum Spacing {
     Poisson,
 }
 
-impl fmt::Display for Spacing {
+impl fmt::Display for Arrivals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Constant => "constant",
@@ -55,18 +55,18 @@ pub(super) fn random(seed: u64, stream: Stream, index: u64) -> Xoshiro256PlusPlu
 /// The times at which requests arrive, with their indices: an inhomogeneous process by inversion of the rate's integral
 /// (Cinlar, Introduction to Stochastic Processes, 1975, chapter 4).
 #[derive(Debug, Clone)]
-pub struct Arrivals {
+pub struct Schedule {
     rate: Profile,
-    spacing: Spacing,
+    arrivals: Arrivals,
     seed: u64,
     next: u64,
     area: f64,
 }
 
-impl Arrivals {
+impl Schedule {
     /// At so many a second, from the seed.
-    pub fn new(rate: Profile, spacing: Spacing, seed: u64) -> Self {
-        Self { rate, spacing, seed, next: 0, area: 0.0 }
+    pub fn new(rate: Profile, arrivals: Arrivals, seed: u64) -> Self {
+        Self { rate, arrivals, seed, next: 0, area: 0.0 }
     }
 
     /// Nothing arrives after this.
@@ -75,14 +75,14 @@ impl Arrivals {
     }
 }
 
-impl Iterator for Arrivals {
+impl Iterator for Schedule {
     type Item = (u64, Duration);
 
     fn next(&mut self) -> Option<(u64, Duration)> {
         let index = self.next;
-        self.area = match self.spacing {
-            Spacing::Constant => index as f64,
-            Spacing::Poisson => self.area + exponential(self.seed, index),
+        self.area = match self.arrivals {
+            Arrivals::Constant => index as f64,
+            Arrivals::Poisson => self.area + exponential(self.seed, index),
         };
         self.next += 1;
         Some((index, self.rate.time_of_area(self.area)?))
@@ -98,21 +98,21 @@ fn exponential(seed: u64, index: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn arrivals(rate: f64, seconds: u64, spacing: Spacing, seed: u64) -> Vec<f64> {
+    fn arrivals(rate: f64, seconds: u64, arrivals: Arrivals, seed: u64) -> Vec<f64> {
         let rate = Profile::constant(rate, Duration::from_secs(seconds));
-        Arrivals::new(rate, spacing, seed).map(|(_, at)| at.as_secs_f64()).collect()
+        Schedule::new(rate, arrivals, seed).map(|(_, at)| at.as_secs_f64()).collect()
     }
 
     #[test]
     fn a_constant_schedule_never_drifts() {
-        let at = arrivals(1000.0, 600, Spacing::Constant, 1);
+        let at = arrivals(1000.0, 600, Arrivals::Constant, 1);
         assert_eq!(at.len(), 600_000);
         assert!(at.iter().zip(0..).all(|(at, index)| (at - f64::from(index) / 1000.0).abs() < 2e-9));
     }
 
     #[test]
     fn poisson_gaps_are_exponential() {
-        let at = arrivals(1000.0, 20, Spacing::Poisson, 1);
+        let at = arrivals(1000.0, 20, Arrivals::Poisson, 1);
         // A count with a standard deviation of 141.
         assert!((at.len() as f64 - 20_000.0).abs() < 600.0, "{}", at.len());
         let mut gaps: Vec<f64> = at.windows(2).map(|pair| 1000.0 * (pair[1] - pair[0])).collect();
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn poisson_gaps_do_not_depend_on_each_other() {
-        let at = arrivals(1000.0, 20, Spacing::Poisson, 3);
+        let at = arrivals(1000.0, 20, Arrivals::Poisson, 3);
         let gaps: Vec<f64> = at.windows(2).map(|pair| 1000.0 * (pair[1] - pair[0]) - 1.0).collect();
         for lag in 1..6 {
             let products = gaps.iter().zip(&gaps[lag..]).map(|(a, b)| a * b);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
-        let of = |seed| arrivals(100.0, 5, Spacing::Poisson, seed);
+        let of = |seed| arrivals(100.0, 5, Arrivals::Poisson, seed);
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
     }
@@ -147,7 +147,7 @@ mod tests {
     fn a_ramp_brings_more_and_more() {
         let rate = Profile::new(vec!["0..100:10s".parse().expect("is a stage")]);
         let at: Vec<f64> =
-            Arrivals::new(rate, Spacing::Constant, 1).map(|(_, at)| at.as_secs_f64()).collect();
+            Schedule::new(rate, Arrivals::Constant, 1).map(|(_, at)| at.as_secs_f64()).collect();
         // 100 x^2 / 20 = 5 x^2 by second x: 125 by 5 s, 500 by 10 s.
         assert_eq!(at.len(), 500);
         assert_eq!(at.iter().filter(|at| **at < 5.0).count(), 125);

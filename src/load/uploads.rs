@@ -1,4 +1,4 @@
-//! Uploads as an operation: files by weight, tokens renewed beside the load.
+//! UploadOperation as an operation: files by weight, tokens renewed beside the load.
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
@@ -8,15 +8,15 @@ use tokio::sync::watch;
 use super::drive::Operation;
 use super::mix::Mix;
 use crate::auth::Token;
-use crate::client::{Upload, Uploader, is_unreadable};
+use crate::client::{Client, UploadBody, is_unreadable};
 use crate::recording::{Performed, Sent};
 
 /// What one worker uploads.
-pub struct Uploads {
+pub struct UploadOperation {
     /// Every user is made like this one.
-    user: Uploader,
+    user: Client,
     /// One for each size of the mix.
-    files: Arc<[Upload]>,
+    files: Arc<[UploadBody]>,
     mix: Mix,
     seed: u64,
     /// Where a new token appears before the last one expires.
@@ -24,7 +24,7 @@ pub struct Uploads {
     token: RefCell<Token>,
     /// Bytes of file that may still be sent.
     left: Cell<u64>,
-    /// Uploads that were begun, and bytes of their files.
+    /// UploadOperation that were begun, and bytes of their files.
     begun: Cell<(u64, u64)>,
     shared: Arc<Shared>,
 }
@@ -38,11 +38,11 @@ pub struct Shared {
     pub unreadable: OnceLock<String>,
 }
 
-impl Uploads {
+impl UploadOperation {
     /// The `files` in the proportions of `mix`, which the seed distributes, up to `allowance` bytes.
     pub fn new(
-        user: Uploader,
-        (files, mix, seed): (Arc<[Upload]>, Mix, u64),
+        user: Client,
+        (files, mix, seed): (Arc<[UploadBody]>, Mix, u64),
         tokens: watch::Receiver<Token>,
         allowance: u64,
         shared: Arc<Shared>,
@@ -61,7 +61,7 @@ impl Uploads {
         }
     }
 
-    fn file(&self, index: u64) -> &Upload {
+    fn file(&self, index: u64) -> &UploadBody {
         &self.files[self.mix.pick(self.seed, index)]
     }
 
@@ -74,21 +74,21 @@ impl Uploads {
     }
 }
 
-impl Drop for Uploads {
+impl Drop for UploadOperation {
     fn drop(&mut self) {
         let (uploads, bytes) = self.begun.get();
         self.shared.sent.add(uploads, bytes);
     }
 }
 
-impl Operation for Uploads {
-    type User = Uploader;
+impl Operation for UploadOperation {
+    type User = Client;
 
-    fn user(&self) -> Uploader {
+    fn user(&self) -> Client {
         self.user.another()
     }
 
-    async fn perform(&self, user: &mut Uploader, index: u64) -> Performed {
+    async fn perform(&self, user: &mut Client, index: u64) -> Performed {
         self.look_for_token();
         // A token that no header may hold is refused where it is read: the service will say what is wrong with the old.
         let _ = user.renew(&self.token.borrow());

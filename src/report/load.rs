@@ -31,7 +31,7 @@ pub struct LoadReport {
     /// From the actual beginning, of successes.
     pub service_time: Summary,
     /// From the scheduled beginning to the actual one: the generator's own delay.
-    pub lag: Summary,
+    pub send_delay: Summary,
     /// Until a new connection stood.
     pub connect: Summary,
     /// From then until the head of the answer had come.
@@ -136,7 +136,7 @@ impl PerformanceReport {
         let unfinished = run.load.unfinished.count();
         let lost = run.load.responses.failures() + unfinished;
         let mut report = Self::with_unfinished(operation, &run.load.responses, unfinished);
-        let Times { service, lag, connect, first_byte, last_byte } = &run.load.times;
+        let Times { service, send_delay, connect, first_byte, last_byte } = &run.load.times;
         report.partial = run.partial;
         // Means by seconds, in which all workers stand together. Whole ones only: the last one may have been cut.
         let mut latencies = Batches::default();
@@ -160,7 +160,7 @@ impl PerformanceReport {
             mean_in_flight: run.load.mean_in_flight(),
             p999_latency_ms: Quantile::of(&run.load.responses.ok, 0.999, lost).point,
             service_time: service.into(),
-            lag: lag.into(),
+            send_delay: send_delay.into(),
             connect: connect.into(),
             first_byte: first_byte.into(),
             last_byte: last_byte.into(),
@@ -218,8 +218,8 @@ impl ScheduleReport {
                 let level = if requests.is_some() { users.most().to_string() } else { users.to_string() };
                 ("closed", level, None, *requests, *think)
             }
-            Model::Open { rate, spacing } => {
-                ("open", rate.to_string(), Some(spacing.to_string()), None, Default::default())
+            Model::Open { rate, arrivals } => {
+                ("open", rate.to_string(), Some(arrivals.to_string()), None, Default::default())
             }
         };
         Self {

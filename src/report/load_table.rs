@@ -82,6 +82,6 @@ fn phases(load: &LoadReport) -> [(&'static str, &Summary); 5] {
         ("  connect", &load.connect),
         ("  first byte", &load.first_byte),
         ("  last byte", &load.last_byte),
-        ("generator's lag", &load.lag),
+        ("send delay", &load.send_delay),
     ]
 }

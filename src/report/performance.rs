@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::load::LoadReport;
 use super::quantile::{Interval, Intervals, MS_PER_NS, Quantile, ms, ns_to_ms};
-use crate::environment::Environment;
+use crate::machine::Environment;
 use crate::recording::{Class, Failed, Recording, Samples};
 use crate::targets::{Figures, Judgement, Metric, Targets};
 

@@ -1,4 +1,4 @@
-//! Cases set against their limits, as `floor` reports them.
+//! Cases set against their lower bounds, as `floor` reports them.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::table::{grouped, latency, table};
 use crate::case::Comparison;
 
-/// One case and how many times its limit it takes.
+/// One case and how many times its lower bound it takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ratio {
     /// Id of the case.
@@ -19,7 +19,8 @@ pub struct Ratio {
 
 /// One row a case: the median ratio of the blocks with its 95 % interval, and both times.
 pub fn print_ratios(out: &mut dyn Write, ratios: &[Ratio]) -> io::Result<()> {
-    let mut table = table(&["case", "times its limit [95 % interval]", "blocks", "case", "limit"]);
+    let mut table =
+        table(&["case", "times its lower bound [95 % interval]", "blocks", "case", "lower bound"]);
     for Ratio { case, comparison } in ratios {
         let effect = comparison.effect;
         let digits = if effect.ratio < 0.1 { 4 } else { 2 };
@@ -29,7 +30,7 @@ pub fn print_ratios(out: &mut dyn Write, ratios: &[Ratio]) -> io::Result<()> {
             format!("{:.digits$} [{}, {}]", effect.ratio, end(effect.lower), end(effect.upper)),
             grouped(effect.blocks),
             latency(Some(comparison.case_ns / 1e6)),
-            latency(Some(comparison.limit_ns / 1e6)),
+            latency(Some(comparison.lower_bound_ns / 1e6)),
         ]);
     }
     writeln!(out, "{table}")
@@ -43,11 +44,11 @@ mod tests {
     #[test]
     fn a_ratio_prints_with_its_interval_and_both_times() {
         let effect = Effect { ratio: 1.623, lower: Some(1.615), upper: None, blocks: 340 };
-        let comparison = Comparison { effect, case_ns: 132_200.0, limit_ns: 81_100.0 };
+        let comparison = Comparison { effect, case_ns: 132_200.0, lower_bound_ns: 81_100.0 };
         let mut out = Vec::new();
         print_ratios(&mut out, &[Ratio { case: "upload/10KB".to_owned(), comparison }]).expect("writes");
         let text = String::from_utf8(out).expect("is text");
         let row: Vec<_> = text.lines().nth(1).expect("has a row").split_whitespace().collect();
-        assert_eq!(row, ["upload/10KB", "1.62", "[1.61,", "-]", "340", "132", "us", "81.1", "us"]);
+        assert_eq!(row, ["upload/10KB", "1.62", "[1.61,", "-]", "340", "132", "µs", "81.1", "µs"]);
     }
 }

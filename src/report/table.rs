@@ -143,7 +143,7 @@ pub(crate) fn latency(ms: Option<f64>) -> String {
         None => none(),
         Some(ms) if ms >= 1000.0 => format!("{} s", significant(ms / 1000.0)),
         Some(ms) if ms >= 1.0 || ms == 0.0 => format!("{} ms", significant(ms)),
-        Some(ms) if ms >= 1e-3 => format!("{} us", significant(ms * 1e3)),
+        Some(ms) if ms >= 1e-3 => format!("{} µs", significant(ms * 1e3)),
         Some(ms) => format!("{} ns", significant(ms * 1e6)),
     }
 }
@@ -229,13 +229,13 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(
             (latency(Some(0.0183)), latency(Some(1500.0))),
-            ("18.3 us".to_owned(), "1.50 s".to_owned())
+            ("18.3 µs".to_owned(), "1.50 s".to_owned())
         );
         assert_eq!(
             (latency(Some(0.000_033_4)), latency(Some(0.0))),
             ("33.4 ns".to_owned(), "0 ms".to_owned())
         );
-        assert_eq!((latency(Some(0.13456)), significant(99.97)), ("135 us".to_owned(), "100.0".to_owned()));
+        assert_eq!((latency(Some(0.13456)), significant(99.97)), ("135 µs".to_owned(), "100.0".to_owned()));
         assert_eq!((percent(99.999_98), percent(100.0)), ("99.9999 %".to_owned(), "100 %".to_owned()));
         assert_eq!((percent(91.25), percent(0.0)), ("91.25 %".to_owned(), "0 %".to_owned()));
     }

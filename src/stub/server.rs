@@ -17,8 +17,8 @@ use tokio::sync::{oneshot, watch};
 use super::app::{self, State};
 use super::storage::{Discard, Stored};
 use crate::auth::{PublicKey, Verifier};
-use crate::environment::pin;
 use crate::error::Error;
+use crate::machine::pin;
 
 /// How every HTTP/2 connection begins, and no HTTP/1.1 one (RFC 9113, 3.4).
 const HTTP2: &[u8; 3] = b"PRI";

@@ -148,7 +148,7 @@ pub fn adds_up(report: &Value) {
     assert_eq!(of_seconds("begun"), count(&report["load"]["scheduled"]));
 }
 
-/// A figure of a report, like `load.lag.p99_ms`.
+/// A figure of a report, like `load.send_delay.p99_ms`.
 pub fn ms(report: &Value, path: &str) -> f64 {
     let value = path.split('.').fold(report, |value, key| &value[key]);
     value.as_f64().unwrap_or_else(|| panic!("{path} is {value}: {report}"))

@@ -7,13 +7,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingester_perf::{Error, Exit};
 use ingester_perf::case::Suite;
 use ingester_perf::console::note;
 use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record, Report, Side};
 use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
 use ingester_perf::units::{Share, printable};
+use ingester_perf::{Error, Exit};
 
 use bar::Bar;
 use sides::Sides;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use ingester_perf::Error;
 use ingester_perf::case::{Look, PROBES, probe};
-use ingester_perf::client::{Endpoint, Http, Upload, Uploader};
+use ingester_perf::client::{Client, Endpoint, Http, UploadBody};
 use ingester_perf::console::note;
-use ingester_perf::environment::{Environment, possible_connections, reserve_descriptors};
 use ingester_perf::ingester::{Ingester, Renewal, Settings};
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::{self, Mix, Plan, Run, Shared, Uploads};
+use ingester_perf::load::{self, Mix, Plan, Run, Shared, UploadOperation};
+use ingester_perf::machine::{Environment, possible_connections, reserve_descriptors};
 use ingester_perf::payload::{Content, Form, LargeFile, TestFile};
 use ingester_perf::recording::Failure;
 use ingester_perf::units::Bytes;
@@ -27,8 +27,8 @@ const PROBE: Bytes = Bytes::mb(1);
 pub struct Generator {
     settings: Settings,
     ingester: Arc<Ingester>,
-    user: Uploader,
-    files: Arc<[Upload]>,
+    user: Client,
+    files: Arc<[UploadBody]>,
     mix: Mix,
     renewal: Renewal,
     cores: Vec<Option<usize>>,
@@ -44,7 +44,7 @@ impl Generator {
         let interrupt = Interrupt::watch()?;
         let (files, mix) = files(args)?;
         let ingester = Arc::new(Ingester::start(&settings)?);
-        let smallest = files.iter().map(Upload::size).min().unwrap_or_default().min(PROBE);
+        let smallest = files.iter().map(UploadBody::size).min().unwrap_or_default().min(PROBE);
         let http = if args.ingester.http2 { Http::Two } else { Http::One };
         let look = probe(&ingester, &settings, smallest, http)?;
         note(format_args!(
@@ -57,7 +57,7 @@ impl Generator {
         }
         let renewal = Renewal::start(Arc::clone(&ingester))?;
         let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
-        let user = Uploader::new(endpoint, ingester.token()?, settings.timeout)
+        let user = Client::new(endpoint, ingester.token()?, settings.timeout)
             .map_err(|failure| Error::Token(failure.message))?;
         let cores = cores(args, &settings, &ingester);
         let shared = Arc::new(Shared::default());
@@ -74,7 +74,7 @@ impl Generator {
         let worker = |core: &Option<usize>| {
             let files = (Arc::clone(&self.files), self.mix.clone(), plan.seed);
             let shared = Arc::clone(&self.shared);
-            (Uploads::new(self.user.another(), files, self.renewal.token(), share, shared), *core)
+            (UploadOperation::new(self.user.another(), files, self.renewal.token(), share, shared), *core)
         };
         let workers = self.cores[..threads].iter().map(worker).collect();
         let run = load::run(plan, workers, |seconds| {
@@ -171,12 +171,12 @@ fn rounded(time: Duration) -> humantime::FormattedDuration {
 }
 
 /// Every file, encoded or hashed now.
-fn files(args: &LoadArgs) -> Result<(Arc<[Upload]>, Mix), Error> {
+fn files(args: &LoadArgs) -> Result<(Arc<[UploadBody]>, Mix), Error> {
     let form = Form::temporary();
     if let Some(path) = &args.files.file {
         let file = LargeFile::open(path)?;
         let mix = Mix::only(file.size);
-        let upload = Upload::of(file, &form, MOST_IN_MEMORY);
+        let upload = UploadBody::of(file, &form, MOST_IN_MEMORY);
         let unreadable = |failure: Failure| Error::Setting { name: "--file", problem: failure.message };
         return Ok((Arc::new([upload.map_err(unreadable)?]), mix));
     }
@@ -184,10 +184,10 @@ fn files(args: &LoadArgs) -> Result<(Arc<[Upload]>, Mix), Error> {
     let seed = args.schedule.seed;
     let file = |size: Bytes| {
         if size > MOST_IN_MEMORY {
-            return Upload::streamed(LargeFile::seeded(size, seed), &form);
+            return UploadBody::streamed(LargeFile::seeded(size, seed), &form);
         }
         let file = TestFile::seeded(size, Content::usual_for(size), seed);
-        Upload::whole(&file, &form.encode(&file))
+        UploadBody::whole(&file, &form.encode(&file))
     };
     Ok((mix.sizes().map(file).collect(), mix))
 }

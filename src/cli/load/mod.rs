@@ -10,7 +10,6 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ingester_perf::{Error, Exit};
 use ingester_perf::case::{Look, Suite};
 use ingester_perf::console::note;
 use ingester_perf::files::check_folder;
@@ -21,6 +20,7 @@ use ingester_perf::report::{
     print_findings, print_load, print_runs, print_targets, save_as, write_csv, write_hlog,
 };
 use ingester_perf::targets::{Metric, Targets};
+use ingester_perf::{Error, Exit};
 
 pub use args::LoadArgs;
 use generator::Generator;

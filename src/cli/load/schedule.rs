@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use ingester_perf::Error;
-use ingester_perf::load::{Closed, ENDLESS, Model, Plan, Profile, Spacing, Stage};
+use ingester_perf::load::{Arrivals, Closed, ENDLESS, Model, Plan, Profile, Stage};
 use ingester_perf::units::Bytes;
 
 /// When requests begin.
@@ -39,7 +39,7 @@ pub struct ScheduleArgs {
     rate: Option<f64>,
     /// How arrivals are spread [default: constant]
     #[arg(long, conflicts_with = "users")]
-    arrivals: Option<Arrivals>,
+    arrivals: Option<ArrivalsArg>,
     /// A level, or a ramp, and its time, like 50:2m or 0..50:30s; can be given several times. Users, or, with --arrivals,
     /// uploads a second
     #[arg(long = "stage", value_name = "LEVEL:TIME")]
@@ -80,16 +80,16 @@ pub enum Preset {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Arrivals {
+enum ArrivalsArg {
     Constant,
     Poisson,
 }
 
-impl From<Arrivals> for Spacing {
-    fn from(arrivals: Arrivals) -> Self {
+impl From<ArrivalsArg> for Arrivals {
+    fn from(arrivals: ArrivalsArg) -> Self {
         match arrivals {
-            Arrivals::Constant => Self::Constant,
-            Arrivals::Poisson => Self::Poisson,
+            ArrivalsArg::Constant => Self::Constant,
+            ArrivalsArg::Poisson => Self::Poisson,
         }
     }
 }
@@ -141,7 +141,7 @@ impl ScheduleArgs {
         let constant =
             |users: u32, requests| self.closed(Profile::constant(f64::from(users), lasting), requests);
         let open =
-            |rate| Model::Open { rate, spacing: self.arrivals.map_or(Spacing::Constant, Spacing::from) };
+            |rate| Model::Open { rate, arrivals: self.arrivals.map_or(Arrivals::Constant, Arrivals::from) };
         if let Some((Closed { users, requests }, _)) = self.preset.and_then(Preset::scenario) {
             return Ok(constant(users, Some(requests)));
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::answer::{self, Received};
 use super::connection::{Answer, Connection, REFUSED_STREAM};
 use super::endpoint::{Endpoint, Http};
-use super::upload::{Sending, Upload};
+use super::upload::{Sending, UploadBody};
 use crate::auth::{Redactor, Token};
 use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
 
@@ -23,7 +23,7 @@ const LONG_IDLE: Duration = Duration::from_millis(100);
 const SOON: Duration = Duration::from_millis(500);
 
 /// Sends files with one token. Nothing is retried, redirected or sent through a proxy.
-pub struct Uploader {
+pub struct Client {
     endpoint: Endpoint,
     uri: Uri,
     headers: HeaderMap,
@@ -36,7 +36,7 @@ pub struct Uploader {
     idle_since: Option<Instant>,
 }
 
-impl Uploader {
+impl Client {
     /// An uploader whose every upload has `timeout` to end. Fails where the token cannot stand in a header.
     pub fn new(endpoint: Endpoint, token: Token, timeout: Duration) -> Result<Self, Failure> {
         let unfit = |what: &str| Failure::new(Class::Other, format!("the {what} cannot stand in a request"));
@@ -103,7 +103,7 @@ impl Uploader {
 
     /// One upload, on the kept connection or on a new one where the service has closed it.
     /// Its latency ends when the answer was read to its end; checking it comes after.
-    pub async fn upload(&mut self, upload: &Upload) -> Performed {
+    pub async fn upload(&mut self, upload: &UploadBody) -> Performed {
         let request = self.request(upload);
         let limit = self.timeout;
         let began = Instant::now();
@@ -135,7 +135,7 @@ impl Uploader {
         Performed { began, phases, finished: Finished { latency, outcome } }
     }
 
-    fn judge(&self, answer: &Answer, upload: &Upload) -> Outcome {
+    fn judge(&self, answer: &Answer, upload: &UploadBody) -> Outcome {
         let received = Received {
             status: answer.status,
             location: answer.location.as_deref(),
@@ -153,7 +153,7 @@ impl Uploader {
         Err(failure)
     }
 
-    fn request(&self, upload: &Upload) -> Result<Request<Sending>, Failure> {
+    fn request(&self, upload: &UploadBody) -> Result<Request<Sending>, Failure> {
         let mut request = Request::new(upload.body()?);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();

@@ -10,8 +10,8 @@ use aws_lc_rs::digest::{self, Context};
 use super::spec::{Kind, Spec};
 use super::worker::{Case, Work};
 use crate::auth::{KeyError, KeyPair, Minter, PublicKey};
-use crate::environment::{Placement, pin};
 use crate::error::Error;
+use crate::machine::{Placement, pin};
 use crate::payload::{Form, generate_test_file};
 use crate::recording::{Finished, Recorder};
 use crate::units::Bytes;
@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The least that a case's work can take here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
+pub enum LowerBound {
     /// For an upload: the same bytes over raw loopback TCP through blocking sockets, hashed by the receiver, one
     /// signature verified, a 200-byte answer.
     RawUpload(Bytes),
@@ -34,17 +34,17 @@ pub enum Limit {
 }
 
 impl Spec {
-    /// The limit of one iteration. Load has none: what many users do at once overlaps, and no one thing lies below it.
-    pub fn limit(&self) -> Option<Limit> {
+    /// The lower bound of one iteration. Load has none: what many users do at once overlaps, and no one thing lies below it.
+    pub fn lower_bound(&self) -> Option<LowerBound> {
         match self.kind {
-            Kind::Upload { size } => Some(Limit::RawUpload(size)),
-            Kind::Jwt => Some(Limit::Signature),
+            Kind::Upload { size } => Some(LowerBound::RawUpload(size)),
+            Kind::Jwt => Some(LowerBound::Signature),
             Kind::Load { .. } => None,
         }
     }
 }
 
-impl Limit {
+impl LowerBound {
     /// Starts it on the cores of the case.
     pub fn start(self, placement: &Placement) -> Result<Case, Error> {
         match self {

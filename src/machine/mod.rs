@@ -2,13 +2,13 @@
 
 mod conditions;
 mod descriptors;
-mod machine;
+mod environment;
 mod placement;
 mod throttling;
 
 pub use conditions::{Conditions, ConditionsMeter};
 pub use descriptors::{possible_connections, reserve_descriptors};
-pub use machine::Environment;
+pub use environment::Environment;
 pub(crate) use placement::pin;
 pub use placement::{NotAPlacement, Placement};
 pub use throttling::throttled;

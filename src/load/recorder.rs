@@ -14,7 +14,7 @@ pub struct Times {
     /// From the actual beginning of a request until its outcome.
     pub service: Samples,
     /// From the scheduled beginning to the actual one: the generator's own delay.
-    pub lag: Samples,
+    pub send_delay: Samples,
     /// Until a new connection stood, TLS included; only of requests that opened one.
     pub connect: Samples,
     /// From the beginning, or the connection, until the head of the answer had come.
@@ -25,7 +25,7 @@ pub struct Times {
 
 /// What one worker has recorded so far.
 #[derive(Debug)]
-pub struct Log<'a> {
+pub struct LoadRecorder<'a> {
     start: Instant,
     stop: &'a AtomicBool,
     seconds: Seconds,
@@ -52,7 +52,7 @@ impl InFlight {
     }
 }
 
-impl<'a> Log<'a> {
+impl<'a> LoadRecorder<'a> {
     /// Of a run that begins at `start` and ends early once `stop` is set. Every second that is over goes to `done`.
     pub fn new(start: Instant, stop: &'a AtomicBool, done: Sender<Second>) -> Self {
         Self {
@@ -69,14 +69,14 @@ impl<'a> Log<'a> {
     }
 
     /// Ends the record of a run that was to last this long at least.
-    pub fn finish(mut self, lasting: Duration) -> Load {
+    pub fn finish(mut self, lasting: Duration) -> LoadRecording {
         let elapsed = self.in_flight.since.saturating_duration_since(self.start).max(lasting);
         if let Some(last) = self.seconds.finish(self.in_flight.now) {
             // Nobody is there to hear it any more where the run was broken off.
             let _ = self.done.send(last);
         }
         self.recorder.pass(elapsed);
-        Load {
+        LoadRecording {
             responses: self.recorder.finish(),
             times: self.times,
             scheduled: self.scheduled,
@@ -90,7 +90,7 @@ impl<'a> Log<'a> {
     }
 }
 
-impl Sink for Log<'_> {
+impl Sink for LoadRecorder<'_> {
     fn begins(&mut self, now: Instant) {
         self.scheduled += 1;
         self.seconds.begun();
@@ -98,13 +98,13 @@ impl Sink for Log<'_> {
     }
 
     fn ended(&mut self, due: Instant, Performed { began, phases, finished }: Performed) {
-        let lag = began.saturating_duration_since(due);
+        let send_delay = began.saturating_duration_since(due);
         let service = finished.latency;
-        let response = lag + service;
+        let response = send_delay + service;
         let end = began + service;
         self.in_flight.change(end.max(self.in_flight.since), self.in_flight.now - 1);
         self.turn(end);
-        self.times.lag.record(lag);
+        self.times.send_delay.record(send_delay);
         if finished.outcome.is_ok() {
             self.times.service.record(service);
             for (phase, took) in [
@@ -137,7 +137,7 @@ impl Sink for Log<'_> {
 
 /// What a run came to. `scheduled = ok + failures of every class + unfinished`.
 #[derive(Debug, Clone, Default)]
-pub struct Load {
+pub struct LoadRecording {
     /// Response times of successes, from the scheduled beginning; failures by class; the time that all of it took.
     pub responses: Recording,
     /// What else was timed.
@@ -150,12 +150,12 @@ pub struct Load {
     pub in_flight_ns: u128,
 }
 
-impl Load {
+impl LoadRecording {
     /// Adds what another worker has recorded at the same time.
     pub fn merge(&mut self, other: Self) {
         self.responses.merge(other.responses);
         self.times.service.merge(&other.times.service);
-        self.times.lag.merge(&other.times.lag);
+        self.times.send_delay.merge(&other.times.send_delay);
         self.times.connect.merge(&other.times.connect);
         self.times.first_byte.merge(&other.times.first_byte);
         self.times.last_byte.merge(&other.times.last_byte);
@@ -199,13 +199,13 @@ mod tests {
     #[test]
     fn response_time_runs_from_the_scheduled_beginning() {
         let start = Instant::now();
-        let mut log = Log::new(start, &GO, mpsc::channel().0);
+        let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
         log.begins(start + MS(30));
         log.ended(start + MS(10), performed(start + MS(30), 5, true));
         let load = log.finish(Duration::ZERO);
         let one = |samples: &Samples| samples.range().expect("has one").0;
         assert_eq!(
-            (one(&load.responses.ok), one(&load.times.service), one(&load.times.lag)),
+            (one(&load.responses.ok), one(&load.times.service), one(&load.times.send_delay)),
             (MS(25), MS(5), MS(20))
         );
         assert_eq!(load.responses.elapsed, MS(35));
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_is_due_is_ok_or_failed_or_unfinished() {
         let start = Instant::now();
-        let mut log = Log::new(start, &GO, mpsc::channel().0);
+        let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
         (0..4).for_each(|_| log.begins(start));
         log.ended(start, performed(start, 5, true));
         log.ended(start, performed(start, 90, false));
@@ -234,7 +234,7 @@ mod tests {
     fn workers_put_together_are_as_one() {
         let start = Instant::now();
         let of = |latencies: &[u64]| {
-            let mut log = Log::new(start, &GO, mpsc::channel().0);
+            let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
             for &ms in latencies {
                 log.begins(start);
                 log.ended(start, performed(start, ms, !ms.is_multiple_of(7)));
