@@ -34,11 +34,46 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl Exit {
+    /// What a code of this table means; what is not in it could not be measured.
+    pub fn of_code(code: u8) -> Self {
+        match code {
+            0 => Self::Held,
+            1 => Self::Missed,
+            3 => Self::Untrusted,
+            4 => Self::NotComparable,
+            129..=159 => Self::Interrupted(code - 128),
+            _ => Self::CouldNotMeasure,
+        }
+    }
+}
+
 impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
             Error::Interrupted(signal) => Self::Interrupted(*signal),
             _ => Self::CouldNotMeasure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_means_what_it_was_made_from() {
+        for (code, exit) in [
+            (0, Exit::Held),
+            (1, Exit::Missed),
+            (2, Exit::CouldNotMeasure),
+            (3, Exit::Untrusted),
+            (4, Exit::NotComparable),
+            (130, Exit::Interrupted(2)),
+            (143, Exit::Interrupted(15)),
+            (101, Exit::CouldNotMeasure),
+        ] {
+            assert_eq!(Exit::of_code(code), exit, "{code}");
         }
     }
 }

@@ -8,6 +8,9 @@ use ingester_perf::console::note;
 use ingester_perf::{Error, Exit};
 
 fn main() -> ExitCode {
+    if let Some(code) = cli::of_group() {
+        return code;
+    }
     let exit = cli::run().unwrap_or_else(|error| {
         match &error {
             Error::Interrupted(_) => note("interrupted"),

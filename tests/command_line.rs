@@ -4,11 +4,11 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use common::bench::{Bench, SHORT, read_json};
+use common::bench::{Bench, Run, SHORT, read_json};
 use ingester_perf::case::Suite;
 
 #[test]
@@ -233,7 +233,7 @@ fn a_missed_target_is_a_row_and_exit_1_and_a_broken_one_names_its_line() {
 #[test]
 fn a_report_that_cannot_be_written_is_named() {
     let run = Bench::new("jwt").env("INGESTER_REPORT_DIR", "/dev/null/reports").short(&[]);
-    assert!(run.exits(2).contains("/dev/null/reports/jwt_validation.json: cannot write"), "{}", run.stderr);
+    assert!(run.exits(2).contains("/dev/null/reports: cannot make the folder"), "{}", run.stderr);
 }
 
 /// Returns once Criterion says that it collects samples. What it says later is read and dropped: a full pipe would
@@ -272,4 +272,32 @@ fn an_interrupted_run_reports_what_it_has() {
         assert!(report["total_requests"].as_u64() > Some(0), "{report}");
         assert!(!bench.criterion().join("jwt/validate/base").exists(), "half a baseline was saved");
     }
+}
+
+#[test]
+fn bench_runs_the_suite_without_cargo() {
+    let dir = tempfile::TempDir::new().expect("makes one");
+    let bench = |args: &[&str]| -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingester-perf"));
+        command.arg("bench").args(args).current_dir(dir.path());
+        command.env("CRITERION_HOME", dir.path().join("criterion")).env_remove("INGESTER_URL");
+        command.output().expect("starts").into()
+    };
+    let listed = bench(&["--list"]);
+    listed.exits(0);
+    for id in Suite::default().ids() {
+        assert!(listed.stdout.contains(&format!("{id}: benchmark")), "{}", listed.stdout);
+    }
+    bench(&["--test", "--exact", "jwt/validate"]).exits(0);
+    assert!(bench(&["--exact", "jwt/invalid"]).exits(2).contains("matches no case"));
+    assert!(bench(&["--nonsense"]).exits(2).ends_with("see ingester-perf bench --help"));
+    let help = bench(&["--help"]);
+    help.exits(0);
+    assert_eq!(
+        help.stdout.matches("  ingester-perf bench --save-baseline main ").count(),
+        1,
+        "{}",
+        help.stdout
+    );
+    assert!(!help.stdout.contains("cargo bench"), "{}", help.stdout);
 }

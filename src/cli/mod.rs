@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand.
 
 mod baseline;
+#[cfg(feature = "criterion")]
+mod bench;
 mod compare;
 mod gate;
 mod load;
@@ -20,6 +22,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the suite through Criterion, as `cargo bench` does in this project; takes the same options.
+    #[cfg(feature = "criterion")]
+    Bench(bench::BenchArgs),
     /// Run the stub ingester as a server of its own, until Ctrl-C.
     Serve(serve::Serve),
     /// Tell whether a change made a case slower: two builds, or two running ingesters, in lock-step.
@@ -35,9 +40,19 @@ enum Command {
     Worker,
 }
 
+/// What to exit with, if this process was started for a group of `bench`.
+pub fn of_group() -> Option<std::process::ExitCode> {
+    #[cfg(feature = "criterion")]
+    return bench::of_group();
+    #[cfg(not(feature = "criterion"))]
+    None
+}
+
 /// Does what the command line says. Wrong arguments print their own message and exit with 2.
 pub fn run() -> Result<Exit, Error> {
     match Cli::parse().command {
+        #[cfg(feature = "criterion")]
+        Command::Bench(bench) => bench.run(),
         Command::Serve(serve) => serve.run(),
         Command::Gate(gate) => gate.run(),
         Command::Load(load) => load.run(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::baseline::check_name;
 use crate::case::Suite;
 use crate::console::note;
-use clap::ArgMatches;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
 
 use super::command::command;
 use super::filter::Filter;
@@ -64,25 +64,28 @@ pub struct Args {
 
 impl Args {
     /// Reads the process's arguments; `--help` and the like print and exit.
-    pub fn from_command_line(suite: &Suite) -> Result<Self, Stop> {
+    pub fn from_command_line(program: &'static str, suite: &Suite) -> Result<Self, Stop> {
         let slowdown = std::env::var(SLOWDOWN).ok();
-        Self::parse(std::env::args_os(), slowdown.as_deref(), suite).map_err(|error| match error {
-            Rejected::Clap(error)
-                if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
-            {
-                error.exit()
+        Self::parse(command(program), std::env::args_os(), slowdown.as_deref(), suite).map_err(|error| {
+            match error {
+                Rejected::Clap(error)
+                    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
+                {
+                    error.exit()
+                }
+                Rejected::Clap(error) => Stop::Usage(one_line(program, &error)),
+                Rejected::Value(problem) => Stop::Usage(problem),
             }
-            Rejected::Clap(error) => Stop::Usage(one_line(&error)),
-            Rejected::Value(problem) => Stop::Usage(problem),
         })
     }
 
     fn parse(
+        command: Command,
         args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
         slowdown: Option<&str>,
         suite: &Suite,
     ) -> Result<Self, Rejected> {
-        let given = command().try_get_matches_from(args).map_err(Rejected::Clap)?;
+        let given = command.try_get_matches_from(args).map_err(Rejected::Clap)?;
         check_values(&given)?;
         let slowdown = slowdown.map(|text| read_slowdown(text, suite)).transpose()?;
         if let Some((id, share)) = &slowdown {
@@ -224,8 +227,8 @@ fn read_slowdown(text: &str, suite: &Suite) -> Result<(String, f64), Rejected> {
 }
 
 /// clap's message on one line, without its usage and hints.
-fn one_line(error: &clap::Error) -> String {
+fn one_line(program: &str, error: &clap::Error) -> String {
     let text = error.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    format!("{}; see cargo bench -- --help", lines.join(" ").trim_start_matches("error: "))
+    format!("{}; see {program} --help", lines.join(" ").trim_start_matches("error: "))
 }

@@ -3,15 +3,17 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command};
 
-/// The command line as clap reads it.
-pub fn command() -> Command {
+use super::CARGO;
+
+/// The command line of this program as clap reads it.
+pub fn command(program: &'static str) -> Command {
     let flag = |name: &'static str| Arg::new(name).long(name).num_args(0).action(ArgAction::SetTrue);
     let value = |name: &'static str| Arg::new(name).long(name).num_args(1);
     let one_of =
         |name, values: &'static [&'static str]| value(name).value_parser(PossibleValuesParser::new(values));
-    Command::new("cargo bench --")
+    Command::new(program)
         .about("Benchmarks of an ingester. Options are Criterion's; the ingester is the stub unless INGESTER_URL is set.")
-        .after_help(HELP)
+        .after_help(help(program))
         .arg(Arg::new("FILTER").help("Measure only cases whose id matches this regular expression"))
         .arg(flag("exact").help("Match the filter to the letter"))
         .arg(value("save-baseline").short('s').help("Save the samples under this name [default: base]"))
@@ -47,6 +49,18 @@ pub fn command() -> Command {
         .arg(flag("show-output").hide(true))
         .arg(flag("include-ignored").hide(true))
         .arg(flag("version").short('V').hide(true))
+}
+
+/// Examples and variables, with this program's name. Cargo wants `--` before the options, and selects by bench where every
+/// other program selects by filter.
+fn help(program: &str) -> String {
+    if program == CARGO {
+        return HELP.to_owned();
+    }
+    let uploads = format!("{program} upload/");
+    HELP.replace("cargo bench --bench upload", &uploads)
+        .replace(CARGO, program)
+        .replace("cargo bench", program)
 }
 
 const HELP: &str = "\

@@ -13,6 +13,7 @@ mod sampling;
 mod session;
 mod turns;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -30,11 +31,26 @@ use output::Output;
 use sampling::NOISE_THRESHOLD;
 use session::Session;
 
+/// What people type before the options of a bench.
+const CARGO: &str = "cargo bench --";
+
 /// Runs the cases of the suite's `group` as the command line asks; the exit code is the bench's. The group `floor` sets
 /// cases against the least that this machine can do for them.
 pub fn main(suite: &Suite, group: &str) -> ExitCode {
+    main_of(CARGO, suite, group)
+}
+
+/// The groups of a suite, in the order in which cargo runs benches of their names.
+pub fn groups(suite: &Suite) -> Vec<String> {
+    let mut groups: BTreeSet<String> = suite.cases().iter().map(|spec| spec.group.clone()).collect();
+    groups.insert(floor::GROUP.to_owned());
+    groups.into_iter().collect()
+}
+
+/// The same for another program than cargo, which messages and help call by this name.
+pub fn main_of(program: &'static str, suite: &Suite, group: &str) -> ExitCode {
     // Wrong arguments are clap's to print.
-    let args = Args::from_command_line(suite);
+    let args = Args::from_command_line(program, suite);
     let output = Output::outlasting();
     let held = args.and_then(|args| run(suite, group, &args));
     let printed = output.end();

@@ -1,0 +1,89 @@
+//! `ingester-perf bench`: the suite through Criterion, for those who have no Rust crate to type `cargo bench` in.
+//!
+//! Criterion reads the arguments of its process itself, so each group of cases runs in a process of its own, started as
+//! cargo starts a bench.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use ingester_perf::case::Suite;
+use ingester_perf::gate::own_executable;
+use ingester_perf::interrupt::Interrupt;
+use ingester_perf::{Error, Exit, harness};
+
+/// Tells such a process its group.
+const GROUP: &str = "INGESTER_PERF_BENCH_GROUP";
+/// What people type.
+const PROGRAM: &str = "ingester-perf bench";
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The command's arguments, which are those of the benches.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct BenchArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    options: Vec<OsString>,
+}
+
+/// What to exit with, if this process is to run a group.
+pub fn of_group() -> Option<ExitCode> {
+    let group = std::env::var(GROUP).ok()?;
+    Some(harness::main_of(PROGRAM, &Suite::default(), &group))
+}
+
+impl BenchArgs {
+    pub fn run(self) -> Result<Exit, Error> {
+        let interrupt = Interrupt::watch()?;
+        let asks_for_help = self.options.iter().any(|option| option == "--help" || option == "-h");
+        let mut missed = false;
+        for group in harness::groups(&Suite::default()) {
+            match self.run_group(&group, &interrupt)? {
+                0 => {}
+                1 => missed = true,
+                // Whatever it was, the other groups would meet it too.
+                code => return Ok(Exit::of_code(code)),
+            }
+            interrupt.check()?;
+            if asks_for_help {
+                break;
+            }
+        }
+        Ok(if missed { Exit::Missed } else { Exit::Held })
+    }
+
+    /// Runs one group to its end; its exit code.
+    fn run_group(&self, group: &str, interrupt: &Interrupt) -> Result<u8, Error> {
+        let mut command = Command::new(own_executable()?);
+        let mut child =
+            command.arg("--bench").args(&self.options).env(GROUP, group).spawn().map_err(Error::Thread)?;
+        let mut told = false;
+        loop {
+            if let Some(status) = child.try_wait().map_err(Error::Thread)? {
+                // Ended by a signal of its own, it has no code.
+                return Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2));
+            }
+            // Ctrl-C goes to both; what was sent to this process alone is passed on. It ends in order, and reports.
+            if let Some(signal) = interrupt.signal().filter(|_| !told) {
+                told = true;
+                pass_on(signal, child.id());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn pass_on(signal: u8, process: u32) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let signal = Signal::from_named_raw(i32::from(signal));
+    if let (Some(process), Some(signal)) = (process, signal) {
+        // One that has ended needs no signal.
+        let _ = kill_process(process, signal);
+    }
+}
+
+#[cfg(not(unix))]
+fn pass_on(_signal: u8, _process: u32) {}
