@@ -103,6 +103,8 @@ fn every_subcommand_ends_in_order() {
     check("baseline", &|| perf(&["baseline", "export", "none"]), 2, 2);
     check("gate", &|| perf(&["gate", "--replay", "no/such/folder"]), 2, 2);
     check("help", &|| perf(&["--help"]), 0, 0);
+    check("bench", &|| perf(&["bench", "--list"]), 0, 2);
+    check("worker", &|| perf(&["worker"]), 0, 2);
 }
 
 #[test]
@@ -138,7 +140,9 @@ fn a_bench_saves_what_it_measured_though_nobody_reads_it() {
     let bench = Bench::new("jwt");
     check("jwt --test", &|| bench.command(&["--test"]), 0, 2);
     check("jwt", &|| bench.command(&SHORT), 0, 2);
-    check("floor --list", &|| Bench::new("floor").command(&["--list"]), 0, 2);
+    for name in ["floor", "load", "upload"] {
+        check(name, &|| Bench::new(name).command(&["--list"]), 0, 2);
+    }
 
     let bench = Bench::new("jwt");
     let status = bench.command(&SHORT).stdout(Sink::Unread.stdio()).stderr(Sink::Unread.stdio()).status();
