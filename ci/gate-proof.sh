@@ -47,6 +47,8 @@ session() { # kind, number, base, head, further arguments
 
 busy() { # kind and number of a session, and the rest of it
   if [ -e "$out/$1.$2/exit" ]; then return; fi
+  # Else the loop would run while the session is held.
+  while [ -e "$out/hold" ]; do sleep 1; done
   sh -c 'while :; do :; done' &
   local loop=$!
   trap "kill $loop" EXIT
