@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(first(Http::Two, &[b"H", b"TT", b"P"]), not_two);
         let only_two = Some("the service speaks HTTP/2 only, which --http2 asks for".to_owned());
         assert_eq!(first(Http::One, &[&settings[..2], &settings[2..]]), only_two);
-        // An end before the first byte is no answer of either.
+        // A connection that closes before the deciding byte tells nothing about the protocol.
         assert_eq!((first(Http::One, &[b""]), first(Http::Two, &[b"", b"\0"])), (None, None));
     }
 }

@@ -120,7 +120,7 @@ impl Sending {
         Self { left: 0, parts: [None, None], file: None, trouble: None }
     }
 
-    /// Where it will be told why the file could not be read; nothing where there is no file.
+    /// Shared slot that receives the reason if the file cannot be read. `None` for a body in memory.
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble.clone()
     }

@@ -39,7 +39,7 @@ impl Placement {
 }
 
 impl Placement {
-    /// The same where there is no stub.
+    /// This placement without the stub's core, for a service that runs in another process.
     pub const fn of_client(self) -> Self {
         Self { stub: None, ..self }
     }

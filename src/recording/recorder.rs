@@ -109,8 +109,8 @@ impl Recorder {
 pub struct Recording {
     /// Latencies of successes.
     pub ok: Samples,
-    /// The same in ns over their number, in the order in which they came. None where several workers recorded at the same
-    /// time: there is no one order.
+    /// The same latencies in ns, in the order in which they came, for the interval of their mean. Empty after several workers
+    /// were merged, because their operations overlap in time and have no common order.
     pub latencies: Batches,
     /// Successes over seconds of each pass; likewise.
     pub rates: Batches,

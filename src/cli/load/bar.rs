@@ -8,7 +8,8 @@ use ingester_perf::console::note;
 use ingester_perf::load::{ENDLESS, Plan, Second};
 use ingester_perf::report::SecondReport;
 
-/// Between lines where there is no terminal: a log is to show that the run lives, and not to grow.
+/// Time between progress lines where standard error is not a terminal. Often enough to show that the run is alive, without
+/// filling a CI log.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Tells how a run is going.
