@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../src"
 
-layers=(units error exit console files interrupt machine stats targets recording payload auth stub ingester client load case baseline report harness gate cli)
-pure=(stats targets load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/mix.rs gate/verdict.rs gate/compared.rs gate/controls.rs gate/clocks.rs gate/tail.rs gate/extension.rs gate/storm.rs baseline/compare.rs)
+layers=(units error exit console files interrupt process_group machine stats targets recording payload auth api stub ingester client load case config baseline report gate harness cli)
+pure=(stats targets load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/mix.rs gate/verdict.rs gate/compared.rs gate/controls.rs gate/clocks.rs gate/tail.rs gate/extension.rs gate/storm.rs baseline/compare.rs api/pointer.rs api/path.rs)
 failed=0
 
 complain() { # what, offending lines

@@ -109,6 +109,44 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<String, Error> {
     Ok(text)
 }
 
+/// Copies a file or a folder with all that lies in it, links as links, with times and permissions; returns the bytes of the
+/// files. What git keeps beside a checkout is left out.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<u64, Error> {
+    let failed = |e| Error::file(from, "copy", e);
+    let kind = from.symlink_metadata().map_err(failed)?;
+    if kind.is_symlink() {
+        #[cfg(unix)]
+        {
+            let target = std::fs::read_link(from).map_err(failed)?;
+            std::os::unix::fs::symlink(target, to).map_err(failed)?;
+            return Ok(0);
+        }
+    }
+    if kind.is_dir() {
+        std::fs::create_dir_all(to).map_err(|e| Error::file(to, "make", e))?;
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(from).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if name != ".git" {
+                bytes += copy_tree(&from.join(&name), &to.join(&name))?;
+            }
+        }
+        return Ok(bytes);
+    }
+    if !kind.is_file() {
+        // A socket or a pipe is of a process that runs elsewhere.
+        return Ok(0);
+    }
+    let bytes = std::fs::copy(from, to).map_err(failed)?;
+    // Compiled Python is thrown away where its source seems to be newer.
+    if let Ok(modified) = kind.modified() {
+        let opened = File::options().append(true).open(to);
+        // Of a file that may not be written the time stays that of the copy.
+        let _ = opened.and_then(|file| file.set_modified(modified));
+    }
+    Ok(bytes)
+}
+
 /// Removes a file or a folder, if there is one.
 pub fn remove(path: &Path) -> Result<(), Error> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
@@ -165,5 +203,23 @@ mod tests {
         assert!(refused(&pipe).ends_with("pipe: is a pipe; a plain file is needed"), "{}", refused(&pipe));
         assert!(refused(dir.path()).ends_with(": is a folder; a plain file is needed"));
         assert_eq!(refused(Path::new("/dev/zero")), "/dev/zero: is a device; a plain file is needed");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_tree_is_copied_with_links_and_times_and_without_what_is_gits() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let from = dir.path().join("from");
+        std::fs::create_dir_all(from.join("a/.git")).expect("makes it");
+        std::fs::write(from.join("a/x"), "12345").expect("writes");
+        std::os::unix::fs::symlink("x", from.join("a/link")).expect("links");
+        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let file = File::options().append(true).open(from.join("a/x")).expect("opens");
+        file.set_modified(old).expect("sets it");
+        let to = dir.path().join("to");
+        assert_eq!(copy_tree(&from, &to).expect("copies"), 5);
+        assert_eq!(std::fs::read_to_string(to.join("a/link")).expect("reads"), "12345");
+        assert!(to.join("a/link").is_symlink() && !to.join("a/.git").exists());
+        assert_eq!(to.join("a/x").metadata().expect("is there").modified().expect("has one"), old);
     }
 }

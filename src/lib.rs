@@ -1,15 +1,18 @@
 //! Performance tests for file-upload services.
 //!
 //! One upload, from the top down: a [`case`] asks its [`client`] for uploads and times them; the client sends a
-//! [`payload`] with a token of [`auth`] to an [`ingester`], which is the [`stub`] or a service by URL; what came of it
+//! [`payload`] with a token of [`auth`] to an [`ingester`], as its [`api`] says: the [`stub`], or a service of your own that
+//! [`config`] describes; what came of it
 //! is kept by [`recording`], made into a [`report`] with the help of [`stats`], and held against [`targets`].
 //! [`load`] does many operations at once, of any kind. The `harness` (behind the feature `criterion`) drives the cases
 //! through Criterion, the [`gate`] drives those of two builds in turn; [`baseline`] reads what Criterion saved.
 
+pub mod api;
 pub mod auth;
 pub mod baseline;
 pub mod case;
 pub mod client;
+pub mod config;
 pub mod console;
 mod error;
 mod exit;
@@ -22,6 +25,7 @@ pub mod interrupt;
 pub mod load;
 pub mod machine;
 pub mod payload;
+mod process_group;
 pub mod recording;
 pub mod report;
 pub mod stats;

@@ -5,16 +5,18 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::load::{Load, alone, choose, figure, ms, signal, strict, tried, wait_until, wide};
 use common::serve::Serve;
 use common::server::{Exchange, Manner, Server};
 use common::tls::tls_before;
+use ingester_perf::api::Api;
 use ingester_perf::auth::Token;
 use ingester_perf::client::{Client, Endpoint, Http, UploadBody};
 use ingester_perf::load::{Arrivals, Function, Model, Plan, Profile, run};
-use ingester_perf::payload::{Form, generate_test_file};
+use ingester_perf::payload::generate_test_file;
 use ingester_perf::units::Bytes;
 
 /// Waits, and says for how long it did, in us.
@@ -106,12 +108,14 @@ fn the_client_adds_little_to_a_blocking_one() {
             stamps.send(waited).is_ok() && exchange.respond("201 Created", &answer)
         });
         let file = generate_test_file(Bytes::kb(1));
-        let body = Form::default().encode(&file);
-        let url = format!("{}/api/v1/files/upload", server.url()).parse().expect("is a URL");
+        let api = Arc::new(Api::default());
+        let body = api.body.encode(&file);
+        let url = server.url().parse().expect("is a URL");
         let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
         let limit = Duration::from_secs(10);
-        let mut uploader = Client::new(endpoint, Token::new("a.b.c"), limit).expect("is a token");
-        let upload = UploadBody::whole(&file, &body);
+        let token = Some(Token::new("a.b.c"));
+        let mut uploader = Client::new(endpoint, &api, token, limit).expect("is a token");
+        let upload = UploadBody::whole(&file, &api);
         let mut raw = raw::Client::connect(server.address, &body);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
         let (mut of_raw, mut of_ours) = (Vec::new(), Vec::new());
@@ -141,7 +145,7 @@ mod raw {
     use std::net::{SocketAddr, TcpStream};
     use std::time::{Duration, Instant};
 
-    use ingester_perf::payload::MultipartBody;
+    use ingester_perf::payload::EncodedBody;
 
     pub struct Client {
         stream: TcpStream,
@@ -149,7 +153,7 @@ mod raw {
     }
 
     impl Client {
-        pub fn connect(address: SocketAddr, body: &MultipartBody) -> Self {
+        pub fn connect(address: SocketAddr, body: &EncodedBody) -> Self {
             let stream = TcpStream::connect(address).expect("connects");
             stream.set_nodelay(true).expect("can be set");
             let (kind, length) = (&body.content_type, body.bytes.len());

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use common::load::{alone, choose, figure, tried, wait_until, wide};
 use common::server::Server;
+use ingester_perf::api::Api;
 use ingester_perf::auth::Token;
 use ingester_perf::client::{Client, Endpoint, Http, UploadBody};
 use ingester_perf::load::{Arrivals, Model, Operation, Plan, Profile, Schedule, run};
-use ingester_perf::payload::{Form, generate_test_file};
+use ingester_perf::payload::generate_test_file;
 use ingester_perf::recording::{Performed, Samples};
 use ingester_perf::units::Bytes;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -78,12 +79,14 @@ impl Operation for Noting<'_> {
 /// not keep up.
 fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>)> {
     let (server, stamps) = one_at_a_time();
-    let url = format!("{}/api/v1/files/upload", server.url()).parse().expect("is a URL");
+    let url = server.url().parse().expect("is a URL");
     let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
-    let user = Client::new(endpoint, Token::new("a.b.c"), Duration::from_secs(30)).expect("is a token");
+    let api = Arc::new(Api::default());
+    let limit = Duration::from_secs(30);
+    let user = Client::new(endpoint, &api, Some(Token::new("a.b.c")), limit).expect("is a token");
     let file = generate_test_file(Bytes::kb(1));
     let ends = Mutex::new(Vec::new());
-    let noting = Noting { user, file: UploadBody::whole(&file, &Form::default().encode(&file)), ends: &ends };
+    let noting = Noting { user, file: UploadBody::whole(&file, &api), ends: &ends };
 
     let rate = Profile::constant(load / service(), Duration::from_secs_f64(requests * service() / load));
     let plan =

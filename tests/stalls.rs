@@ -12,7 +12,7 @@ use common::load::{Load, alone, choose, figure, ms, signal, tried, wait_until, w
 use common::serve::Serve;
 use common::server::Server;
 
-/// UploadOperation of the command's look at the ingester, before any that count.
+/// Uploads of the command's look at the ingester, before any that count.
 const PROBES: u64 = 2;
 /// Requests a second against a stalling server: the backlog of two seconds drains in ten milliseconds, even where each
 /// needs a connection of its own.

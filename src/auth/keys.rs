@@ -5,7 +5,8 @@ use std::fmt;
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use jsonwebtoken::EncodingKey;
 use rsa::PrivateKey;
-use rsa::pkcs1::{EncodeRsaPrivateKey, EncodeRsaPublicKey, LineEnding};
+use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPrivateKey, EncodeRsaPublicKey, LineEnding};
+use rsa::pkcs8::EncodePublicKey;
 
 use super::pem;
 use crate::error::Error;
@@ -119,6 +120,12 @@ impl PublicKey {
     #[cfg(test)]
     pub(super) fn der(&self) -> &[u8] {
         self.parsed.as_ref()
+    }
+
+    /// The key in PEM form (SubjectPublicKeyInfo), as services read it.
+    pub fn to_pem(&self) -> Result<String, KeyError> {
+        let key = rsa::PublicKey::from_pkcs1_der(self.parsed.as_ref()).map_err(unusable)?;
+        key.to_public_key_pem(LineEnding::LF).map_err(unusable)
     }
 
     /// Whether `signature` is this key's RS256 signature of `message`. Nothing but the signature is checked.

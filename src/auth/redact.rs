@@ -9,6 +9,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// From this length on, a part of a secret says something.
 const TELLING: usize = 12;
+/// A shorter secret would be found in every other text.
+const SHORTEST: usize = 6;
 /// Runs of more digits than this hold a telling part by themselves.
 const GROUP: usize = 2 * (TELLING - 1);
 /// What stands for a text that repeats a secret.
@@ -18,18 +20,33 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
-/// Recognises parts of one secret in a text. Cloning is not cheap: it is to be shared.
+/// Recognises parts of secrets in a text. Cloning is not cheap: it is to be shared.
 pub struct Redactor {
     /// Every run of [`TELLING`] characters of the secret.
     parts: HashSet<Vec<u8>>,
     /// Every such run of its letters and digits only, in lower case.
     letters: HashSet<Vec<u8>>,
+    /// Secrets that are too short to have telling parts: they are recognised as a whole.
+    short: Vec<Vec<u8>>,
 }
 
 impl Redactor {
     /// For this secret.
     pub fn of(secret: &str) -> Self {
-        Self { parts: runs(secret.as_bytes()), letters: runs(&letters(secret.as_bytes())) }
+        Self::of_all([secret])
+    }
+
+    /// For all of these secrets.
+    pub fn of_all<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut redactor = Self { parts: HashSet::new(), letters: HashSet::new(), short: Vec::new() };
+        for secret in secrets.into_iter().map(str::as_bytes) {
+            if (SHORTEST..TELLING).contains(&secret.len()) {
+                redactor.short.push(secret.to_vec());
+            }
+            redactor.parts.extend(runs(secret));
+            redactor.letters.extend(runs(&letters(secret)));
+        }
+        redactor
     }
 
     /// The text, or what stands for it if it repeats a part of the secret: as it is, with other characters between, in
@@ -42,6 +59,7 @@ impl Redactor {
     fn is_repeated_in(&self, decoded: &[u8]) -> bool {
         decoded.windows(TELLING).any(|run| self.parts.contains(run))
             || letters(decoded).windows(TELLING).any(|run| self.letters.contains(run))
+            || self.short.iter().any(|secret| decoded.windows(secret.len()).any(|run| run == secret))
     }
 }
 
@@ -221,5 +239,13 @@ mod tests {
     #[test]
     fn a_short_secret_has_no_telling_part() {
         assert_eq!(Redactor::of("a.b.c").clean("a.b.c"), "a.b.c");
+    }
+
+    #[test]
+    fn a_short_secret_is_found_as_a_whole() {
+        let redactor = Redactor::of_all(["hush-1", "header.payload.signature"]);
+        assert_eq!(redactor.clean("bad key hush-1!"), REDACTED);
+        assert_eq!(redactor.clean("bad key hush-2!"), "bad key hush-2!");
+        assert_eq!(Redactor::of_all(["abcde"]).clean("abcde"), "abcde");
     }
 }

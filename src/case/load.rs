@@ -7,37 +7,36 @@ use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 use super::{upload, worker};
-use crate::client::{Client, UploadBody};
+use crate::client::{Client, Http};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::load::{Closed, Operation, Pacer, run_pass};
+use crate::load::{Closed, Mix, Operation, Pacer, run_pass};
 use crate::recording::{Performed, Recorder};
-use crate::units::Bytes;
 
 pub(super) struct Work {
     runtime: Runtime,
     ingester: Arc<Ingester>,
     pacer: Pacer,
     users: Vec<Option<Client>>,
-    same: Same,
+    shared: Shared,
     scenario: Closed,
 }
 
-/// Everybody uploads the same file.
-struct Same {
+/// Everybody uploads files of the same mix.
+struct Shared {
     user: Client,
-    file: UploadBody,
+    files: upload::Files,
 }
 
-impl Operation for Same {
+impl Operation for Shared {
     type User = Client;
 
     fn user(&self) -> Client {
         self.user.another()
     }
 
-    async fn perform(&self, user: &mut Client, _: u64) -> Performed {
-        user.upload(&self.file).await
+    async fn perform(&self, user: &mut Client, index: u64) -> Performed {
+        user.upload(self.files.pick(index)).await
     }
 }
 
@@ -46,29 +45,30 @@ impl Work {
         ingester: &Arc<Ingester>,
         settings: &Settings,
         scenario: Closed,
-        size: Bytes,
+        mix: &Mix,
     ) -> Result<Self, Error> {
         let runtime = upload::runtime()?;
         let pacer = {
             let _context = runtime.enter();
             Pacer::new().map_err(Error::Thread)?
         };
-        let same = Same { user: upload::user(ingester, settings)?, file: upload::file(size) };
-        let users = (0..scenario.users).map(|_| Some(same.user())).collect();
-        Ok(Self { runtime, ingester: Arc::clone(ingester), pacer, users, same, scenario })
+        let user = upload::user(ingester, settings, Http::One)?;
+        let shared = Shared { user, files: upload::Files::of(mix, ingester.api()) };
+        let users = (0..scenario.users).map(|_| Some(shared.user())).collect();
+        Ok(Self { runtime, ingester: Arc::clone(ingester), pacer, users, shared, scenario })
     }
 }
 
 impl worker::Work for Work {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
         let patience = self.patience();
-        let Self { runtime, ingester, pacer, users, same, scenario } = self;
+        let Self { runtime, ingester, pacer, users, shared, scenario } = self;
         upload::renew(ingester, users.iter_mut().flatten())?;
         runtime.block_on(async {
             join_all(users.iter_mut().flatten().map(Client::prepare)).await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {
-                let pass = run_pass(same, users, *scenario, patience, (pacer, recorder));
+                let pass = run_pass(shared, users, *scenario, patience, (pacer, recorder));
                 elapsed += pass.await.map_err(Error::Thread)?;
                 if recorder.failures_in_a_row() >= patience {
                     break;

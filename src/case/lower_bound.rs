@@ -12,7 +12,7 @@ use super::worker::{Case, Work};
 use crate::auth::{KeyError, KeyPair, Minter, PublicKey};
 use crate::error::Error;
 use crate::machine::{Placement, pin};
-use crate::payload::{Form, generate_test_file};
+use crate::payload::{BodyFormat, Form, generate_test_file};
 use crate::recording::{Finished, Recorder};
 use crate::units::Bytes;
 
@@ -35,9 +35,10 @@ pub enum LowerBound {
 
 impl Spec {
     /// The lower bound of one iteration. Load has none: what many users do at once overlaps, and no one thing lies below it.
+    /// Nor has a mix of sizes.
     pub fn lower_bound(&self) -> Option<LowerBound> {
-        match self.kind {
-            Kind::Upload { size } => Some(LowerBound::RawUpload(size)),
+        match &self.kind {
+            Kind::Upload { files } => files.single().map(LowerBound::RawUpload),
             Kind::Jwt => Some(LowerBound::Signature),
             Kind::Load { .. } => None,
         }
@@ -111,7 +112,7 @@ struct RawUpload {
 
 impl RawUpload {
     fn new(size: Bytes, receiver: Option<usize>) -> Result<Self, Error> {
-        let body = Form::default().encode(&generate_test_file(size)).bytes;
+        let body = BodyFormat::Multipart(Form::default()).encode(&generate_test_file(size)).bytes;
         let signature = Signature::new()?;
         let stream = start_receiver(body.len(), receiver, signature).map_err(Error::Loopback)?;
         Ok(Self { stream, body })

@@ -1,4 +1,4 @@
-//! A look before measuring: two uploads that are not counted.
+//! Before and after measuring: two uploads that are not counted, and the removal of what was left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::upload;
-use crate::client::{Endpoint, Http, Said, get};
+use crate::client::{Endpoint, Http, Removed, Said, get, remove};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
 use crate::recording::{Class, Failure, Outcome};
 use crate::units::Bytes;
 
-/// UploadOperation of a look.
+/// Uploads of a look.
 pub const PROBES: u64 = 2;
 /// How long a service may take to say whether it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ pub struct Look {
     pub first: Duration,
     /// How long the second one took, on a connection that was there.
     pub second: Duration,
-    /// What the service says that ails it (`/health/ready`); nothing where it is ready, or has no such route.
+    /// What the service says that ails it, behind the route that was asked; nothing where it is ready, or has no such route.
     pub ails: Option<String>,
 }
 
@@ -32,24 +32,27 @@ impl Look {
     /// What people should know before they believe what is measured; nothing where the service is well.
     pub fn warning(&self) -> Option<String> {
         let ails = self.ails.as_ref()?;
-        Some(format!(
-            "The service says that it is not well (/health/ready: {ails}); what follows is of a sick one"
-        ))
+        Some(format!("The service says that it is not well ({ails}); what follows is of a sick one"))
     }
 }
 
-/// UploadOperation a file of `size` twice, in the protocol that the run will speak, and asks the service whether it is ready. An
+/// Uploads a file of `size` twice, in the protocol that the run will speak, and asks the service whether it is ready. An
 /// error where the ingester cannot be reached, refuses the token, or fails both uploads in the same way: then there is
 /// nothing to measure, unless the settings say that failures are what is wanted.
 pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes, http: Http) -> Result<Look, Error> {
     let runtime = upload::runtime()?;
     // Whoever is not there is found out before certificates and tokens are asked for.
     runtime.block_on(ingester.reach())?;
-    let mut uploader = upload::user_speaking(ingester, settings, http)?;
-    let ready = Endpoint::resolve(&ingester.ready_url(), http)?;
-    let file = upload::file(size);
+    let mut uploader = upload::user(ingester, settings, http)?;
+    let endpoint = Endpoint::resolve(ingester.base(), http)?;
+    let file = upload::file(size, ingester.api());
     runtime.block_on(async {
-        let ails = get(&ready, READY_WITHIN).await.ok().and_then(|said| ailment(&said));
+        let mut ails = None;
+        if let Some(path) = &ingester.api().ready {
+            let said = get(&endpoint, path, READY_WITHIN).await;
+            let said = said.ok().and_then(|said| ailment(&said));
+            ails = said.map(|said| format!("/{path}: {said}"));
+        }
         let first = uploader.upload(&file).await.finished;
         match &first.outcome {
             Err(failure) if failure.class == Class::Connect => {
@@ -64,14 +67,26 @@ pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes, http: H
         if let Some(failure) = same_failure(&first.outcome, &second.outcome)
             && !settings.even_if_failing
         {
-            let asked = ingester.upload_url().to_string();
-            return Err(Error::LookFailed { url: asked, failure: failure.message.clone() });
+            return Err(Error::LookFailed { url: ingester.upload_url(), failure: failure.message.clone() });
         }
         Ok(Look { first: first.latency, second: second.latency, ails })
     })
 }
 
-/// What an answer to `/health/ready` says against the service: an error of its own, or that its `status` is `degraded`.
+/// Removes what was left with the ingester until now, as its API says, outside measured time. `None` where the API does not
+/// say how.
+pub fn clean_up(ingester: &Ingester, settings: &Settings) -> Result<Option<Removed>, Error> {
+    let Some(cleanup) = &ingester.api().cleanup else { return Ok(None) };
+    let left = ingester.leftovers().take();
+    if left.0.is_empty() && left.1 == 0 {
+        return Ok(None);
+    }
+    let user = upload::user(ingester, settings, Http::One)?;
+    let removed = upload::runtime()?.block_on(remove(&user, cleanup, left));
+    Ok(Some(removed))
+}
+
+/// What an answer to the route of readiness says against the service: an error of its own, or that its `status` is `degraded`.
 fn ailment(said: &Said) -> Option<String> {
     let health: Option<Health> = serde_json::from_slice(&said.body).ok();
     let is_degraded = health.is_some_and(|health| health.status == "degraded");

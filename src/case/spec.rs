@@ -6,7 +6,7 @@ use super::worker::Case;
 use super::{jwt, load, upload};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::load::Closed;
+use crate::load::{Closed, Mix};
 use crate::units::Bytes;
 
 /// A case that can be started.
@@ -23,12 +23,12 @@ pub struct Spec {
 }
 
 /// What one iteration is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// One signed multipart upload, its answer read to the end.
+    /// One upload, its answer read to the end.
     Upload {
-        /// Size of the file.
-        size: Bytes,
+        /// Sizes of files.
+        files: Mix,
     },
     /// One RS256 token checked: signature, claims, times.
     Jwt,
@@ -36,8 +36,8 @@ pub enum Kind {
     Load {
         /// Users and uploads in one pass.
         plan: Closed,
-        /// Size of each file.
-        size: Bytes,
+        /// Sizes of files.
+        files: Mix,
     },
 }
 
@@ -69,8 +69,11 @@ impl Spec {
 
     /// What one iteration handles.
     pub fn throughput(&self) -> Throughput {
-        match self.kind {
-            Kind::Upload { size } => Throughput::Bytes(size.0),
+        match &self.kind {
+            Kind::Upload { files } => match files.single() {
+                Some(size) => Throughput::Bytes(size.0),
+                None => Throughput::Operations(1),
+            },
             Kind::Jwt => Throughput::Operations(1),
             Kind::Load { plan, .. } => Throughput::Operations(plan.requests),
         }
@@ -78,27 +81,35 @@ impl Spec {
 
     /// Operations under way at once.
     pub fn users(&self) -> u32 {
-        match self.kind {
+        match &self.kind {
             Kind::Upload { .. } | Kind::Jwt => 1,
             Kind::Load { plan, .. } => plan.users,
         }
     }
 
-    /// Files that one iteration sends, and the size of each; none where nothing is sent.
+    /// Files that one iteration sends, and the mean size of each; none where nothing is sent.
     pub fn uploads(&self) -> Option<(u64, Bytes)> {
-        match self.kind {
-            Kind::Upload { size } => Some((1, size)),
-            Kind::Jwt => None,
-            Kind::Load { plan, size } => Some((plan.requests, size)),
-        }
+        let (uploads, files) = match &self.kind {
+            Kind::Upload { files } => (1, files),
+            Kind::Jwt => return None,
+            Kind::Load { plan, files } => (plan.requests, files),
+        };
+        Some((uploads, Bytes(files.mean().ceil() as u64)))
     }
 
     /// Where the code is that times the case, seen from the project's root. Not what is timed: that is the ingester.
     pub fn sources(&self) -> &'static [&'static str] {
-        match self.kind {
-            Kind::Upload { .. } => {
-                &[TIMING, SPECS, SUITE, "src/case/upload.rs", "src/client/", "src/payload/", "src/recording/"]
-            }
+        match &self.kind {
+            Kind::Upload { .. } => &[
+                TIMING,
+                SPECS,
+                SUITE,
+                "src/case/upload.rs",
+                "src/api/",
+                "src/client/",
+                "src/payload/",
+                "src/recording/",
+            ],
             Kind::Jwt => &[TIMING, SPECS, SUITE, "src/case/jwt.rs", "src/recording/"],
             Kind::Load { .. } => &[
                 TIMING,
@@ -106,6 +117,7 @@ impl Spec {
                 SUITE,
                 "src/case/load.rs",
                 "src/case/upload.rs",
+                "src/api/",
                 "src/client/",
                 "src/load/",
                 "src/payload/",
@@ -117,13 +129,13 @@ impl Spec {
     /// Starts the case's thread on the client's core.
     pub fn start(&self, ingester: &Arc<Ingester>, settings: &Settings) -> Result<Case, Error> {
         let core = settings.placement.client;
-        match self.kind {
-            Kind::Upload { size } => {
-                Case::start(&self.id(), core, upload::Work::new(ingester, settings, size)?)
+        match &self.kind {
+            Kind::Upload { files } => {
+                Case::start(&self.id(), core, upload::Work::new(ingester, settings, files)?)
             }
             Kind::Jwt => Case::start(&self.id(), core, jwt::Work::new(settings)?),
-            Kind::Load { plan, size } => {
-                Case::start(&self.id(), core, load::Work::new(ingester, settings, plan, size)?)
+            Kind::Load { plan, files } => {
+                Case::start(&self.id(), core, load::Work::new(ingester, settings, *plan, files)?)
             }
         }
     }

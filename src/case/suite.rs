@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use toml::de::DeTable;
+
 use super::spec::{Kind, Spec};
+use crate::auth::PublicKey;
 use crate::error::Error;
 use crate::files::read_limited;
 use crate::ingester::Settings;
-use crate::load::Closed;
+use crate::load::{Closed, Mix};
+use crate::stub::{Router, RouterOf};
 use crate::targets::{TargetError, Targets};
 use crate::units::Bytes;
 
@@ -19,34 +23,66 @@ const MAX_TARGETS: u64 = 1 << 20;
 /// The project's own limits, as they were when this was built.
 const BUILT_IN_TARGETS: &str = include_str!("../../baseline/targets.toml");
 
-/// Cases with distinct ids, in the order in which they are measured.
+/// Cases with distinct ids, in the order in which they are measured, and what they are measured against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suite {
     cases: Vec<Spec>,
+    router: Option<RouterOf>,
 }
 
 impl Default for Suite {
     /// The cases of the earlier suite: three sizes of uploads, the token check, 10 and 50 users.
     fn default() -> Self {
-        let upload = |name, operation, size| Spec::new("upload", name, operation, Kind::Upload { size });
-        let load = |name, operation, users, requests, size| {
-            let plan = Closed { users, requests };
-            Spec::new("load", name, operation, Kind::Load { plan, size })
-        };
         Self {
             cases: vec![
                 upload("10KB", "upload_small_file", Bytes::kb(10)),
                 upload("1MB", "upload_medium_file", Bytes::mb(1)),
                 upload("10MB", "upload_large_file", Bytes::mb(10)),
                 Spec::new("jwt", "validate", "jwt_validation", Kind::Jwt),
-                load("10_users", "concurrent_upload_10", 10, 100, Bytes::kb(100)),
-                load("50_users", "concurrent_upload_50", 50, 500, Bytes::kb(50)),
+                load("10_users", "concurrent_upload_10", Closed { users: 10, requests: 100 }, Bytes::kb(100)),
+                load("50_users", "concurrent_upload_50", Closed { users: 50, requests: 500 }, Bytes::kb(50)),
             ],
+            router: None,
         }
     }
 }
 
+fn upload(name: &str, operation: &str, size: Bytes) -> Spec {
+    Spec::new("upload", name, operation, Kind::Upload { files: Mix::only(size) })
+}
+
+fn load(name: &str, operation: &str, plan: Closed, size: Bytes) -> Spec {
+    Spec::new("load", name, operation, Kind::Load { plan, files: Mix::only(size) })
+}
+
 impl Suite {
+    /// These cases, against the stub.
+    pub fn of_cases(cases: Vec<Spec>) -> Self {
+        Self { cases, router: None }
+    }
+
+    /// The usual uploads and users, against a service of your own, which is served in the process that measures it. `make`
+    /// is given the key whose tokens it should take: [`PublicKey::to_pem`] is what libraries read.
+    ///
+    /// What its API looks like is said by `ingester-perf.toml`, if it is not the ingester's.
+    pub fn of_router(make: impl Fn(&PublicKey) -> Router + Send + Sync + 'static) -> Self {
+        let mut suite = Self::default();
+        // It measures the check that comes with the stub.
+        suite.cases.retain(|spec| spec.kind != Kind::Jwt);
+        suite.router = Some(RouterOf::new(make));
+        suite
+    }
+
+    /// The same, with these cases.
+    pub fn with_cases(self, cases: Vec<Spec>) -> Self {
+        Self { cases, ..self }
+    }
+
+    /// The service of the caller's own, if there is one.
+    pub fn router(&self) -> Option<&RouterOf> {
+        self.router.as_ref()
+    }
+
     /// Every case.
     pub fn cases(&self) -> &[Spec] {
         &self.cases
@@ -70,7 +106,9 @@ impl Suite {
     /// The limits in this file. Where it is the usual one and not there, as in another folder, those that are built in.
     pub fn targets_in(&self, path: &Path) -> Result<Targets, Error> {
         if path == Settings::default().targets && !path.exists() {
-            return self.parse_targets(BUILT_IN_TARGETS).map_err(|e| Error::malformed(path, e));
+            let built_in = Self::default().parse_targets(BUILT_IN_TARGETS);
+            let built_in = built_in.map_err(|e| Error::malformed(path, e))?;
+            return Ok(built_in.only(&self.operations()));
         }
         let text = read_limited(path, MAX_TARGETS)?;
         self.parse_targets(&text).map_err(|e| Error::malformed(path, e))
@@ -78,9 +116,19 @@ impl Suite {
 
     /// The limits in this text.
     pub fn parse_targets(&self, text: &str) -> Result<Targets, TargetError> {
+        Targets::parse(text, &self.operations())
+    }
+
+    /// The limits in a table that is a part of this text.
+    pub fn read_targets(&self, text: &str, table: DeTable<'_>) -> Result<Targets, TargetError> {
+        Targets::read(text, table, &self.operations())
+    }
+
+    /// What a limit can be of.
+    fn operations(&self) -> Vec<&str> {
         let mut known: Vec<&str> = self.cases.iter().map(|spec| spec.operation.as_str()).collect();
         known.extend(LOAD_OPERATIONS);
-        Targets::parse(text, &known)
+        known
     }
 }
 

@@ -1,4 +1,4 @@
-//! `upload/...`: one user uploads the same file again and again.
+//! `upload/...`: one user uploads files one after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::worker;
+use crate::api::Api;
 use crate::client::{Client, Endpoint, Http, UploadBody};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::payload::{Form, generate_test_file};
+use crate::load::Mix;
+use crate::payload::{DEFAULT_SEED, generate_test_file};
 use crate::recording::Recorder;
 use crate::units::Bytes;
 
@@ -18,13 +20,16 @@ pub(super) struct Work {
     runtime: Runtime,
     ingester: Arc<Ingester>,
     uploader: Client,
-    file: UploadBody,
+    files: Files,
+    /// Uploads so far: which file is next.
+    uploads: u64,
 }
 
 impl Work {
-    pub fn new(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes) -> Result<Self, Error> {
-        let uploader = user(ingester, settings)?;
-        Ok(Self { runtime: runtime()?, ingester: Arc::clone(ingester), uploader, file: file(size) })
+    pub fn new(ingester: &Arc<Ingester>, settings: &Settings, mix: &Mix) -> Result<Self, Error> {
+        let uploader = user(ingester, settings, Http::One)?;
+        let files = Files::of(mix, ingester.api());
+        Ok(Self { runtime: runtime()?, ingester: Arc::clone(ingester), uploader, files, uploads: 0 })
     }
 }
 
@@ -36,7 +41,9 @@ impl worker::Work for Work {
             self.uploader.prepare().await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {
-                let finished = self.uploader.upload(&self.file).await.finished;
+                let file = self.files.pick(self.uploads);
+                self.uploads += 1;
+                let finished = self.uploader.upload(file).await.finished;
                 elapsed += finished.latency;
                 recorder.record(finished);
                 if recorder.failures_in_a_row() >= worker::PATIENCE {
@@ -49,22 +56,34 @@ impl worker::Work for Work {
     }
 }
 
-/// A file of this size, ready to be sent.
-pub(super) fn file(size: Bytes) -> UploadBody {
-    let file = generate_test_file(size);
-    UploadBody::whole(&file, &Form::temporary().encode(&file))
+/// The files of a case, ready to be sent.
+pub(super) struct Files {
+    mix: Mix,
+    bodies: Vec<UploadBody>,
 }
 
-/// Somebody who uploads to the ingester.
-pub(super) fn user(ingester: &Ingester, settings: &Settings) -> Result<Client, Error> {
-    user_speaking(ingester, settings, Http::One)
+impl Files {
+    pub fn of(mix: &Mix, api: &Api) -> Self {
+        Self { mix: mix.clone(), bodies: mix.sizes().map(|size| file(size, api)).collect() }
+    }
+
+    /// The file of the upload with this number.
+    pub fn pick(&self, number: u64) -> &UploadBody {
+        &self.bodies[self.mix.pick(DEFAULT_SEED, number)]
+    }
+}
+
+/// A file of this size, ready to be sent.
+pub(super) fn file(size: Bytes, api: &Api) -> UploadBody {
+    UploadBody::whole(&generate_test_file(size), api)
 }
 
 /// Somebody who uploads to the ingester in this protocol.
-pub(super) fn user_speaking(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Client, Error> {
-    let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
-    Client::new(endpoint, ingester.token()?, settings.timeout)
-        .map_err(|failure| Error::Token(failure.message))
+pub fn user(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Client, Error> {
+    let endpoint = Endpoint::resolve(ingester.base(), http)?;
+    let client = Client::new(endpoint, ingester.api(), ingester.token()?, settings.timeout);
+    let client = client.map_err(|failure| Error::Token(failure.message))?;
+    Ok(client.leaving(ingester.leftovers()))
 }
 
 /// Gives every uploader a token that outlives the next slice.
@@ -73,7 +92,7 @@ pub(super) fn renew<'a>(
     mut uploaders: impl Iterator<Item = &'a mut Client>,
 ) -> Result<(), Error> {
     let token = ingester.token()?;
-    let renewed = uploaders.try_for_each(|uploader| uploader.renew(&token));
+    let renewed = uploaders.try_for_each(|uploader| uploader.renew(token.as_ref()));
     renewed.map_err(|failure| Error::Token(failure.message))
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use ingester_perf::baseline::{Bundle, Origin, Side, check_name, criterion_home};
 use ingester_perf::case::Suite;
+use ingester_perf::config::Config;
 use ingester_perf::console::note;
 use ingester_perf::files::{read_limited, write_text};
-use ingester_perf::ingester::Settings;
 use ingester_perf::machine::{Environment, Placement};
 use ingester_perf::{Error, Exit};
 
@@ -61,9 +61,10 @@ enum Command {
 
 impl BaselineArgs {
     pub fn run(self) -> Result<Exit, Error> {
-        let suite = Suite::default();
+        let config = Config::find(None)?;
+        let suite = config.suite(&Suite::default());
         let home = criterion_home();
-        let reports = Settings::from_env()?.report_dir;
+        let reports = config.settings(&suite)?.report_dir;
         match self.command {
             Command::Export { name, out } => {
                 check_name(&name).map_err(|problem| Error::Setting { name: "baseline export", problem })?;

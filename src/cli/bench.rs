@@ -4,10 +4,12 @@
 //! cargo starts a bench.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use ingester_perf::case::Suite;
+use ingester_perf::config::{self, Config};
 use ingester_perf::gate::own_executable;
 use ingester_perf::interrupt::Interrupt;
 use ingester_perf::{Error, Exit, harness};
@@ -16,6 +18,8 @@ use ingester_perf::{Error, Exit, harness};
 const GROUP: &str = "INGESTER_PERF_BENCH_GROUP";
 /// What people type.
 const PROGRAM: &str = "ingester-perf bench";
+/// The one option that is not Criterion's.
+const CONFIG: &str = "--config";
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -30,16 +34,22 @@ pub struct BenchArgs {
 /// What to exit with, if this process is to run a group.
 pub fn of_group() -> Option<ExitCode> {
     let group = std::env::var(GROUP).ok()?;
-    Some(harness::main_of(PROGRAM, &Suite::default(), &group))
+    Some(harness::main_of(PROGRAM, &Suite::default(), Some(&group)))
 }
 
 impl BenchArgs {
-    pub fn run(self) -> Result<Exit, Error> {
+    pub fn run(mut self) -> Result<Exit, Error> {
         let interrupt = Interrupt::watch()?;
+        let config = Config::find(self.take_config()?.as_deref())?;
         let asks_for_help = self.options.iter().any(|option| option == "--help" || option == "-h");
+        let suite = config.suite(&Suite::default());
+        if !asks_for_help {
+            config.build_for(&config.settings(&suite)?, &interrupt)?;
+        }
+
         let mut missed = false;
-        for group in harness::groups(&Suite::default()) {
-            match self.run_group(&group, &interrupt)? {
+        for group in harness::groups(&suite) {
+            match self.run_group(&group, &config, &interrupt)? {
                 0 => {}
                 1 => missed = true,
                 // Whatever it was, the other groups would meet it too.
@@ -53,11 +63,27 @@ impl BenchArgs {
         Ok(if missed { Exit::Missed } else { Exit::Held })
     }
 
+    /// The file that `--config` names. All other options are Criterion's, and are handed on.
+    fn take_config(&mut self) -> Result<Option<PathBuf>, Error> {
+        let Some(at) = self.options.iter().position(|option| option == CONFIG) else { return Ok(None) };
+        if at + 1 == self.options.len() {
+            return Err(Error::Setting { name: CONFIG, problem: "names no file".to_owned() });
+        }
+        let file = self.options.remove(at + 1);
+        self.options.remove(at);
+        Ok(Some(file.into()))
+    }
+
     /// Runs one group to its end; its exit code.
-    fn run_group(&self, group: &str, interrupt: &Interrupt) -> Result<u8, Error> {
+    fn run_group(&self, group: &str, config: &Config, interrupt: &Interrupt) -> Result<u8, Error> {
         let mut command = Command::new(own_executable()?);
-        let mut child =
-            command.arg("--bench").args(&self.options).env(GROUP, group).spawn().map_err(Error::Thread)?;
+        command.arg("--bench").args(&self.options).env(GROUP, group);
+        if let Some(path) = &config.path {
+            command.env(config::VARIABLE, path);
+        }
+        // It was built just now.
+        command.env(config::BUILD_VARIABLE, "");
+        let mut child = command.spawn().map_err(Error::Thread)?;
         let mut told = false;
         loop {
             if let Some(status) = child.try_wait().map_err(Error::Thread)? {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use ingester_perf::baseline::{Side, compare, criterion_home};
 use ingester_perf::case::Suite;
+use ingester_perf::config::Config;
 use ingester_perf::console::note;
-use ingester_perf::ingester::Settings;
 use ingester_perf::report::print_changes;
 use ingester_perf::{Error, Exit};
 
@@ -42,9 +42,10 @@ pub struct Compare {
 
 impl Compare {
     pub fn run(self) -> Result<Exit, Error> {
-        let suite = Suite::default();
+        let config = Config::find(None)?;
+        let suite = config.suite(&Suite::default());
         let home = criterion_home();
-        let reports = Settings::from_env()?.report_dir;
+        let reports = config.settings(&suite)?.report_dir;
         let first = Side::read(&self.first, &suite, &home, &reports)?;
         let second = Side::read(&self.second, &suite, &home, &reports)?;
         let of_iterations = first.has_iterations() && second.has_iterations();

@@ -5,6 +5,7 @@ mod baseline;
 mod bench;
 mod compare;
 mod gate;
+mod init;
 mod load;
 mod serve;
 mod worker;
@@ -25,6 +26,8 @@ enum Command {
     /// Run the suite through Criterion, as `cargo bench` does in this project; takes the same options.
     #[cfg(feature = "criterion")]
     Bench(bench::BenchArgs),
+    /// Write ingester-perf.toml, which says how to build, start and speak to a service of your own.
+    Init,
     /// Run the stub ingester as a server of its own, until Ctrl-C.
     Serve(serve::Serve),
     /// Tell whether a change made a case slower: two builds, or two running ingesters, in lock-step.
@@ -53,6 +56,7 @@ pub fn run() -> Result<Exit, Error> {
     match Cli::parse().command {
         #[cfg(feature = "criterion")]
         Command::Bench(bench) => bench.run(),
+        Command::Init => init::run(),
         Command::Serve(serve) => serve.run(),
         Command::Gate(gate) => gate.run(),
         Command::Load(load) => load.run(),

@@ -1,12 +1,11 @@
-//! What the service said: is it a success, and is it true? Both generations' answers are understood.
-
-use std::fmt;
+//! What the service said: is it a success, and is it true?
 
 use hyper::StatusCode;
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use crate::api::{Api, Json, Says, Where};
 use crate::auth::Redactor;
 use crate::recording::{Class, Failure, Outcome};
 use crate::units::printable;
@@ -15,27 +14,30 @@ use crate::units::printable;
 const MAX_QUOTE: usize = 200;
 /// Bytes of an answer that are looked at for a quote.
 const MAX_LOOKED_AT: usize = 4 << 10;
-/// What a success looks like, for messages.
-const WANTED: &str = "wanted 201 with file_size (or size) and checksum";
 
-/// Size and checksum that a correct answer carries.
+/// Size and digest that a correct answer carries.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
     pub size: u64,
-    pub sha256: String,
+    /// In lower-case hex, of the algorithm that the service uses.
+    pub digest: String,
 }
 
 /// An answer as it came.
 #[derive(Debug)]
 pub(super) struct Received<'a> {
     pub status: StatusCode,
-    /// Where the service would rather have the request (`Location`).
-    pub location: Option<&'a str>,
-    /// How the body is encoded (`Content-Encoding`).
-    pub encoding: Option<&'a str>,
+    pub headers: &'a HeaderMap,
     pub body: &'a [u8],
     /// Whether all of the body came.
     pub whole: bool,
+}
+
+impl Received<'_> {
+    /// A header's text, if the answer has it.
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// A refusal in either dialect.
@@ -52,17 +54,22 @@ struct GoError {
     message: String,
 }
 
-/// Judges an answer that was read to its end. A message quotes the service, but not what it repeats of the token.
-pub(super) fn judge(received: &Received<'_>, expected: &Expected, token: &Redactor) -> Outcome {
+/// Judges an answer that was read to its end. A message quotes the service, but not what it repeats of a secret.
+pub(super) fn judge(received: &Received<'_>, expected: &Expected, api: &Api, secrets: &Redactor) -> Outcome {
     let status = received.status;
-    if status != StatusCode::CREATED {
-        return Err(Failure::status(status.as_u16(), unwanted_status(received, token)));
+    if !api.success.contains(&status) {
+        return Err(Failure::status(status.as_u16(), unwanted_status(received, api, secrets)));
     }
-    let stored = match stored(received.body) {
+    let stored = match stored(received, &api.says) {
         Ok(stored) => stored,
         Err(lacking) => {
-            let got = quote(received, token);
-            return Err(Failure::new(Class::Protocol, format!("{WANTED}; got 201 {lacking}: {got}")));
+            let message = format!(
+                "wanted {}; got {} {lacking}: {}",
+                api.wanted(),
+                status.as_u16(),
+                quote(received, secrets)
+            );
+            return Err(Failure::new(Class::Protocol, message));
         }
     };
     for size in stored.sizes {
@@ -71,90 +78,100 @@ pub(super) fn judge(received: &Received<'_>, expected: &Expected, token: &Redact
             return Err(Failure::new(Class::Corrupt, message));
         }
     }
-    for checksum in stored.checksums {
-        if !checksum.eq_ignore_ascii_case(&expected.sha256) {
-            return Err(Failure::new(Class::Corrupt, "the service's checksum is not the file's SHA-256"));
+    if let Some(checksum) = &api.says.checksum {
+        for said in stored.checksums {
+            if !checksum.is(&said, &expected.digest) {
+                let message = format!("the service's checksum is not the file's {}", checksum.algorithm);
+                return Err(Failure::new(Class::Corrupt, message));
+            }
         }
     }
     Ok(())
 }
 
-/// What is wrong with another status than 201.
-fn unwanted_status(received: &Received<'_>, token: &Redactor) -> String {
-    let status = received.status;
-    if status.is_client_error() || status.is_server_error() {
-        return format!("{status}: {}", quote(received, token));
+/// What the service calls the file that it stored, if it says so.
+pub(super) fn id(received: &Received<'_>, says: &Says) -> Option<String> {
+    let pointer = says.id.as_ref()?;
+    let body: Json = serde_json::from_slice(received.body).ok()?;
+    match *body.at(pointer).first()? {
+        Json::Text(id) if !id.is_empty() => Some(id.clone()),
+        Json::Number(id) => Some(id.to_string()),
+        _ => None,
     }
-    if let Some(location) = received.location {
-        let location = shortened(&token.clean(location));
-        return format!("{WANTED}; got {status}, a redirect to {location} (not followed)");
-    }
-    format!("{WANTED}; got {status} with {}", quote(received, token))
 }
 
-/// Every size and every checksum in a stored file of either dialect: doubled ones have to agree.
+/// What is wrong with a status that is not a success.
+fn unwanted_status(received: &Received<'_>, api: &Api, secrets: &Redactor) -> String {
+    let status = received.status;
+    if status.is_client_error() || status.is_server_error() {
+        return format!("{status}: {}", quote(received, secrets));
+    }
+    let wanted = api.wanted();
+    if let Some(location) = received.header(&LOCATION) {
+        let location = shortened(&secrets.clean(location));
+        return format!("wanted {wanted}; got {status}, a redirect to {location} (not followed)");
+    }
+    format!("wanted {wanted}; got {status} with {}", quote(received, secrets))
+}
+
+/// Every size and every checksum in an answer: where there are several, all have to be right.
+#[derive(Default)]
 struct Stored {
     sizes: Vec<f64>,
     checksums: Vec<String>,
 }
 
-/// What a body says of the stored file, or what it lacks.
-fn stored(body: &[u8]) -> Result<Stored, &'static str> {
-    let Ok(Entries(entries)) = serde_json::from_slice(body) else { return Err("that is not a JSON object") };
-    let mut stored = Stored { sizes: Vec::new(), checksums: Vec::new() };
-    for (name, value) in entries {
-        match name.as_str() {
-            // `file_size` in Python, `size` in Go. Some write 10240.0.
-            "file_size" | "size" => stored.sizes.push(value.as_f64().ok_or("whose size is not a number")?),
-            "checksum" => match value {
-                Value::String(checksum) => stored.checksums.push(checksum),
-                _ => return Err("whose checksum is not a text"),
-            },
-            _ => {}
+/// What an answer says of the stored file, or what it lacks.
+fn stored(received: &Received<'_>, says: &Says) -> Result<Stored, String> {
+    let mut stored = Stored::default();
+    let checksum_in_body = matches!(&says.checksum, Some(checksum) if matches!(checksum.at, Where::Body(_)));
+    let body = if says.size.is_empty() && !checksum_in_body {
+        Json::Other
+    } else {
+        match serde_json::from_slice(received.body) {
+            Ok(body @ (Json::Object(_) | Json::Array(_))) => body,
+            _ => return Err("that is not a JSON object".to_owned()),
+        }
+    };
+    for pointer in &says.size {
+        for value in body.at(pointer) {
+            // Some write 10240.0.
+            let size = match value {
+                Json::Number(size) => size.as_f64(),
+                _ => None,
+            };
+            stored.sizes.push(size.ok_or("whose size is not a number")?);
         }
     }
-    if stored.sizes.is_empty() {
-        return Err("without file_size or size");
+    if let Some(names) = says.size_for_people().filter(|_| stored.sizes.is_empty()) {
+        let names = names.replace(['(', ')'], "");
+        return Err(format!("without {names}"));
+    }
+    let Some(checksum) = &says.checksum else { return Ok(stored) };
+    match &checksum.at {
+        Where::Header(name) => stored.checksums.extend(received.header(name).map(str::to_owned)),
+        Where::Body(pointer) => {
+            for value in body.at(pointer) {
+                let Json::Text(said) = value else { return Err("whose checksum is not a text".to_owned()) };
+                stored.checksums.push(said.clone());
+            }
+        }
     }
     if stored.checksums.is_empty() {
-        return Err("without checksum");
+        return Err(format!("without {}", checksum.at));
     }
     Ok(stored)
 }
 
-/// An object's entries in their order. Unlike a map's, doubled names stay.
-struct Entries(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OfObject;
-        impl<'de> Visitor<'de> for OfObject {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(OfObject)
-    }
-}
-
 /// The service's own words, shortened, on one line.
-fn quote(received: &Received<'_>, token: &Redactor) -> String {
+fn quote(received: &Received<'_>, secrets: &Redactor) -> String {
     let body = received.body;
     if !received.whole {
         return "its text was cut off".to_owned();
     }
-    if let Some(encoding) = received.encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        let encoding = shortened(&token.clean(encoding));
+    let encoding = received.header(&CONTENT_ENCODING);
+    if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        let encoding = shortened(&secrets.clean(encoding));
         return format!("{} bytes with Content-Encoding: {encoding}, which was not asked for", body.len());
     }
     if body.is_empty() {
@@ -175,7 +192,7 @@ fn quote(received: &Received<'_>, token: &Redactor) -> String {
         },
     };
     let looked_at: String = text.chars().take(MAX_LOOKED_AT).collect();
-    shortened(&token.clean(&looked_at))
+    shortened(&secrets.clean(&looked_at))
 }
 
 /// On one line, without what rules a terminal, and not too long.
@@ -190,18 +207,33 @@ pub(super) fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use hyper::header::{ETAG, HeaderValue};
+
     use super::*;
+    use crate::api::{Checksum, Encoding, Pointer};
 
     const TOKEN: &str = "header-of-a-token.payload-of-a-token.signature-of-it";
 
-    fn received<'a>(status: u16, body: &'a [u8]) -> Received<'a> {
+    static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+
+    fn received(status: u16, body: &[u8]) -> Received<'_> {
         let status = StatusCode::from_u16(status).expect("is a status");
-        Received { status, location: None, encoding: None, body, whole: true }
+        Received { status, headers: &NO_HEADERS, body, whole: true }
+    }
+
+    fn header(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).expect("is one"))])
     }
 
     fn judged(received: &Received<'_>) -> Result<(), (Class, String)> {
-        let expected = Expected { size: 5, sha256: "ab".repeat(32) };
-        judge(received, &expected, &Redactor::of(TOKEN)).map_err(|f| (f.class, f.message))
+        judged_by(&Api::default(), received)
+    }
+
+    fn judged_by(api: &Api, received: &Received<'_>) -> Result<(), (Class, String)> {
+        let expected = Expected { size: 5, digest: "ab".repeat(32) };
+        judge(received, &expected, api, &Redactor::of(TOKEN)).map_err(|f| (f.class, f.message))
     }
 
     /// The class and the message of an answer that fails.
@@ -251,7 +283,7 @@ mod tests {
         };
         assert_eq!(says(201, ""), "201 that is not a JSON object: no body");
         assert_eq!(says(201, "ok"), "201 that is not a JSON object: ok");
-        assert_eq!(says(201, "[1]"), "201 that is not a JSON object: [1]");
+        assert_eq!(says(201, "[1]"), "201 without file_size or size: [1]");
         assert_eq!(says(201, "{}"), "201 without file_size or size: {}");
         assert_eq!(says(201, r#"{"size": 5}"#), r#"201 without checksum: {"size": 5}"#);
         assert_eq!(
@@ -266,20 +298,23 @@ mod tests {
 
     #[test]
     fn redirects_encodings_and_bytes_are_named() {
-        let redirect = Received { location: Some("/elsewhere"), ..received(307, b"") };
+        let elsewhere = header(LOCATION, "/elsewhere");
+        let redirect = Received { headers: &elsewhere, ..received(307, b"") };
         let (_, said) = judged(&redirect).expect_err("is no success");
         assert!(
             said.ends_with("got 307 Temporary Redirect, a redirect to /elsewhere (not followed)"),
             "{said}"
         );
-        let to_token = format!("/login?token={TOKEN}");
-        let redirect = Received { location: Some(&to_token), ..received(302, b"") };
+        let to_token = header(LOCATION, &format!("/login?token={TOKEN}"));
+        let redirect = Received { headers: &to_token, ..received(302, b"") };
         let (_, said) = judged(&redirect).expect_err("is no success");
         assert!(!said.contains("payload") && said.contains("[redacted"), "{said}");
-        let packed = Received { encoding: Some("gzip"), ..received(201, b"\x1f\x8b\x08") };
+        let gzip = header(CONTENT_ENCODING, "gzip");
+        let packed = Received { headers: &gzip, ..received(201, b"\x1f\x8b\x08") };
         let (_, said) = judged(&packed).expect_err("is no success");
         assert!(said.ends_with("3 bytes with Content-Encoding: gzip, which was not asked for"), "{said}");
-        let plain = Received { encoding: Some("identity"), ..received(201, b"{}") };
+        let identity = header(CONTENT_ENCODING, "identity");
+        let plain = Received { headers: &identity, ..received(201, b"{}") };
         let (_, said) = judged(&plain).expect_err("is no success");
         assert!(said.ends_with("201 without file_size or size: {}"), "{said}");
         let (_, said) = judged(&received(201, b"\xff\xfe\x00")).expect_err("is no success");
@@ -313,5 +348,54 @@ mod tests {
         }
         let (_, odd) = failed(201, &format!("{{\"file_size\": \"{TOKEN}\"}}"));
         assert!(odd.contains("[redacted") && !odd.contains("payload"), "{odd}");
+    }
+
+    #[test]
+    fn a_service_that_says_nothing_of_the_file_is_believed_by_its_status() {
+        let api = Api { success: vec![StatusCode::OK], says: Says::default(), ..Api::default() };
+        assert_eq!(judged_by(&api, &received(200, b"thanks")), Ok(()));
+        let (_, said) = judged_by(&api, &received(204, b"")).expect_err("is no success");
+        assert_eq!(said, "wanted 200; got 204 No Content with no body");
+    }
+
+    #[test]
+    fn a_checksum_in_a_header_is_looked_at() {
+        let checksum = Checksum { at: Where::Header(ETAG), ..Checksum::sha256_at(Pointer::of_member("x")) };
+        let says = Says { checksum: Some(checksum), ..Says::default() };
+        let api = Api { says, ..Api::default() };
+        let right = header(ETAG, &format!("\"{}\"", "ab".repeat(32)));
+        assert_eq!(judged_by(&api, &Received { headers: &right, ..received(201, b"") }), Ok(()));
+        let wrong = header(ETAG, "\"00\"");
+        let (class, said) =
+            judged_by(&api, &Received { headers: &wrong, ..received(201, b"") }).expect_err("is wrong");
+        assert_eq!(
+            (class, said.as_str()),
+            (Class::Corrupt, "the service's checksum is not the file's SHA-256")
+        );
+        let (class, said) = judged_by(&api, &received(201, b"")).expect_err("lacks it");
+        assert_eq!(class, Class::Protocol);
+        assert!(said.ends_with("got 201 without the header etag: no body"), "{said}");
+    }
+
+    #[test]
+    fn a_checksum_may_be_written_in_another_way() {
+        let checksum = Checksum {
+            encoding: Encoding::Base64,
+            prefix: "sha256:".to_owned(),
+            ..Checksum::sha256_at("/meta/digest".parse().expect("is one"))
+        };
+        let api = Api { says: Says { checksum: Some(checksum), ..Says::default() }, ..Api::default() };
+        // 32 bytes of 0xab.
+        let body = r#"{"meta": {"digest": "sha256:q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="}}"#;
+        assert_eq!(judged_by(&api, &received(201, body.as_bytes())), Ok(()));
+    }
+
+    #[test]
+    fn the_services_name_of_a_file_is_a_text_or_a_number() {
+        let says = Says { id: Some(Pointer::of_member("id")), ..Says::default() };
+        let id = |body: &str| id(&received(201, body.as_bytes()), &says);
+        assert_eq!(id(r#"{"id": "a-1"}"#).as_deref(), Some("a-1"));
+        assert_eq!(id(r#"{"id": 17}"#).as_deref(), Some("17"));
+        assert_eq!((id(r#"{"id": ""}"#), id("{}"), id("")), (None, None, None));
     }
 }

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::header::{CONNECTION, CONTENT_ENCODING, HeaderName, LOCATION, RETRY_AFTER};
+use hyper::header::{CONNECTION, HeaderMap, RETRY_AFTER};
 use hyper::rt::Executor;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
@@ -105,9 +105,7 @@ impl Sender {
 /// An answer, read to its end.
 pub(super) struct Answer {
     pub status: StatusCode,
-    pub retry_after: Option<Duration>,
-    pub location: Option<String>,
-    pub encoding: Option<String>,
+    pub headers: HeaderMap,
     pub body: Buffer,
     /// Whether all of the body came.
     pub whole: bool,
@@ -186,20 +184,18 @@ impl Connection {
                 let response = response.await.map_err(|e| failure(&e))?;
                 let head_at = Instant::now();
                 *answered = true;
-                let status = response.status();
                 let last = is_last(&response);
-                let retry_after = retry_after(&response);
-                let location = text_of(&response, &LOCATION);
-                let encoding = text_of(&response, &CONTENT_ENCODING);
+                let (head, body) = response.into_parts();
+                let status = head.status;
                 let refused = status.is_client_error() || status.is_server_error();
-                let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+                let body = Limited::new(body, MAX_ANSWER).collect().await;
                 let (body, whole) = match body.map_err(|e| body_failure(&*e)) {
                     Ok(body) => (body.to_bytes(), true),
                     // Who refuses an upload and closes at once may cut off his own words. The status says enough.
                     Err(Failure { class: Class::Reset, .. }) if refused => (Buffer::new(), false),
                     Err(failure) => return Err(failure),
                 };
-                let answer = Answer { status, retry_after, location, encoding, body, whole, head_at };
+                let answer = Answer { status, headers: head.headers, body, whole, head_at };
                 Ok((answer, last || !whole))
             });
             let (answer, last) = drive(driver, answer).await.map_err(|failure| {
@@ -259,18 +255,13 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// `Retry-After`: in seconds, or a date, from which the time until then follows.
-fn retry_after<T>(response: &Response<T>) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// A header's text, if the answer has it.
-fn text_of<T>(response: &Response<T>, name: &HeaderName) -> Option<String> {
-    response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// Whether the service closes the connection after this answer. The end itself may not have arrived yet. Who refuses an

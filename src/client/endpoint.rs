@@ -86,12 +86,14 @@ impl Endpoint {
         Ok(Self { addresses, authority, path: url.path().to_owned(), tls, http })
     }
 
-    /// What requests are addressed to: the path, and for HTTP/2 all of the URL.
-    pub(super) fn uri(&self) -> Option<Uri> {
+    /// What a request for a path below the URL's is addressed to: the whole path, and for HTTP/2 all of the URL. `None`
+    /// where the path cannot stand in a request.
+    pub(super) fn uri(&self, below: &str) -> Option<Uri> {
+        let path = format!("{}/{below}", self.path.trim_end_matches('/'));
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         match self.http {
-            Http::One => self.path.parse().ok(),
-            Http::Two => format!("{scheme}://{}{}", self.authority, self.path).parse().ok(),
+            Http::One => path.parse().ok(),
+            Http::Two => format!("{scheme}://{}{path}", self.authority).parse().ok(),
         }
     }
 }

@@ -28,11 +28,11 @@ impl Said {
     }
 }
 
-/// Asks for the endpoint's path. A failure where no answer came within `limit`.
-pub async fn get(endpoint: &Endpoint, limit: Duration) -> Result<Said, Failure> {
+/// Asks for a path below the endpoint's. A failure where no answer came within `limit`.
+pub async fn get(endpoint: &Endpoint, path: &str, limit: Duration) -> Result<Said, Failure> {
     let unfit = || Failure::new(Class::Other, "the path cannot stand in a request");
     let mut request = Request::new(Sending::nothing());
-    *request.uri_mut() = endpoint.uri().ok_or_else(unfit)?;
+    *request.uri_mut() = endpoint.uri(path).ok_or_else(unfit)?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     if endpoint.http == Http::One {
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| unfit())?;

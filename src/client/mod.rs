@@ -4,11 +4,14 @@ mod answer;
 mod connection;
 mod endpoint;
 mod get;
+mod left;
 mod outlasting;
+mod removal;
 mod upload;
 mod user;
 
 pub use endpoint::{Endpoint, EndpointError, Http};
 pub use get::{Said, get};
+pub use removal::{Removed, remove};
 pub use upload::{UploadBody, is_unreadable};
 pub use user::Client;

@@ -1,5 +1,6 @@
 //! What an upload sends, encoded before the clock starts and shared by everybody who sends it.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -9,7 +10,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::HeaderValue;
 
 use super::answer::Expected;
-use crate::payload::{Form, LargeFile, MultipartBody, Pieces, TestFile};
+use crate::api::{Algorithm, Api};
+use crate::payload::{LargeFile, Pieces, TestFile};
 use crate::recording::{Class, Failure};
 use crate::units::Bytes;
 
@@ -18,6 +20,8 @@ use crate::units::Bytes;
 pub struct UploadBody {
     pub(super) content_type: HeaderValue,
     pub(super) expected: Expected,
+    /// The file's name.
+    pub(super) name: String,
     size: Bytes,
     content: Content,
 }
@@ -29,30 +33,49 @@ enum Content {
 }
 
 impl UploadBody {
-    /// A file in memory, already encoded as `body`.
-    pub fn whole(file: &TestFile, body: &MultipartBody) -> Self {
+    /// A file in memory, for a service with this API.
+    pub fn whole(file: &TestFile, api: &Api) -> Self {
+        let body = api.body.encode(file);
+        let size = Bytes(file.bytes.len() as u64);
+        let digest = match &api.says.checksum {
+            // The checksum of a file in memory is SHA-256 already, and of any other algorithm is made of its bytes.
+            Some(checksum) if checksum.algorithm != Algorithm::Sha256 => {
+                let pieces: [Result<&Buffer, Infallible>; 1] = [Ok(&file.bytes)];
+                checksum.algorithm.of(pieces).expect("nothing is read")
+            }
+            _ => file.sha256.clone(),
+        };
         Self {
             content_type: header(&body.content_type),
-            expected: Expected { size: file.bytes.len() as u64, sha256: file.sha256.clone() },
-            size: Bytes(file.bytes.len() as u64),
-            content: Content::Whole(body.bytes.clone()),
+            expected: Expected { size: size.0, digest },
+            name: file.name.clone(),
+            size,
+            content: Content::Whole(body.bytes),
         }
     }
 
-    /// A file that is read while it is sent.
-    pub fn streamed(file: LargeFile, form: &Form) -> Self {
-        let frame = form.frame(&file.name, file.kind, &file.sha256);
-        Self {
+    /// A file that is read while it is sent. Where the service tells another checksum than SHA-256, it is read once now.
+    pub fn streamed(file: LargeFile, api: &Api) -> Result<Self, Failure> {
+        let frame = api.body.frame(&file.name, file.kind, &file.sha256);
+        let digest = match &api.says.checksum {
+            Some(checksum) if checksum.algorithm != Algorithm::Sha256 => {
+                let pieces = file.pieces().map_err(unreadable)?;
+                checksum.algorithm.of(pieces).map_err(unreadable)?
+            }
+            _ => file.sha256.clone(),
+        };
+        Ok(Self {
             content_type: header(&frame.content_type),
-            expected: Expected { size: file.size.0, sha256: file.sha256.clone() },
+            expected: Expected { size: file.size.0, digest },
+            name: file.name.clone(),
             size: file.size,
             content: Content::Streamed { head: frame.head.into(), file, tail: frame.tail.into() },
-        }
+        })
     }
 
     /// A file on disk: in memory up to `most` bytes, else read while it is sent.
-    pub fn of(file: LargeFile, form: &Form, most: Bytes) -> Result<Self, Failure> {
-        let streamed = Self::streamed(file, form);
+    pub fn of(file: LargeFile, api: &Api, most: Bytes) -> Result<Self, Failure> {
+        let streamed = Self::streamed(file, api)?;
         if streamed.size > most {
             return Ok(streamed);
         }
@@ -162,6 +185,7 @@ impl Body for Sending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Checksum, Pointer, Says};
     use crate::payload::generate_test_file;
 
     fn sent(upload: &UploadBody) -> Vec<u8> {
@@ -178,12 +202,26 @@ mod tests {
         let dir = tempfile::tempdir().expect("makes one");
         let path = dir.path().join("a.bin");
         std::fs::write(&path, &generate_test_file(Bytes::mb(1)).bytes).expect("writes");
-        let (file, form) = (LargeFile::open(&path).expect("opens"), Form::temporary());
-        let streamed = UploadBody::of(file.clone(), &form, Bytes(1)).expect("opens");
-        let whole = UploadBody::of(file, &form, Bytes::mb(1)).expect("fits");
+        let file = LargeFile::open(&path).expect("opens");
+        let api = Api::default();
+        let streamed = UploadBody::of(file.clone(), &api, Bytes(1)).expect("opens");
+        let whole = UploadBody::of(file, &api, Bytes::mb(1)).expect("fits");
         assert!(matches!(streamed.content, Content::Streamed { .. }));
         assert!(matches!(whole.content, Content::Whole(_)));
         assert_eq!(sent(&streamed), sent(&whole));
         assert_eq!((whole.size(), &whole.content_type), (Bytes::mb(1), &streamed.content_type));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_algorithm_that_the_service_tells() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let path = dir.path().join("a.txt");
+        std::fs::write(&path, "abc").expect("writes");
+        let checksum =
+            Checksum { algorithm: Algorithm::Md5, ..Checksum::sha256_at(Pointer::of_member("etag")) };
+        let api = Api { says: Says { checksum: Some(checksum), ..Says::default() }, ..Api::default() };
+        let file = LargeFile::open(&path).expect("opens");
+        let streamed = UploadBody::streamed(file, &api).expect("reads");
+        assert_eq!(streamed.expected.digest, "900150983cd24fb0d6963f7d28e17f72");
     }
 }

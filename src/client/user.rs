@@ -1,17 +1,20 @@
 //! One user: uploads files one after the other over a kept connection.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Method, Request, Uri};
-
-use std::sync::Arc;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+use uuid::Uuid;
 
 use super::answer::{self, Received};
-use super::connection::{Answer, Connection, REFUSED_STREAM};
+use super::connection::{Answer, Connection, REFUSED_STREAM, retry_after};
 use super::endpoint::{Endpoint, Http};
+use super::left::Left;
 use super::upload::{Sending, UploadBody};
+use crate::api::{Api, Filled, Place, Secret};
 use crate::auth::{Redactor, Token};
+use crate::ingester::Leftovers;
 use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
 
 /// Connect timeout.
@@ -25,39 +28,68 @@ const SOON: Duration = Duration::from_millis(500);
 /// Sends files with one token. Nothing is retried, redirected or sent through a proxy.
 pub struct Client {
     endpoint: Endpoint,
-    uri: Uri,
+    api: Arc<Api>,
+    /// Where uploads go; `None` where each has a path of its own.
+    uri: Option<Uri>,
     headers: HeaderMap,
-    token: Token,
-    /// Keeps what a service repeats of the token out of messages.
+    token: Option<Token>,
+    /// Keeps what a service repeats of secrets out of messages.
     redactor: Arc<Redactor>,
     timeout: Duration,
     connection: Option<Connection>,
     /// When the last upload on this connection ended; nothing where it was not used yet.
     idle_since: Option<Instant>,
+    /// What is to be removed after the run.
+    left: Left,
 }
 
 impl Client {
-    /// An uploader whose every upload has `timeout` to end. Fails where the token cannot stand in a header.
-    pub fn new(endpoint: Endpoint, token: Token, timeout: Duration) -> Result<Self, Failure> {
-        let unfit = |what: &str| Failure::new(Class::Other, format!("the {what} cannot stand in a request"));
-        let uri = endpoint.uri().ok_or_else(|| unfit("path"))?;
+    /// A user whose every upload has `timeout` to end. Fails where token or path cannot stand in a request.
+    pub fn new(
+        endpoint: Endpoint,
+        api: &Arc<Api>,
+        token: Option<Token>,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let uri = if api.path.is_fixed() { Some(uri(&endpoint, &api.path.to_string())?) } else { None };
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| unfit("host"))?;
         let mut headers = HeaderMap::from_iter([
             (ACCEPT, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(concat!("ingester-perf/", env!("CARGO_PKG_VERSION")))),
-            (AUTHORIZATION, bearer(&token)?),
         ]);
         if endpoint.http == Http::One {
             headers.insert(HOST, host);
         }
-        let redactor = Arc::new(Redactor::of(token.as_str()));
-        Ok(Self { endpoint, uri, headers, token, redactor, timeout, connection: None, idle_since: None })
+        headers.extend(api.headers.iter().cloned());
+        let mut client = Self {
+            endpoint,
+            api: Arc::clone(api),
+            uri,
+            headers,
+            token: None,
+            redactor: Arc::new(redactor(api, None)),
+            timeout,
+            connection: None,
+            idle_since: None,
+            left: Left::nowhere(),
+        };
+        client.renew(token.as_ref())?;
+        Ok(client)
+    }
+
+    /// Tells `leftovers` what it leaves with the service, if the API says how that is removed.
+    pub fn leaving(mut self, leftovers: &Arc<Leftovers>) -> Self {
+        if self.api.cleanup.is_some() {
+            self.left = Left::told_to(leftovers);
+        }
+        self
     }
 
     /// One like this, with a connection of its own.
     pub fn another(&self) -> Self {
         Self {
             endpoint: self.endpoint.clone(),
+            api: Arc::clone(&self.api),
             uri: self.uri.clone(),
             headers: self.headers.clone(),
             token: self.token.clone(),
@@ -65,16 +97,25 @@ impl Client {
             timeout: self.timeout,
             connection: None,
             idle_since: None,
+            left: self.left.another(),
         }
     }
 
     /// Uses `token` from the next upload on.
-    pub fn renew(&mut self, token: &Token) -> Result<(), Failure> {
-        if self.token != *token {
-            self.headers.insert(AUTHORIZATION, bearer(token)?);
-            self.token = token.clone();
-            self.redactor = Arc::new(Redactor::of(token.as_str()));
+    pub fn renew(&mut self, token: Option<&Token>) -> Result<(), Failure> {
+        if self.token.as_ref() == token {
+            return Ok(());
         }
+        let Some(token) = token else { return Ok(()) };
+        if self.api.token.is_some() {
+            let header = self.api.token_header(token);
+            let (name, value) = header.ok_or_else(|| {
+                Failure::new(Class::Other, "the token has characters that no header may hold")
+            })?;
+            self.headers.insert(name, value);
+        }
+        self.token = Some(token.clone());
+        self.redactor = Arc::new(redactor(&self.api, Some(token)));
         Ok(())
     }
 
@@ -104,7 +145,9 @@ impl Client {
     /// One upload, on the kept connection or on a new one where the service has closed it.
     /// Its latency ends when the answer was read to its end; checking it comes after.
     pub async fn upload(&mut self, upload: &UploadBody) -> Performed {
-        let request = self.request(upload);
+        let uuid = self.fresh_uuid();
+        let request = self.request(upload, &uuid);
+        self.begin_leaving(upload, &uuid);
         let limit = self.timeout;
         let began = Instant::now();
         let exchange = async {
@@ -124,7 +167,7 @@ impl Client {
                     first_byte: Some(head.saturating_sub(connect.unwrap_or_default())),
                     last_byte: Some(latency.saturating_sub(head)),
                 };
-                (phases, self.judge(&answer, upload))
+                (phases, self.judge(&answer, upload, &uuid))
             }
             Err(failure) => {
                 let answered = self.connection.as_ref().is_some_and(Connection::was_answered);
@@ -135,16 +178,41 @@ impl Client {
         Performed { began, phases, finished: Finished { latency, outcome } }
     }
 
-    fn judge(&self, answer: &Answer, upload: &UploadBody) -> Outcome {
+    fn judge(&mut self, answer: &Answer, upload: &UploadBody, uuid: &str) -> Outcome {
         let received = Received {
             status: answer.status,
-            location: answer.location.as_deref(),
-            encoding: answer.encoding.as_deref(),
+            headers: &answer.headers,
             body: &answer.body,
             whole: answer.whole,
         };
-        let judged = answer::judge(&received, &upload.expected, &self.redactor);
-        judged.map_err(|failure| Failure { retry_after: answer.retry_after, ..failure })
+        if let Some(cleanup) = self.api.cleanup.as_ref().filter(|cleanup| cleanup.path.has(Place::Id)) {
+            if answer.status.is_success() {
+                let id = answer::id(&received, &self.api.says);
+                let path = id.map(|id| cleanup.path.fill(Filled { name: &upload.name, uuid, id: &id }));
+                self.left.stored(path);
+            } else {
+                self.left.refused();
+            }
+        }
+        let judged = answer::judge(&received, &upload.expected, &self.api, &self.redactor);
+        judged.map_err(|failure| Failure { retry_after: retry_after(&answer.headers), ..failure })
+    }
+
+    /// Notes that an upload may be stored from now on. Where its path is known beforehand, that is enough to remove it;
+    /// else the answer has to say what the service calls it.
+    fn begin_leaving(&mut self, upload: &UploadBody, uuid: &str) {
+        let Some(cleanup) = &self.api.cleanup else { return };
+        if cleanup.path.has(Place::Id) {
+            self.left.begins();
+        } else {
+            let path = cleanup.path.fill(Filled { name: &upload.name, uuid, id: "" });
+            self.left.stored(Some(path));
+        }
+    }
+
+    /// A new UUID, if a path has a place for one.
+    fn fresh_uuid(&self) -> String {
+        if self.api.path.has(Place::Uuid) { Uuid::new_v4().to_string() } else { String::new() }
     }
 
     /// A connection whose state is unknown is not used again.
@@ -153,14 +221,65 @@ impl Client {
         Err(failure)
     }
 
-    fn request(&self, upload: &UploadBody) -> Result<Request<Sending>, Failure> {
+    fn request(&self, upload: &UploadBody, uuid: &str) -> Result<Request<Sending>, Failure> {
         let mut request = Request::new(upload.body()?);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
+        *request.method_mut() = self.api.method.clone();
+        *request.uri_mut() = match &self.uri {
+            Some(uri) => uri.clone(),
+            None => {
+                let path = self.api.path.fill(Filled { name: &upload.name, uuid, id: "" });
+                uri(&self.endpoint, &path)?
+            }
+        };
         *request.headers_mut() = self.headers.clone();
-        request.headers_mut().insert(CONTENT_TYPE, upload.content_type.clone());
+        // A type that the API prescribes wins.
+        let headers = request.headers_mut();
+        if !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, upload.content_type.clone());
+        }
         Ok(request)
     }
+
+    /// A request without a body, as for a removal.
+    pub(super) fn bare_request(&self, method: &Method, path: &str) -> Result<Request<Sending>, Failure> {
+        let mut request = Request::new(Sending::nothing());
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri(&self.endpoint, path)?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+
+    /// Sends a request that is not an upload, and returns the status of its answer.
+    pub(super) async fn send(&mut self, request: Request<Sending>) -> Result<StatusCode, Failure> {
+        let limit = self.timeout;
+        let exchange = async {
+            let (connection, _) = self.connected().await?;
+            connection.exchange(request).await
+        };
+        let late = || Failure::new(Class::Timeout, format!("no answer within {limit:?}"));
+        let answer = tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err(late()));
+        match answer {
+            Ok(answer) => Ok(answer.status),
+            Err(failure) => {
+                self.connection = None;
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// What a request for a path below the endpoint's is addressed to.
+fn uri(endpoint: &Endpoint, path: &str) -> Result<Uri, Failure> {
+    endpoint.uri(path).ok_or_else(|| unfit("path"))
+}
+
+fn unfit(what: &str) -> Failure {
+    Failure::new(Class::Other, format!("the {what} cannot stand in a request"))
+}
+
+/// Recognises the token and the secrets of headers.
+fn redactor(api: &Api, token: Option<&Token>) -> Redactor {
+    Redactor::of_all(api.secrets.iter().map(Secret::as_str).chain(token.map(Token::as_str)))
 }
 
 /// Says of a connection that ended before any of an answer came that it was a kept one, and for how long it had been idle:
@@ -177,11 +296,4 @@ fn on_kept_connection(failure: Failure, idle: Option<Duration>, after: Duration)
         message += ": it may close idle ones after that";
     }
     Failure { message, ..failure }
-}
-
-fn bearer(token: &Token) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.as_str()))
-        .map_err(|_| Failure::new(Class::Other, "the token has characters that no header may hold"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -11,20 +11,25 @@ use aws_lc_rs::digest;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::copies::Copies;
-use super::process_group;
+use super::copies::{Copies, FolderCopy};
 use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
 use super::record::LARGEST_VALUE;
 use super::schedule::Role;
 use super::session::{Timed, TimedSlice};
 use crate::error::Error;
 use crate::files::open_plain;
-use crate::ingester::OF_A_REAL_INGESTER;
+use crate::ingester::{OF_A_REAL_INGESTER, ServiceCommand};
 use crate::interrupt::Interrupt;
+use crate::process_group;
 use crate::units::{hex, printable};
 
 /// How long a worker that was told to quit may take.
 const GRACE: Duration = Duration::from_millis(500);
+/// The same for one that ends a service with it, or removes what it left there.
+const GRACE_OF_A_SERVICE: Duration = Duration::from_secs(10);
+/// Where the worker's service runs, and where its output goes.
+const SERVICE_DIR: &str = "INGESTER_SERVICE_DIR";
+const SERVICE_LOG: &str = "INGESTER_SERVICE_LOG";
 /// How often a wait looks whether the user has interrupted it.
 const LOOK: Duration = Duration::from_millis(50);
 /// Characters of an unintelligible answer that are shown.
@@ -39,8 +44,34 @@ pub struct Side {
     pub executable: PathBuf,
     /// SHA-256 of the executable, hex.
     pub sha256: String,
-    /// A running ingester; the stub in the worker's process if there is none.
+    /// A running ingester; what the worker starts for itself if there is none.
     pub url: Option<String>,
+    /// A service that the worker starts.
+    pub service: Option<StartedService>,
+}
+
+/// A service that is started for a session, as the configuration says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StartedService {
+    /// How it is started.
+    pub command: ServiceCommand,
+    /// Variables that tell a worker the same. One may be a private key, so this has no derived `Debug`.
+    pub env: Vec<(&'static str, String)>,
+    /// What was built of a commit. Each process is started in a copy of it.
+    pub built: Option<PathBuf>,
+    /// Whether it is started once for the session, and not for every pair.
+    pub once: bool,
+    /// Whether it is shown a token.
+    pub wants_token: bool,
+}
+
+impl fmt::Debug for StartedService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartedService")
+            .field("command", &self.command)
+            .field("built", &self.built)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Side {
@@ -50,13 +81,23 @@ impl Side {
         let executable = path.canonicalize().map_err(|e| Error::file(path, "run", e))?;
         open_plain(&executable)?;
         let sha256 = sha256_of(&executable)?;
-        Ok(Self { name: path.display().to_string(), executable, sha256, url: None })
+        Ok(Self { name: path.display().to_string(), executable, sha256, url: None, service: None })
     }
 
     /// A running ingester: the cases of `client` run against it.
     pub fn at_url(url: &Url, client: &Path) -> Result<Self, Error> {
         let name = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self { url: Some(name.clone()), name, ..Self::executable(client)? })
+    }
+
+    /// A service that `client` starts and uploads to, called `name`.
+    pub fn service(name: &str, service: StartedService, client: &Path) -> Result<Self, Error> {
+        Ok(Self { name: name.to_owned(), service: Some(service), ..Self::executable(client)? })
+    }
+
+    /// Whether what is measured is another program than the worker.
+    pub fn is_a_service(&self) -> bool {
+        self.url.is_some() || self.service.is_some()
     }
 }
 
@@ -95,7 +136,11 @@ pub struct Arm {
     input: Option<ChildStdin>,
     lines: mpsc::Receiver<Line>,
     patience: Duration,
+    /// How long it may take to end once it was told to.
+    grace: Duration,
     interrupt: Interrupt,
+    /// The folder of its service, which goes after it.
+    _folder: Option<FolderCopy>,
 }
 
 impl Arm {
@@ -110,13 +155,27 @@ impl Arm {
     ) -> Result<(Self, Hello), Error> {
         let name = format!("{} ({})", role.name(), printable(&side.name));
         let program = copies.of(&side.executable)?;
-        let mut child = command(side, &program.path).spawn().map_err(|e| ArmError {
+        let built = side.service.as_ref().and_then(|service| service.built.as_ref());
+        let folder = match built {
+            Some(built) => Some(copies.of_folder(built)?),
+            None => None,
+        };
+        let mut command = command(side, &program.path);
+        if let Some(folder) = &folder {
+            command.env(SERVICE_DIR, &folder.path);
+        }
+        if side.service.is_some() {
+            command.env(SERVICE_LOG, copies.log_of(role));
+        }
+        let mut child = command.spawn().map_err(|e| ArmError {
             arm: name.clone(),
             problem: format!("cannot start {}: {e}", side.executable.display()),
         })?;
         let input = child.stdin.take();
         let lines = read_in_background(child.stdout.take().expect("stdout is piped"));
-        let arm = Self { name, child, input, lines, patience, interrupt: interrupt.clone() };
+        let grace = if side.is_a_service() { GRACE_OF_A_SERVICE } else { GRACE };
+        let interrupt = interrupt.clone();
+        let arm = Self { name, child, input, lines, patience, grace, interrupt, _folder: folder };
         // It has read its own file by the time it greets: the copy may go, and cannot be left behind.
         let hello = arm.hello(side)?;
         drop(program);
@@ -142,7 +201,13 @@ impl Arm {
 
     /// Has it start its ingester.
     pub fn begin(&mut self, side: &Side, begin: &Begin) -> Result<(), Error> {
-        let (_, reply) = self.ask(&Request::Begin(begin.clone()))?;
+        let usual = self.patience;
+        if let Some(service) = &side.service {
+            self.patience += service.command.ready_timeout;
+        }
+        let asked = self.ask(&Request::Begin(begin.clone()));
+        self.patience = usual;
+        let (_, reply) = asked?;
         let Reply::Ready { subject } = reply else { return Err(self.unexpected(&reply)) };
         let is_right = match &side.url {
             Some(url) => subject == *url,
@@ -268,7 +333,7 @@ impl Drop for Arm {
         let _ = self.send(&Request::Quit);
         drop(self.input.take());
         // Who wants to leave does not wait for an arm that hangs.
-        let grace = if self.interrupt.signal().is_some() { Duration::ZERO } else { GRACE };
+        let grace = if self.interrupt.signal().is_some() { Duration::ZERO } else { self.grace };
         process_group::end(&mut self.child, grace);
     }
 }
@@ -278,12 +343,18 @@ fn command(side: &Side, program: &Path) -> Command {
     command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
     // Ctrl-C at a terminal goes to the whole group: the gate gets it, and ends its workers in order.
     process_group::of_its_own(&mut command);
-    match &side.url {
-        Some(url) => command.env("INGESTER_URL", url),
-        None => {
-            OF_A_REAL_INGESTER.iter().fold(&mut command, |command, variable| command.env_remove(variable))
+    // Of a service that is started here, nothing may lead elsewhere.
+    if side.url.is_none() || side.service.is_some() {
+        for variable in OF_A_REAL_INGESTER {
+            command.env_remove(variable);
         }
-    };
+    }
+    if let Some(url) = &side.url {
+        command.env("INGESTER_URL", url);
+    }
+    if let Some(service) = &side.service {
+        command.envs(service.env.iter().map(|(name, value)| (name, value)));
+    }
     command
 }
 

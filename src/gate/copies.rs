@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::schedule::Role;
 use crate::error::Error;
-use crate::files::remove;
+use crate::files::{copy_tree, remove};
 
 /// Digits of a copy's name.
 const DIGITS: usize = 8;
@@ -45,6 +46,41 @@ impl Copies {
         let path = self.dir.join(format!("{:0DIGITS$}", self.made));
         std::fs::copy(executable, &path).map_err(|e| Error::file(&path, "copy the executable to", e))?;
         Ok(Program { path, is_copy: true })
+    }
+}
+
+impl Copies {
+    /// A copy of this folder, for a service that is started from it. As with executables, no two processes share the pages of
+    /// a file.
+    pub fn of_folder(&mut self, folder: &Path) -> Result<FolderCopy, Error> {
+        self.made += 1;
+        let path = self.dir.join(format!("{:0DIGITS$}", self.made));
+        let copy = FolderCopy { path };
+        copy_tree(folder, &copy.path)?;
+        Ok(copy)
+    }
+
+    /// Where the output of a role's service goes. All names have the same length, for the same reason.
+    pub fn log_of(&self, role: Role) -> PathBuf {
+        let name = match role {
+            Role::Base => "service-base.log",
+            Role::Head => "service-head.log",
+            Role::Control => "service-ctrl.log",
+        };
+        self.dir.parent().unwrap_or(&self.dir).join(name)
+    }
+}
+
+/// A copied folder. Dropping it removes it.
+#[derive(Debug)]
+pub struct FolderCopy {
+    /// The folder.
+    pub path: PathBuf,
+}
+
+impl Drop for FolderCopy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
@@ -115,6 +151,20 @@ mod tests {
         assert!(!dir.join("00000001").exists() && dir.join("mine").exists());
         drop(copies);
         assert!(dir.join("mine").exists());
+    }
+
+    #[test]
+    fn a_copied_folder_goes_with_its_service() {
+        let home = tempfile::tempdir().expect("makes one");
+        let folder = home.path().join("built");
+        std::fs::create_dir(&folder).expect("makes it");
+        std::fs::write(folder.join("app.py"), "1").expect("writes");
+        let mut copies = Copies::in_folder(home.path().join("arms")).expect("makes it");
+        let copy = copies.of_folder(&folder).expect("copies");
+        assert_eq!(std::fs::read_to_string(copy.path.join("app.py")).expect("reads"), "1");
+        let path = copy.path.clone();
+        drop(copy);
+        assert!(!path.exists() && folder.join("app.py").exists());
     }
 
     #[test]

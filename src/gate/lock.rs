@@ -12,14 +12,14 @@ use crate::error::Error;
     "{}: another gate{} builds or measures here; two at once would measure each other: wait for it",
     path.display(), process.as_ref().map(|id| format!(" (process {id})")).unwrap_or_default()
 )]
-pub struct CpuShare {
+pub struct Taken {
     path: PathBuf,
     /// Whose it is, where that is known.
     process: Option<String>,
 }
 
-impl From<CpuShare> for Error {
-    fn from(error: CpuShare) -> Self {
+impl From<Taken> for Error {
+    fn from(error: Taken) -> Self {
         Self::Unusable(error.into())
     }
 }
@@ -66,11 +66,11 @@ fn sign(file: &mut File) -> std::io::Result<()> {
     write!(file, "{}", std::process::id())
 }
 
-fn busy(path: &Path, file: &mut File) -> CpuShare {
+fn busy(path: &Path, file: &mut File) -> Taken {
     let mut process = String::new();
     // Some systems refuse to read what another has locked; the number is a courtesy.
     let read = file.read_to_string(&mut process).is_ok() && !process.is_empty();
-    CpuShare { path: path.to_owned(), process: read.then_some(process) }
+    Taken { path: path.to_owned(), process: read.then_some(process) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
@@ -11,10 +11,12 @@ use super::copies::Copies;
 use super::plan::{CasePlan, Plan};
 use super::protocol::{Begin, Hello};
 use super::record::{Measured, Record, SCHEMA_VERSION};
+use super::running::Running;
 use super::schedule::Role;
 use super::session::{Host, LEAST_SLICES, Progress, Session, Timed, TimedSlice};
 use crate::auth::KeyPair;
 use crate::case::{Spec, Suite};
+use crate::console::note;
 use crate::error::Error;
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
@@ -32,6 +34,12 @@ const UNPINNED: &str = "client and stub could not be given a core of their own (
 const TWO_INSTANCES: &str = "each side is one running instance: what sets two instances of one build apart (memory, \
     what is stored already: a few percent) counts as an effect, and no control sees it; two on this machine have to be \
     started on one core (taskset -c 1), or where the scheduler puts them counts as an effect of up to a factor of two";
+
+const STARTED_ONCE: &str = "each service was started once (restart = \"session\"): the answer is of one process each, and \
+    what sets two processes of one build apart (a few percent) counts as an effect";
+
+/// A service that starts faster than this needs no word about it.
+const SLOW_START: Duration = Duration::from_millis(250);
 
 /// What is to be compared.
 pub struct Gate<'a> {
@@ -79,6 +87,10 @@ impl Gate<'_> {
         }
         let begin = Begin { key: KeyPair::generate_pem()?, client, stub };
         let mut copies = Copies::in_folder(self.copies.to_owned())?;
+        let running = Running::start(self.base, self.head, &mut copies, &begin, self.interrupt)?;
+        if running.is_some() {
+            self.notices.push(STARTED_ONCE.to_owned());
+        }
         let met = self.meet(&mut copies)?;
         self.notices.extend(unlike(&met));
         let cases = self.cases(&met.common)?;
@@ -86,14 +98,21 @@ impl Gate<'_> {
 
         let conditions = ConditionsMeter::start();
         let sent = Arc::new(Sent::default());
-        let mut workers = Workers { gate: &self, begin, copies, conditions, watch, sent: Arc::clone(&sent) };
+        let told = false;
+        let sent_by_workers = Arc::clone(&sent);
+        let mut workers =
+            Workers { gate: &self, begin, copies, running, conditions, watch, sent: sent_by_workers, told };
         let measured = Session::new(self.plan, &cases).run(&mut workers)?;
         drop(workers);
         if self.head.url.is_some() {
             self.notices.push(format!("sent to the two ingesters in all, warming up included: {sent}"));
         }
 
-        let subject = self.head.url.as_deref().unwrap_or("stub");
+        let subject = match (&self.head.url, &self.head.service) {
+            (Some(url), _) => url,
+            (None, Some(_)) => "the configured service",
+            (None, None) => "stub",
+        };
         let environment = Environment::read(&self.settings.placed(), subject);
         let lacked = self.wanted(lacking(&met.base, &met.head));
         let (allowed_missing, missing) = lacked.into_iter().partition(|id| self.allow_missing.contains(id));
@@ -120,8 +139,8 @@ impl Gate<'_> {
 
     /// Starts a worker of each once, to hear who they are.
     fn meet(&self, copies: &mut Copies) -> Result<Met, Error> {
-        let (_, base) = self.worker(Role::Base, copies)?;
-        let (_, head) = self.worker(Role::Head, copies)?;
+        let (_, base) = self.worker(Role::Base, self.base, copies)?;
+        let (_, head) = self.worker(Role::Head, self.head, copies)?;
         if base.unit != head.unit {
             return Err(Error::Worker(format!(
                 "of base counts {}, that of head {}: they cannot be compared",
@@ -129,12 +148,14 @@ impl Gate<'_> {
                 printable(&head.unit)
             )));
         }
-        // What sends nothing measures this machine, whatever the URL.
-        let sends = |id: &&String| {
-            self.head.url.is_none() || self.suite.case(id).is_some_and(|spec| spec.uploads().is_some())
-        };
-        let shared = head.cases.iter().filter(|id| base.cases.contains(id)).filter(sends);
-        let common: Vec<String> = shared.cloned().collect();
+        // What sends nothing measures this machine, whatever the service.
+        let mut common = Vec::new();
+        for id in head.cases.iter().filter(|id| base.cases.contains(id)) {
+            let sends = self.suite.case(id).is_some_and(|spec| spec.uploads().is_some());
+            if sends || !self.head.is_a_service() {
+                common.push(id.clone());
+            }
+        }
         // A case that head lacks may be asked for: it comes out as missing.
         let is_missing = |id: &String| base.cases.contains(id) && !head.cases.contains(id);
         if let Some(id) = self.only.iter().find(|id| !common.contains(id) && !is_missing(id)) {
@@ -152,8 +173,7 @@ impl Gate<'_> {
         ids.into_iter().filter(|id| self.only.is_empty() || self.only.contains(id)).collect()
     }
 
-    fn worker(&self, role: Role, copies: &mut Copies) -> Result<(Arm, Hello), Error> {
-        let side = if role == Role::Head { self.head } else { self.base };
+    fn worker(&self, role: Role, side: &Side, copies: &mut Copies) -> Result<(Arm, Hello), Error> {
         Arm::start(role, side, copies, self.settings.timeout + PATIENCE, self.interrupt)
     }
 
@@ -214,16 +234,39 @@ struct Workers<'a, W> {
     gate: &'a Gate<'a>,
     begin: Begin,
     copies: Copies,
+    /// Services that are started once for all pairs.
+    running: Option<Running>,
     conditions: ConditionsMeter,
     watch: W,
     sent: Arc<Sent>,
+    /// Whether it was said how long starting takes.
+    told: bool,
+}
+
+impl<W> Workers<'_, W> {
+    /// Says in advance how long starting a slow service takes beside the measuring, from its first start.
+    fn tell_start(&mut self, side: &Side, took: Duration) {
+        let starts_anew = side.service.is_some() && self.running.is_none();
+        // Only of the first: later is not in advance.
+        if std::mem::replace(&mut self.told, true) || !starts_anew || took < SLOW_START {
+            return;
+        }
+        let pairs = self.gate.plan.pairs;
+        let all = took.as_secs_f64() * (3 * pairs) as f64;
+        note(format_args!(
+            "Starting the service takes {:.1} s: three starts in each of {pairs} pairs take about {all:.0} s, beside the {} s of \
+             measuring (restart = \"session\" starts each once)",
+            took.as_secs_f64(),
+            self.gate.plan.budget_ms / 1000
+        ));
+    }
 }
 
 /// An arm whose uploads are counted.
 struct Counted<'a> {
     arm: Arm,
     suite: &'a Suite,
-    /// UploadOperation of an iteration of the case under way, and the size of each.
+    /// Uploads of an iteration of the case under way, and the size of each.
     iteration: (u64, Bytes),
     sent: Arc<Sent>,
 }
@@ -250,9 +293,12 @@ impl<'a, W: FnMut(Progress)> Host for Workers<'a, W> {
     type Arm = Counted<'a>;
 
     fn start(&mut self, role: Role) -> Result<Counted<'a>, Error> {
-        let side = if role == Role::Head { self.gate.head } else { self.gate.base };
-        let (mut arm, _) = self.gate.worker(role, &mut self.copies)?;
-        arm.begin(side, &self.begin)?;
+        let configured = if role == Role::Head { self.gate.head } else { self.gate.base };
+        let side = self.running.as_ref().map_or(configured, |running| running.side(role)).clone();
+        let (mut arm, _) = self.gate.worker(role, &side, &mut self.copies)?;
+        let asked = Instant::now();
+        arm.begin(&side, &self.begin)?;
+        self.tell_start(&side, asked.elapsed());
         let suite = self.gate.suite;
         Ok(Counted { arm, suite, iteration: Default::default(), sent: Arc::clone(&self.sent) })
     }

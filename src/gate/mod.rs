@@ -16,10 +16,10 @@ mod lock;
 mod measure;
 mod plan;
 mod print;
-mod process_group;
 mod proof;
 mod protocol;
 mod record;
+mod running;
 mod schedule;
 mod session;
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod tail;
 mod verdict;
 pub mod worker;
 
-pub use arm::{Arm, ArmError, Side, own_executable};
+pub use arm::{Arm, ArmError, Side, StartedService, own_executable};
 pub use compared::Effect;
 pub use copies::is_script;
 pub use lock::Lock;
@@ -40,6 +40,7 @@ pub use print::{markdown, print_verdict};
 pub use proof::prove;
 pub use protocol::{Begin, Build, Hello};
 pub use record::{Block, CasePair, CaseRecord, Measured, Record, SCHEMA_VERSION, Storm};
+pub use running::Running;
 pub use schedule::Role;
 pub use session::{Host, Measurements, Progress, Session, Timed, TimedSlice};
 pub use store::{Report, load_record};

@@ -119,12 +119,24 @@ impl Plan {
         Ok(())
     }
 
+    /// The time in which each of these blocks, and so each case, can be judged: the budget that they need together.
+    pub fn needed(blocks: &[Duration], block_at_most: f64) -> Duration {
+        let all: f64 = weights(blocks).iter().sum();
+        let mut needed = Duration::ZERO;
+        for (block, weight) in blocks.iter().zip(weights(blocks)) {
+            // Of all time the case gets this share, and its block may take no more than its part of that.
+            let share = weight / all;
+            needed = needed.max(block.div_f64(block_at_most * share));
+        }
+        needed
+    }
+
     /// Shares the budget among pairs and cases: the time of each case's slices in one pair, from what one of its
     /// blocks takes. With equal shares a case of long blocks would have few of them, and a noisy median; with as
     /// many blocks for each, it would take nearly all of the time. This lies between, and made the spreads of the
     /// suite's cases about equal.
     pub fn slots(&self, blocks: &[Duration]) -> Vec<Duration> {
-        let weights: Vec<f64> = blocks.iter().map(|block| block.as_secs_f64().powf(2.0 / 3.0)).collect();
+        let weights = weights(blocks);
         let pair = Duration::from_millis(self.budget_ms).div_f64(self.pairs as f64);
         let all: f64 = weights.iter().sum();
         weights.iter().map(|weight| pair.mul_f64(weight / all)).collect()
@@ -134,6 +146,11 @@ impl Plan {
     pub fn injected_into(&self, case: &str) -> f64 {
         self.injected.as_ref().filter(|injection| injection.case == case).map_or(0.0, |i| i.share)
     }
+}
+
+/// In which proportion cases share the time, from what a block of each takes.
+fn weights(blocks: &[Duration]) -> Vec<f64> {
+    blocks.iter().map(|block| block.as_secs_f64().powf(2.0 / 3.0)).collect()
 }
 
 fn wrong_setting(name: &'static str, problem: String) -> Result<(), Error> {
@@ -183,6 +200,19 @@ mod tests {
         let slots = plan.slots(&[ms(10), ms(80)]);
         assert_eq!(slots.iter().map(|slot| slot.as_millis()).collect::<Vec<_>>(), [1200, 4800]);
         assert_eq!(plan.slots(&[ms(7)]), [Duration::from_secs(6)]);
+    }
+
+    #[test]
+    fn the_budget_that_slow_cases_need_makes_room_for_their_blocks() {
+        let ms = Duration::from_millis;
+        let blocks = [ms(10), ms(80), ms(600)];
+        let needed = Plan::needed(&blocks, 0.1);
+        let plan = Plan { pairs: 20, budget_ms: needed.as_millis() as u64 + 1, ..Plan::default() };
+        let fits = |slots: Vec<Duration>| blocks.iter().zip(slots).all(|(block, slot)| *block <= 2 * slot);
+        assert!(fits(plan.slots(&blocks)));
+        let less = Plan { budget_ms: plan.budget_ms * 9 / 10, ..plan };
+        assert!(!fits(less.slots(&blocks)));
+        assert_eq!(Plan::needed(&[ms(500)], 0.1), Duration::from_secs(5));
     }
 
     #[test]

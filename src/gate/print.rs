@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use super::compared::Effect;
-use super::plan::passes_below;
+use super::plan::{Plan, passes_below};
 use super::protocol::NANOSECONDS;
-use super::record::Record;
+use super::record::{CaseRecord, Record};
+use super::session::BLOCK_AT_MOST;
 use super::tail::{LEAST_OPERATIONS, Tail};
 use super::verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict};
 use crate::report::{latency, table};
@@ -120,11 +122,27 @@ fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
         let tail = case.figures.as_ref().and_then(|figures| figures.tail.as_ref());
         remarks.extend(tail.map(|tail| worse_tail(&case.id, tail)));
     }
+    remarks.extend(needed_budget(record));
     remarks.extend(controls(verdict));
     remarks.extend(tails(verdict));
     remarks.extend(detectable(verdict));
     remarks.push(how(record));
     remarks
+}
+
+/// The time that cases need which are too slow for the budget.
+fn needed_budget(record: &Record) -> Option<String> {
+    let slow: Vec<&CaseRecord> = record.cases.iter().filter(|case| case.too_slow).collect();
+    let slowest = slow.iter().max_by_key(|case| case.block_ns).filter(|case| case.block_ns > 0)?;
+    let blocks: Vec<Duration> = record.cases.iter().map(|case| Duration::from_nanos(case.block_ns)).collect();
+    let all = Plan::needed(&blocks, BLOCK_AT_MOST).as_secs_f64().ceil();
+    let alone = Plan::needed(&[Duration::from_nanos(slowest.block_ns)], BLOCK_AT_MOST).as_secs_f64().ceil();
+    let id = printable(&slowest.id);
+    Some(format!(
+        "Too slow: a block of {id}, two slices of each arm, takes {}. All cases need --budget {all}s; {id} alone (--case) \
+         needs --budget {alone}s.",
+        latency(Some(slowest.block_ns as f64 / 1e6))
+    ))
 }
 
 fn worse_tail(id: &str, tail: &Tail) -> String {
@@ -239,7 +257,7 @@ fn sentence(verdict: &Verdict) -> String {
                 (&[Finding::Untrusted][..], "not to be trusted, as said above"),
                 (&[Finding::Missing], "missing in head: allow that with --allow-missing"),
                 (&[Finding::Undecided], "undecided: take a larger --budget or more --max-pairs"),
-                (&[Finding::TooSlow], "too slow for the time: take a larger --budget"),
+                (&[Finding::TooSlow], "too slow for the time: take a larger --budget, as said above"),
             ] {
                 let cases = named(findings);
                 if !cases.is_empty() {

@@ -82,10 +82,19 @@ pub struct CaseRecord {
     pub iters: u64,
     /// Time of its slices in one pair, in ns.
     pub slot_ns: u64,
+    /// What one block takes, as was found before the first pair, in ns.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub block_ns: u64,
     /// Whether one block takes more than a tenth of the case's time.
     pub too_slow: bool,
     /// What each pair of processes measured.
     pub pairs: Vec<CasePair>,
+}
+
+/// Records of an earlier version do not say it, and their checksum is of what they say.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One case in one pair of processes.

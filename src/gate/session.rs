@@ -14,7 +14,7 @@ use crate::units::printable;
 /// What a slice should last: long enough for the clock and the caches, short against the machine's changes of speed.
 const SLICE: Duration = Duration::from_millis(2);
 /// A case whose block takes more than this share of its time is too slow to be judged.
-const BLOCK_AT_MOST: f64 = 0.1;
+pub const BLOCK_AT_MOST: f64 = 0.1;
 /// Slices in a block.
 const SLICES: u64 = 6;
 /// Slices from which a length is found.
@@ -163,12 +163,13 @@ impl<'a> Session<'a> {
         }
         let slots = self.slots(&found.iter().map(|(_, block)| *block).collect::<Vec<_>>());
         let mut records = Vec::new();
-        for ((case, (iters, _)), slot) in self.cases.iter().zip(found).zip(slots) {
+        for ((case, (iters, block)), slot) in self.cases.iter().zip(found).zip(slots) {
             records.push(CaseRecord {
                 id: case.id.clone(),
                 threshold: case.threshold,
                 iters,
                 slot_ns: slot.unwrap_or_default().as_nanos() as u64,
+                block_ns: block.as_nanos() as u64,
                 too_slow: slot.is_none(),
                 pairs: Vec::new(),
             });

@@ -104,6 +104,7 @@ fn simulated(noise: Noise) -> (usize, usize) {
                 threshold: plan.threshold,
                 iters: 1,
                 slot_ns: 1,
+                block_ns: 0,
                 too_slow: false,
                 pairs: Vec::new(),
             });

@@ -1,6 +1,6 @@
 //! A worker: the cases of this build, served over standard input and output. It ends when its input does.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
@@ -9,13 +9,22 @@ use serde::Serialize;
 use super::arm::{own_executable, sha256_of};
 use super::protocol::{Begin, Build, Hello, NANOSECONDS, PROTOCOL, Reply, Request, read_line};
 use crate::auth::KeyPair;
-use crate::case::{Case, Suite};
+use crate::case::{Case, Suite, clean_up};
+use crate::config::Config;
+use crate::console::note;
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
+use crate::interrupt::Interrupt;
 use crate::machine::{Environment, Placement};
 
 /// Digits of the latencies that are told to the gate.
 const LATENCY_DIGITS: u8 = 2;
+
+/// Serves over the standard streams of this process until standard input ends.
+pub fn serve_standard_streams(config: &Config, suite: &Suite) -> Result<(), Error> {
+    let settings = config.settings(suite)?;
+    serve(&mut io::stdin().lock(), &mut io::stdout().lock(), suite, settings)
+}
 
 /// Greets, then answers until it is told to quit or `input` ends.
 pub fn serve(
@@ -34,6 +43,7 @@ pub fn serve(
         };
         send(output, &reply.unwrap_or_else(|e| Reply::Failed { problem: e.to_string() }))?;
     }
+    worker.end_case();
     Ok(())
 }
 
@@ -58,7 +68,8 @@ impl Worker<'_> {
     fn begin(&mut self, Begin { key, client, stub }: Begin) -> Result<Reply, Error> {
         self.settings.placement = Placement { client, stub };
         self.settings.key = Some(KeyPair::from_pem(&key)?);
-        let ingester = Ingester::start(&self.settings)?;
+        // The gate ends a worker by the end of its input, which a service's start does not wait for.
+        let ingester = Ingester::start(&self.settings, &Interrupt::default())?;
         let subject = ingester.name();
         self.ingester = Some(Arc::new(ingester));
         Ok(Reply::Ready { subject })
@@ -66,11 +77,24 @@ impl Worker<'_> {
 
     fn prepare(&mut self, id: &str) -> Result<Reply, Error> {
         // First end the one before: its connections and buffers are no part of this case.
-        self.case = None;
+        self.end_case();
         let ingester = self.ingester.as_ref().ok_or_else(|| out_of_turn("prepare"))?;
         let spec = self.suite.case(id).ok_or_else(|| Error::Worker(format!("has no case {id}")))?;
         self.case = Some(spec.start(ingester, &self.settings)?);
         Ok(Reply::Prepared)
+    }
+
+    /// Ends the case, and removes what it left with the service, if the API says how.
+    fn end_case(&mut self) {
+        self.case = None;
+        let Some(ingester) = &self.ingester else { return };
+        let removed = match clean_up(ingester, &self.settings) {
+            Ok(Some(removed)) if removed.failed == 0 && removed.unknown == 0 => return,
+            Ok(None) => return,
+            Ok(Some(removed)) => removed.to_string(),
+            Err(error) => format!("Nothing that this run left behind could be removed: {error}"),
+        };
+        note(removed);
     }
 
     /// A failed operation ends it: the time of failures is not the time of uploads.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::case::{Case, Comparison, LowerBound, Spec, Suite, compare, recording};
 use crate::console::note;
 use crate::files::write_json;
-use crate::ingester::{Ingester, Settings};
+use crate::ingester::{Ingester, Settings, Subject};
 use crate::machine::Environment;
 use crate::report::print_ratios;
 use crate::{Error, report::Ratio};
@@ -66,9 +66,7 @@ pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<bool, S
     if pairs.is_empty() || !matches!(args.mode, Mode::Measure | Mode::Test) {
         return Ok(true);
     }
-    if settings.remote.take().is_some() {
-        note("INGESTER_URL is set, but this measures the machine that it runs on");
-    }
+    measure_this_machine(&mut settings);
     let halt = Halt::watch()?;
     let floor = compare_all(&pairs, args, &settings, &halt)?;
     if args.mode == Mode::Measure {
@@ -81,8 +79,23 @@ pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<bool, S
     if floor.partial { halt.check().map(|()| true) } else { Ok(true) }
 }
 
+/// Whatever is configured, what is measured is the machine that this runs on, with the stub.
+pub fn measure_this_machine(settings: &mut Settings) {
+    match settings.subject {
+        Subject::Stub => {}
+        Subject::Running { .. } => {
+            note("INGESTER_URL is set, but this measures the machine that it runs on");
+        }
+        Subject::Router(_) | Subject::Command { .. } => {
+            note("This measures the machine that it runs on, with the stub, whatever service is configured");
+        }
+    }
+    settings.subject = Subject::Stub;
+    settings.api = Arc::default();
+}
+
 fn compare_all(pairs: &[Pair<'_>], args: &Args, settings: &Settings, halt: &Halt) -> Result<Floor, Stop> {
-    let ingester = Arc::new(Ingester::start(settings)?);
+    let ingester = Arc::new(Ingester::start(settings, halt.interrupt())?);
     let budget = match args.mode {
         Mode::Test => Duration::ZERO,
         _ => args.measurement.unwrap_or(BUDGET),

@@ -19,6 +19,11 @@ impl Halt {
         Ok(Self { interrupt: Interrupt::watch()?, halted: AtomicBool::new(false) })
     }
 
+    /// What remembers a signal.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
     /// Ends all cases.
     pub fn halt(&self) {
         self.halted.store(true, Ordering::Relaxed);

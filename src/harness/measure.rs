@@ -184,13 +184,18 @@ impl Sampler<'_> {
         let environment =
             Environment::read(&self.session.settings.placed(), self.session.measured(self.spec));
         let report = PerformanceReport::new(&self.spec.operation, &recording).describe(plan).at(environment);
+        let unverified = match self.spec.uploads() {
+            Some(_) => self.session.ingester.api().unverified(),
+            None => None,
+        };
+        let report = report.unverified(unverified);
         let report = if stopped { report.partial() } else { report };
         report.judge(&self.session.targets)
     }
 }
 
 fn plan(spec: &Spec, recording: &Recording) -> Plan {
-    let requests_per_pass = match spec.kind {
+    let requests_per_pass = match &spec.kind {
         Kind::Load { plan, .. } => Some(plan.requests),
         Kind::Upload { .. } | Kind::Jwt => None,
     };

@@ -20,12 +20,14 @@ use std::process::ExitCode;
 use crate::Error;
 use crate::baseline::{check_saved, criterion_home};
 use crate::case::{Spec, Suite};
+use crate::config::Config;
 use crate::console::note;
 use crate::files::check_folder;
-use crate::ingester::Settings;
+use crate::gate::worker;
 use crate::report::{self, PerformanceReport};
 
 use args::{Args, Mode};
+use halt::Halt;
 use outcome::Stop;
 use output::Output;
 use sampling::NOISE_THRESHOLD;
@@ -34,10 +36,30 @@ use session::Session;
 /// What people type before the options of a bench.
 const CARGO: &str = "cargo bench --";
 
+/// The first argument of a process that is to serve its cases to the gate.
+const WORKER: &str = "worker";
+
 /// Runs the cases of the suite's `group` as the command line asks; the exit code is the bench's. The group `floor` sets
 /// cases against the least that this machine can do for them.
+///
+/// What `ingester-perf.toml` says, in this folder or above it, stands above the suite.
 pub fn main(suite: &Suite, group: &str) -> ExitCode {
-    main_of(CARGO, suite, group)
+    main_of(CARGO, suite, Some(group))
+}
+
+/// As [`main`], with the cases of all groups: for a crate whose one bench holds the whole suite.
+///
+/// ```no_run
+/// use ingester_perf::case::Suite;
+/// use ingester_perf::harness;
+/// use ingester_perf::stub::Router;
+///
+/// fn main() -> std::process::ExitCode {
+///     harness::main_of_all(&Suite::of_router(|_key| Router::new()))
+/// }
+/// ```
+pub fn main_of_all(suite: &Suite) -> ExitCode {
+    main_of(CARGO, suite, None)
 }
 
 /// The groups of a suite, in the order in which cargo runs benches of their names.
@@ -48,28 +70,38 @@ pub fn groups(suite: &Suite) -> Vec<String> {
 }
 
 /// The same for another program than cargo, which messages and help call by this name.
-pub fn main_of(program: &'static str, suite: &Suite, group: &str) -> ExitCode {
+pub fn main_of(program: &'static str, suite: &Suite, group: Option<&str>) -> ExitCode {
+    let config = match Config::find(None) {
+        Ok(config) => config,
+        Err(error) => return outcome::exit(Err(error.into())).into(),
+    };
+    let suite = config.suite(suite);
+    // A bench is a worker of the gate too: of two commits of a crate, its bench is what is compared.
+    if std::env::args_os().nth(1).is_some_and(|first| first == WORKER) {
+        let served = worker::serve_standard_streams(&config, &suite);
+        return outcome::exit(served.map(|()| true).map_err(Stop::from)).into();
+    }
     // Wrong arguments are clap's to print.
-    let args = Args::from_command_line(program, suite);
+    let args = Args::from_command_line(program, &suite);
     let output = Output::outlasting();
-    let held = args.and_then(|args| run(suite, group, &args));
+    let held = args.and_then(|args| run(&config, &suite, group, &args));
     let printed = output.end();
     outcome::exit(held.and_then(|held| printed.map(|()| held).map_err(Stop::from))).into()
 }
 
 /// Whether everything that was measured held.
-fn run(suite: &Suite, group: &str, args: &Args) -> Result<bool, Stop> {
+fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Result<bool, Stop> {
     args.filter.check_suite(suite)?;
     if args.mode == Mode::List {
         return list(suite, group, args);
     }
-    let settings = Settings::from_env()?;
-    let targets = suite.targets_in(&settings.targets)?;
+    let settings = config.settings(suite)?;
+    let targets = config.targets(suite, &settings)?;
     if args.mode == Mode::Measure {
         // Better said now than after measuring.
         check_folder(&settings.report_dir)?;
     }
-    if group == floor::GROUP {
+    if group == Some(floor::GROUP) {
         // Cargo runs it first: what the other benches will miss is better said now than after it.
         check_baselines(&selected(suite.cases(), args), args)?;
         return floor::run(suite, args, settings);
@@ -83,8 +115,11 @@ fn run(suite: &Suite, group: &str, args: &Args) -> Result<bool, Stop> {
         measure::analyse(&cases);
         return Ok(true);
     }
-    let session = Session::open(&cases, args, settings, targets)?;
+    let halt = Halt::watch()?;
+    config.build_for(&settings, halt.interrupt())?;
+    let session = Session::open(&cases, args, settings, targets, halt)?;
     let run = measure::run(&cases, args, &session);
+    session.clean_up();
     if let Some(total) = session.total() {
         note(total);
     }
@@ -100,8 +135,9 @@ fn run(suite: &Suite, group: &str, args: &Args) -> Result<bool, Stop> {
     run.stopped.map_or(Ok(held), Err)
 }
 
-fn cases_of<'a>(suite: &'a Suite, group: &str) -> impl Iterator<Item = &'a Spec> {
-    suite.cases().iter().filter(move |spec| spec.group == group)
+/// Cases of this group; of all groups where none is given.
+fn cases_of<'a>(suite: &'a Suite, group: Option<&str>) -> impl Iterator<Item = &'a Spec> {
+    suite.cases().iter().filter(move |spec| group.is_none_or(|group| spec.group == group))
 }
 
 fn selected<'a>(cases: impl IntoIterator<Item = &'a Spec>, args: &Args) -> Vec<Spec> {
@@ -109,9 +145,9 @@ fn selected<'a>(cases: impl IntoIterator<Item = &'a Spec>, args: &Args) -> Vec<S
 }
 
 /// Prints the ids as Criterion does. Nothing is started or read for it.
-fn list(suite: &Suite, group: &str, args: &Args) -> Result<bool, Stop> {
+fn list(suite: &Suite, group: Option<&str>, args: &Args) -> Result<bool, Stop> {
     let ids: Vec<String> = match group {
-        floor::GROUP => floor::ids(suite).collect(),
+        Some(floor::GROUP) => floor::ids(suite).collect(),
         _ => cases_of(suite, group).map(Spec::id).collect(),
     };
     let out = &mut io::stdout().lock();
@@ -167,6 +203,7 @@ fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Re
     writeln!(out)?;
     report::print_targets(out, reports)?;
     report::print_failures(out, reports)?;
+    report::print_unverified(out, reports)?;
     if args.compares() {
         let least = 100.0 * args.noise_threshold.unwrap_or(NOISE_THRESHOLD);
         writeln!(out, "\nChanges below {least:.0} % are not told from noise here; see docs/noise.md.")?;

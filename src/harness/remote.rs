@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::Error;
+use crate::api::Api;
 use crate::case::{PROBES, Spec, probe};
 use crate::client::Http;
 use crate::console::note;
@@ -56,7 +57,12 @@ pub fn plan(
     if total > settings.max_bytes.0 {
         return Err(too_much(&text, settings));
     }
-    note(format_args!("Measuring {}: {text}; the files are to expire after a day", ingester.name()));
+    let after = match &ingester.api().cleanup {
+        Some(_) => "the files are removed after it",
+        None if **ingester.api() == Api::default() => "the files are to expire after a day",
+        None => "the files stay ([cleanup] removes them)",
+    };
+    note(format_args!("Measuring {}: {text}; {after}", ingester.name()));
     let probed: u64 = cases.iter().map(|spec| bytes(spec, 0)).sum();
     Ok(Plan { sampling, allowance: settings.max_bytes.0 - probed })
 }

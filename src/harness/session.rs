@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
-use crate::case::{PROBES, Spec};
+use crate::case::{PROBES, Spec, clean_up};
 use crate::console::note;
-use crate::ingester::{Ingester, Settings};
+use crate::ingester::{Ingester, Settings, Subject};
 use crate::recording::Sent;
 use crate::targets::Targets;
 use crate::units::Bytes;
 
 use super::args::Args;
+use super::floor;
 use super::halt::Halt;
 use super::outcome::Stop;
 use super::remote;
@@ -33,31 +34,55 @@ pub struct Session {
 
 impl Session {
     /// Starts or looks at the ingester, and plans what is sent to it.
-    pub fn open(cases: &[Spec], args: &Args, mut settings: Settings, targets: Targets) -> Result<Self, Stop> {
-        let halt = Halt::watch()?;
+    pub fn open(
+        cases: &[Spec],
+        args: &Args,
+        mut settings: Settings,
+        targets: Targets,
+        halt: Halt,
+    ) -> Result<Self, Stop> {
         let uploads = cases.iter().any(|spec| spec.uploads().is_some());
-        if !uploads && settings.remote.take().is_some() {
-            note("INGESTER_URL is set, but this measures the machine that it runs on");
+        if !uploads {
+            floor::measure_this_machine(&mut settings);
         }
-        let ingester = Arc::new(Ingester::start(&settings)?);
+        let ingester = Arc::new(Ingester::start(&settings, halt.interrupt())?);
         let sent = Sent::default();
-        let (sampling, allowance) = if settings.remote.is_some() {
+        let sampling;
+        let allowance;
+        if settings.subject.is_in_process() {
+            let what = match settings.subject {
+                _ if !uploads => "this machine",
+                Subject::Router(_) => "the service in this process",
+                _ => "the stub in this process",
+            };
+            note(format_args!("Measuring {what}; placement {}", settings.placement));
+            sampling = vec![Sampling::local(args, cases.len() as u32); cases.len()];
+            allowance = None;
+        } else {
             let plan = remote::plan(cases, args, &ingester, &settings)?;
             sent.add(PROBES * cases.len() as u64, settings.max_bytes.0 - plan.allowance);
-            (plan.sampling, Some(AtomicU64::new(plan.allowance)))
-        } else {
-            let what = if uploads { "the stub in this process" } else { "this machine" };
-            note(format_args!("Measuring {what}; placement {}", settings.placement));
-            (vec![Sampling::local(args, cases.len() as u32); cases.len()], None)
-        };
+            sampling = plan.sampling;
+            allowance = Some(AtomicU64::new(plan.allowance));
+        }
         Ok(Self { settings, targets, ingester, halt, sampling, allowance, sent })
     }
 
     /// What was sent to a real ingester in all, for people: it may have kept it.
     pub fn total(&self) -> Option<String> {
-        self.settings.remote.as_ref()?;
+        if self.settings.subject.is_in_process() {
+            return None;
+        }
         let name = self.ingester.name();
         Some(format!("Sent to {name} in all, the look before and warming up included: at most {}", self.sent))
+    }
+
+    /// Removes what was sent, if the API says how. A failure of that is told, and does not undo what was measured.
+    pub fn clean_up(&self) {
+        match clean_up(&self.ingester, &self.settings) {
+            Ok(None) => {}
+            Ok(Some(removed)) => note(removed),
+            Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
+        }
     }
 
     /// What a report says was measured.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
-use super::root_cause;
+use super::http::{client_for, root_cause};
 use super::settings::token;
 use crate::auth::Token;
 use crate::error::Error;
@@ -68,16 +68,7 @@ impl ClientCredentials {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|e| e.to_string())?.block_on(async {
             let failed = |e: reqwest::Error| root_cause(&e);
-            let mut builder = reqwest::Client::builder()
-                .timeout(TIMEOUT)
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never());
-            if self.url.scheme() == "http" {
-                // Else it would look for the system's certificates, and fail where there are none.
-                builder = builder.tls_certs_only([]);
-            }
-            let client = builder.build().map_err(failed)?;
+            let client = client_for(&self.url, TIMEOUT)?;
             let body = serde_json::json!({ "client_id": self.id, "client_secret": self.secret }).to_string();
             let request = client.post(self.url.clone()).header("content-type", "application/json").body(body);
             let mut response = request.send().await.map_err(failed)?;

@@ -1,61 +1,109 @@
-//! What is measured: the stub in this process, or a running ingester by URL with its source of tokens.
+//! What is measured: the stub or a router in this process, a service that a command starts, or a running one by URL; with
+//! its source of tokens.
 
 mod client_credentials;
+mod http;
+mod leftovers;
 mod renewal;
+mod service;
 mod settings;
+mod subject;
 mod tokens;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use url::Url;
 
 pub use client_credentials::ClientCredentials;
+pub use leftovers::Leftovers;
 pub use renewal::Renewal;
+pub use service::{Ready, Service, ServiceCommand, ServiceError};
 pub(crate) use settings::OF_A_REAL_INGESTER;
 pub use settings::{Credentials, Flag, Settings, base_url};
+pub use subject::{Described, Subject};
 
-use crate::auth::{KeyPair, Minter, Token};
+use crate::api::Api;
+use crate::auth::{Minter, Token};
 use crate::error::Error;
-use crate::stub::{Stub, StubOptions};
+use crate::interrupt::Interrupt;
+use crate::stub::{Server, Stub, StubOptions};
 use tokens::Tokens;
 
 /// Connect timeout of the look whether the service is there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What reports call a service that a command started: its port changes, and its command line may hold a password.
+const CONFIGURED: &str = "the configured service";
 
-/// An ingester that uploads can be sent to. Dropping it stops the stub, if there is one.
+/// A service that uploads can be sent to. Dropping it stops what was started for it.
 #[derive(Debug)]
 pub struct Ingester {
     base: Url,
+    api: Arc<Api>,
     tokens: Tokens,
-    stub: Option<Stub>,
+    leftovers: Arc<Leftovers>,
+    running: Running,
+}
+
+/// What ends with an ingester.
+#[derive(Debug)]
+enum Running {
+    Stub(#[expect(dead_code, reason = "kept for its end")] Stub),
+    Router(#[expect(dead_code, reason = "kept for its end")] Server),
+    Service(#[expect(dead_code, reason = "kept for its end")] Service),
+    Elsewhere,
 }
 
 impl Ingester {
-    /// The ingester that the settings name, or the stub on the placement's core.
-    pub fn start(settings: &Settings) -> Result<Self, Error> {
-        match &settings.remote {
-            Some((url, credentials)) => {
-                let tokens = Tokens::new(credentials.clone());
-                Ok(Self { base: url.clone(), tokens, stub: None })
+    /// The service that the settings name, on the placement's core if it is started here. An interrupt ends the wait for
+    /// one that is slow to start.
+    pub fn start(settings: &Settings, interrupt: &Interrupt) -> Result<Self, Error> {
+        let core = settings.placement.stub;
+        match &settings.subject {
+            Subject::Running { url, credentials } => {
+                Ok(Self::new(url.clone(), settings, credentials.clone(), Running::Elsewhere))
             }
-            None => Self::stub(settings.key()?, settings.placement.stub),
+            Subject::Stub => {
+                let key = settings.key()?;
+                let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public().clone()) })?;
+                let minted = Credentials::PrivateKey(Minter::new(key));
+                Ok(Self::new(at(stub.address()), settings, minted, Running::Stub(stub)))
+            }
+            Subject::Router(router) => {
+                let key = settings.key()?;
+                let server = Server::start(router.make(key.public()), core)?;
+                let minted = Credentials::PrivateKey(Minter::new(key));
+                Ok(Self::new(at(server.address()), settings, minted, Running::Router(server)))
+            }
+            Subject::Command { command, credentials } => {
+                let key = settings.key()?;
+                let service = Service::start(command, key.public(), core, interrupt)?;
+                let minted = Credentials::PrivateKey(Minter::new(key));
+                let credentials = credentials.clone().unwrap_or(minted);
+                Ok(Self::new(service.base().clone(), settings, credentials, Running::Service(service)))
+            }
         }
     }
 
-    fn stub(key: KeyPair, core: Option<usize>) -> Result<Self, Error> {
-        let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public().clone()) })?;
-        let base = Url::parse(&format!("http://{}", stub.address())).expect("an address makes a URL");
-        let tokens = Tokens::new(Credentials::PrivateKey(Minter::new(key)));
-        Ok(Self { base, tokens, stub: Some(stub) })
+    fn new(base: Url, settings: &Settings, credentials: Credentials, running: Running) -> Self {
+        Self {
+            base,
+            api: Arc::clone(&settings.api),
+            tokens: Tokens::new(credentials),
+            leftovers: Arc::default(),
+            running,
+        }
     }
 
     /// What reports call it: `stub`, or the URL, which holds no credentials.
     pub fn name(&self) -> String {
-        if self.stub.is_some() {
-            "stub".to_owned()
-        } else {
-            self.base.as_str().trim_end_matches('/').to_owned()
+        match self.running {
+            Running::Stub(_) => "stub".to_owned(),
+            Running::Router(_) => "router".to_owned(),
+            Running::Service(_) => CONFIGURED.to_owned(),
+            Running::Elsewhere => self.base.as_str().trim_end_matches('/').to_owned(),
         }
     }
 
@@ -67,21 +115,32 @@ impl Ingester {
             Some(url::Host::Domain(name)) => name == "localhost",
             None => false,
         };
-        self.stub.is_some() || loopback
+        !matches!(self.running, Running::Elsewhere) || loopback
     }
 
-    /// Where files are uploaded.
-    pub fn upload_url(&self) -> Url {
-        self.route(settings::UPLOAD_ROUTE)
+    /// Where it is.
+    pub fn base(&self) -> &Url {
+        &self.base
     }
 
-    /// Where it says whether it is ready.
-    pub fn ready_url(&self) -> Url {
-        self.route("health/ready")
+    /// How to speak to it.
+    pub fn api(&self) -> &Arc<Api> {
+        &self.api
     }
 
-    /// A token that is valid now and for a while. May have to ask for one: not for measured intervals.
-    pub fn token(&self) -> Result<Token, Error> {
+    /// Where files are uploaded, for people: places of the path stand as they were written.
+    pub fn upload_url(&self) -> String {
+        format!("{}/{}", self.base.as_str().trim_end_matches('/'), self.api.path)
+    }
+
+    /// What was left with it until now.
+    pub fn leftovers(&self) -> &Arc<Leftovers> {
+        &self.leftovers
+    }
+
+    /// A token that is valid now and for a while; none where the service wants none. May have to ask for one: not for
+    /// measured intervals.
+    pub fn token(&self) -> Result<Option<Token>, Error> {
         self.tokens.current()
     }
 
@@ -97,21 +156,11 @@ impl Ingester {
             Err(_) => Err(unreachable(format!("no connection within {CONNECT_TIMEOUT:?}"))),
         }
     }
-
-    fn route(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
-        url
-    }
 }
 
-/// The innermost reason; the outer ones repeat the URL.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
+/// The base URL of what listens there.
+fn at(address: SocketAddr) -> Url {
+    Url::parse(&format!("http://{address}")).expect("an address makes a URL")
 }
 
 #[cfg(test)]
@@ -120,13 +169,12 @@ mod tests {
 
     #[test]
     fn a_base_url_may_have_a_path() {
-        let at = |url: &str| Ingester {
-            base: url.parse().expect("is a URL"),
-            tokens: Tokens::new(Credentials::Token(Token::new("t"))),
-            stub: None,
+        let at = |url: &str| {
+            let url = url.parse().expect("is a URL");
+            Ingester::new(url, &Settings::default(), Credentials::None, Running::Elsewhere)
         };
-        assert_eq!(at("http://h:8020").upload_url().as_str(), "http://h:8020/api/v1/files/upload");
-        assert_eq!(at("http://h/in/").upload_url().as_str(), "http://h/in/api/v1/files/upload");
+        assert_eq!(at("http://h:8020").upload_url(), "http://h:8020/api/v1/files/upload");
+        assert_eq!(at("http://h/in/").upload_url(), "http://h/in/api/v1/files/upload");
         assert_eq!(at("http://h/").name(), "http://h");
     }
 }

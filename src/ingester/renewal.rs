@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A thread that keeps a token fresh. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Renewal {
-    token: watch::Receiver<Token>,
+    token: watch::Receiver<Option<Token>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -58,7 +58,7 @@ impl Renewal {
     }
 
     /// Where the newest token is.
-    pub fn token(&self) -> watch::Receiver<Token> {
+    pub fn token(&self) -> watch::Receiver<Option<Token>> {
         self.token.clone()
     }
 }

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::client_credentials::ClientCredentials;
+use super::subject::{Described, Subject};
+use crate::api::{Api, INGESTER_ROUTE};
 use crate::auth::{KeyError, KeyPair, Minter, Token};
 use crate::error::Error;
 use crate::files::read_limited;
@@ -15,8 +18,6 @@ use crate::units::Bytes;
 
 /// The service's own limit for one upload unless told otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The route of uploads, below the base URL.
-pub(super) const UPLOAD_ROUTE: &str = "api/v1/files/upload";
 /// Shortest time limit that a timer can keep.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 /// Most bytes sent to a real ingester in one run unless told otherwise.
@@ -44,8 +45,10 @@ pub const OF_A_REAL_INGESTER: [&str; 7] = [
 /// How a run is set up, apart from what is measured.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// A running ingester's base URL and what to show it; absent: the stub.
-    pub remote: Option<(Url, Credentials)>,
+    /// What is measured.
+    pub subject: Subject,
+    /// How to speak to it.
+    pub api: Arc<Api>,
     /// Time limit of one upload.
     pub timeout: Duration,
     /// Most bytes sent to a real ingester in one run.
@@ -73,9 +76,11 @@ pub struct Flag {
     pub value: Option<String>,
 }
 
-/// What proves to a real ingester that uploads are allowed.
+/// What proves to a service that uploads are allowed.
 #[derive(Debug, Clone)]
 pub enum Credentials {
+    /// Nothing: the service wants no token.
+    None,
     /// A bearer token as it is.
     Token(Token),
     /// A private key; tokens are minted with it.
@@ -87,7 +92,8 @@ pub enum Credentials {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            remote: None,
+            subject: Subject::Stub,
+            api: Arc::default(),
             timeout: DEFAULT_TIMEOUT,
             max_bytes: DEFAULT_MAX_BYTES,
             placement: Placement::split(),
@@ -100,15 +106,15 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the variables of this process.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::read(variable)
+    /// As the variables of this process say, for the service that is described.
+    pub fn from_env(described: &Described) -> Result<Self, Error> {
+        Self::read(described, variable)
     }
 
     /// As these flags say, and else as the variables do that they stand for. An error names what was given.
-    pub fn with_flags(flags: &[Flag]) -> Result<Self, Error> {
+    pub fn with_flags(described: &Described, flags: &[Flag]) -> Result<Self, Error> {
         let given = |name: &str| flags.iter().find(|flag| flag.variable == name && flag.value.is_some());
-        let read = Self::read(|name| match given(name) {
+        let read = Self::read(described, |name| match given(name) {
             Some(flag) => flag.value.clone().map(Ok),
             None => variable(name),
         });
@@ -120,10 +126,10 @@ impl Settings {
         })
     }
 
-    /// As the variables say, but measuring this URL, or the stub, whatever `INGESTER_URL` says. The credentials of a
-    /// real ingester are read for a URL only.
-    pub fn measuring(url: Option<&Url>) -> Result<Self, Error> {
-        Self::read(|name| match url {
+    /// As the variables say, but measuring this URL, or what is described, whatever `INGESTER_URL` says. The credentials of
+    /// a real ingester are read for a URL only.
+    pub fn measuring(described: &Described, url: Option<&Url>) -> Result<Self, Error> {
+        Self::read(described, |name| match url {
             Some(url) if name == "INGESTER_URL" => Some(Ok(url.to_string())),
             None if OF_A_REAL_INGESTER.contains(&name) => None,
             _ => variable(name),
@@ -132,7 +138,10 @@ impl Settings {
 
     /// Which core runs what of a run with these settings: a running ingester was started by somebody else.
     pub fn placed(&self) -> Placement {
-        if self.remote.is_some() { self.placement.of_client() } else { self.placement }
+        match self.subject {
+            Subject::Running { .. } => self.placement.of_client(),
+            _ => self.placement,
+        }
     }
 
     /// The key of what is signed and checked in this process.
@@ -140,11 +149,15 @@ impl Settings {
         self.key.clone().map_or_else(KeyPair::generate, Ok)
     }
 
-    fn read(lookup: impl Fn(&'static str) -> Option<Result<String, ()>>) -> Result<Self, Error> {
+    fn read(
+        described: &Described,
+        lookup: impl Fn(&'static str) -> Option<Result<String, ()>>,
+    ) -> Result<Self, Error> {
         let variables = Variables { lookup };
         let default = Self::default();
         Ok(Self {
-            remote: variables.remote()?,
+            subject: variables.subject(described)?,
+            api: Arc::clone(&described.api),
             timeout: match variables.get("INGESTER_TIMEOUT")? {
                 Some(text) => timeout(&text)?,
                 None => default.timeout,
@@ -186,23 +199,45 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
         self.get(name)?.map(parse).transpose()
     }
 
-    fn remote(&self) -> Result<Option<(Url, Credentials)>, Error> {
+    /// A URL from the environment, before what is described.
+    fn subject(&self, described: &Described) -> Result<Subject, Error> {
         let url = self.get("INGESTER_URL")?.map(|text| base_url("INGESTER_URL", &text)).transpose()?;
-        let credentials = self.credentials()?;
-        match (url, credentials.as_slice()) {
-            (None, []) => Ok(None),
-            (None, [(name, _)]) => Err(setting(
+        let wants_token = described.api.token.is_some();
+        let found = self.credentials()?;
+        if let [(first, _), (second, _), ..] = found.as_slice() {
+            return Err(setting(first, format!("is set together with {second}; keep one of them")));
+        }
+        let given = found.first();
+        if let Some((name, _)) = given.filter(|_| !wants_token) {
+            return Err(setting(
                 name,
-                "is set without INGESTER_URL (--url); set that too, or unset this to measure the stub",
-            )),
-            (Some(url), [(name, text)]) => Ok(Some((url, self.read_credentials(name, text)?))),
-            (Some(_), []) => Err(setting(
-                "INGESTER_URL",
-                "is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN, INGESTER_PRIVATE_KEY or INGESTER_TOKEN_URL",
-            )),
-            (_, [(first, _), (second, _), ..]) => {
-                Err(setting(first, format!("is set together with {second}; keep one of them")))
+                "is set, and api.token is \"none\": unset this, or name a header there",
+            ));
+        }
+        let credentials = match given {
+            Some((name, text)) => Some(self.read_credentials(name, text)?),
+            None if !wants_token => Some(Credentials::None),
+            None => None,
+        };
+        match (url.or_else(|| described.url.clone()), &described.command) {
+            (Some(url), _) => {
+                let credentials = credentials.ok_or_else(|| {
+                    setting(
+                        "INGESTER_URL",
+                        "is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN, INGESTER_PRIVATE_KEY or INGESTER_TOKEN_URL",
+                    )
+                })?;
+                Ok(Subject::Running { url, credentials })
             }
+            // Without credentials of its own, it is given tokens of this run's key.
+            (None, Some(command)) => Ok(Subject::Command { command: Arc::clone(command), credentials }),
+            (None, None) => match given {
+                None => Ok(described.router.clone().map_or(Subject::Stub, Subject::Router)),
+                Some((name, _)) => Err(setting(
+                    name,
+                    "is set without INGESTER_URL (--url); set that too, or unset this to measure the stub",
+                )),
+            },
         }
     }
 
@@ -312,7 +347,7 @@ pub fn base_url(name: &'static str, text: &str) -> Result<Url, Error> {
     // Copied from a log or a manual, it may be that of uploads.
     let mut url = url;
     let path = url.path().trim_end_matches('/').to_owned();
-    if let Some(base) = path.strip_suffix(UPLOAD_ROUTE).filter(|base| base.ends_with('/')) {
+    if let Some(base) = path.strip_suffix(INGESTER_ROUTE).filter(|base| base.ends_with('/')) {
         url.set_path(base);
     }
     Ok(url)
@@ -343,7 +378,7 @@ mod tests {
     fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let lookup =
             |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| Ok((*value).to_owned()));
-        Settings::read(lookup).map_err(|e| e.to_string())
+        Settings::read(&Described::default(), lookup).map_err(|e| e.to_string())
     }
 
     const URL: (&str, &str) = ("INGESTER_URL", "http://127.0.0.1:8020");
@@ -351,9 +386,10 @@ mod tests {
     #[test]
     fn without_variables_the_stub_is_measured() {
         let settings = read(&[]).expect("needs none");
-        assert!(settings.remote.is_none());
+        assert!(matches!(settings.subject, Subject::Stub));
         assert_eq!((settings.timeout, settings.max_bytes), (Duration::from_secs(30), Bytes::gb(2)));
-        assert!(read(&[("INGESTER_URL", " ")]).expect("empty is absent").remote.is_none());
+        let empty = read(&[("INGESTER_URL", " ")]).expect("empty is absent");
+        assert!(matches!(empty.subject, Subject::Stub));
     }
 
     #[test]
@@ -361,7 +397,8 @@ mod tests {
         assert!(read(&[URL]).expect_err("lacks a token").contains("without a token"));
         let both = read(&[URL, ("INGESTER_TOKEN", "a"), ("INGESTER_TOKEN_FILE", "b")]).expect_err("has two");
         assert!(both.contains("INGESTER_TOKEN_FILE: is set together with INGESTER_TOKEN"), "{both}");
-        assert!(read(&[URL, ("INGESTER_TOKEN", "a.b.c")]).expect("has one").remote.is_some());
+        let one = read(&[URL, ("INGESTER_TOKEN", "a.b.c")]).expect("has one");
+        assert!(matches!(one.subject, Subject::Running { .. }));
         let alone = read(&[("INGESTER_TOKEN", "a.b.c")]).expect_err("lacks a URL");
         assert!(alone.contains("INGESTER_TOKEN: is set without INGESTER_URL"), "{alone}");
     }
@@ -432,7 +469,7 @@ mod tests {
         let asks = ("INGESTER_TOKEN_URL", "http://127.0.0.1:1/api/v1/auth/token");
         let (id, secret) = (("INGESTER_CLIENT_ID", "me"), ("INGESTER_CLIENT_SECRET", "hush"));
         let settings = read(&[URL, asks, id, secret]).expect("has all three");
-        let (_, credentials) = settings.remote.expect("has a URL");
+        let Subject::Running { credentials, .. } = settings.subject else { panic!("has a URL") };
         assert!(matches!(&credentials, Credentials::Client(client) if client.id == "me"));
         assert!(!format!("{credentials:?}").contains("hush"));
         assert!(

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::client_credentials::{ClientCredentials, Granted};
+use super::client_credentials::Granted;
 use super::settings::Credentials;
 use crate::auth::Token;
 use crate::error::Error;
@@ -29,32 +29,25 @@ impl Tokens {
         Self { credentials, kept: Mutex::new(None) }
     }
 
-    /// A token with at least half of its lifetime left, where we can have another. May ask for one, and take as long.
-    pub fn current(&self) -> Result<Token, Error> {
+    /// A token with at least half of its lifetime left, where we can have another; none where the service wants none. May
+    /// ask for one, and take as long.
+    pub fn current(&self) -> Result<Option<Token>, Error> {
         self.current_at(Instant::now())
     }
 
-    fn current_at(&self, now: Instant) -> Result<Token, Error> {
-        if let Credentials::Token(token) = &self.credentials {
-            return Ok(token.clone());
-        }
+    fn current_at(&self, now: Instant) -> Result<Option<Token>, Error> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Kept { token, .. }) = kept.as_ref().filter(|kept| now < kept.renew_at) {
-            return Ok(token.clone());
+            return Ok(Some(token.clone()));
         }
-        let Granted { token, lifetime } = self.another()?;
+        let Granted { token, lifetime } = match &self.credentials {
+            Credentials::None => return Ok(None),
+            Credentials::Token(token) => return Ok(Some(token.clone())),
+            Credentials::PrivateKey(minter) => Granted { token: minter.mint(LIFETIME)?, lifetime: LIFETIME },
+            Credentials::Client(client) => client.grant()?,
+        };
         *kept = Some(Kept { token: token.clone(), renew_at: now + lifetime / 2 });
-        Ok(token)
-    }
-
-    fn another(&self) -> Result<Granted, Error> {
-        match &self.credentials {
-            Credentials::Token(token) => Ok(Granted { token: token.clone(), lifetime: Duration::MAX }),
-            Credentials::PrivateKey(minter) => {
-                Ok(Granted { token: minter.mint(LIFETIME)?, lifetime: LIFETIME })
-            }
-            Credentials::Client(client) => ClientCredentials::grant(client),
-        }
+        Ok(Some(token))
     }
 }
 
@@ -77,6 +70,7 @@ mod tests {
     #[test]
     fn a_given_token_stays() {
         let tokens = Tokens::new(Credentials::Token(Token::new("a.b.c")));
-        assert_eq!(tokens.current().expect("is there").as_str(), "a.b.c");
+        assert_eq!(tokens.current().expect("is there"), Some(Token::new("a.b.c")));
+        assert_eq!(Tokens::new(Credentials::None).current().expect("needs none"), None);
     }
 }

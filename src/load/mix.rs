@@ -33,6 +33,14 @@ impl Mix {
         positive.then_some(Self { parts, draw })
     }
 
+    /// The size, if there is only one.
+    pub fn single(&self) -> Option<Bytes> {
+        match self.parts.as_slice() {
+            [(size, _)] => Some(*size),
+            _ => None,
+        }
+    }
+
     /// The sizes.
     pub fn sizes(&self) -> impl Iterator<Item = Bytes> {
         self.parts.iter().map(|&(size, _)| size)
@@ -55,6 +63,8 @@ impl PartialEq for Mix {
         self.parts == other.parts
     }
 }
+
+impl Eq for Mix {}
 
 impl FromStr for Mix {
     type Err = NotAMix;

@@ -1,4 +1,4 @@
-//! UploadOperation as an operation: files by weight, tokens renewed beside the load.
+//! Uploads as an operation: files by weight, tokens renewed beside the load.
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
@@ -20,11 +20,11 @@ pub struct UploadOperation {
     mix: Mix,
     seed: u64,
     /// Where a new token appears before the last one expires.
-    tokens: RefCell<watch::Receiver<Token>>,
-    token: RefCell<Token>,
+    tokens: RefCell<watch::Receiver<Option<Token>>>,
+    token: RefCell<Option<Token>>,
     /// Bytes of file that may still be sent.
     left: Cell<u64>,
-    /// UploadOperation that were begun, and bytes of their files.
+    /// Uploads that were begun, and bytes of their files.
     begun: Cell<(u64, u64)>,
     shared: Arc<Shared>,
 }
@@ -43,7 +43,7 @@ impl UploadOperation {
     pub fn new(
         user: Client,
         (files, mix, seed): (Arc<[UploadBody]>, Mix, u64),
-        tokens: watch::Receiver<Token>,
+        tokens: watch::Receiver<Option<Token>>,
         allowance: u64,
         shared: Arc<Shared>,
     ) -> Self {
@@ -91,7 +91,7 @@ impl Operation for UploadOperation {
     async fn perform(&self, user: &mut Client, index: u64) -> Performed {
         self.look_for_token();
         // A token that no header may hold is refused where it is read: the service will say what is wrong with the old.
-        let _ = user.renew(&self.token.borrow());
+        let _ = user.renew(self.token.borrow().as_ref());
         let file = self.file(index);
         let (uploads, bytes) = self.begun.get();
         self.begun.set((uploads + 1, bytes + file.size().0));

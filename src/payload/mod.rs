@@ -1,9 +1,9 @@
-//! What is uploaded: seeded test files, and the multipart bodies that carry them.
+//! What is uploaded: seeded test files, and the bodies that carry them.
 
 mod file;
 mod form;
 mod large;
 
 pub use file::{Content, DEFAULT_SEED, TestFile, generate_test_file};
-pub use form::{Form, Frame, MultipartBody};
+pub use form::{BodyFormat, EncodedBody, Form, Frame};
 pub use large::{LargeFile, Pieces};

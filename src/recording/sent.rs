@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::units::Bytes;
 
-/// UploadOperation that were begun, and the bytes of their files. Any number of threads may add.
+/// Uploads that were begun, and the bytes of their files. Any number of threads may add.
 #[derive(Debug, Default)]
 pub struct Sent {
     uploads: AtomicU64,

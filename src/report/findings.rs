@@ -336,7 +336,7 @@ mod tests {
             assert_eq!(stall(&quick, &run(&quiet, 4)), None, "{quiet:?}");
         }
         assert_eq!(stall(&quick, &run(&[5, 0, 0, 0, 5], 0)), None, "nobody was waiting");
-        // UploadOperation of 4 s each by one user: that is how long they take.
+        // Uploads of 4 s each by one user: that is how long they take.
         let slow = report(&[(10, 4_000)], 0);
         assert_eq!(stall(&slow, &run(&[0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1], 1)), None);
     }

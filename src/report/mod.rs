@@ -23,4 +23,4 @@ pub use ratio::{Ratio, print_ratios};
 pub use save::{check_operation, save_as, save_performance_report};
 pub use series::{SecondReport, write_csv, write_hlog};
 pub(crate) use table::{latency, table};
-pub use table::{print_failures, print_figures, print_targets};
+pub use table::{print_failures, print_figures, print_targets, print_unverified};

@@ -62,6 +62,9 @@ pub struct PerformanceReport {
     pub histogram: Option<String>,
     /// What was to be done.
     pub plan: Option<Plan>,
+    /// What nobody verified of the stored files, because the service's answers do not tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<&'static str>,
     /// Where it was done.
     pub environment: Option<Environment>,
     /// More about a load run.
@@ -149,6 +152,7 @@ impl PerformanceReport {
             targets: Vec::new(),
             histogram: encode(ok),
             plan: None,
+            unverified: None,
             environment: None,
             load: None,
         }
@@ -157,6 +161,12 @@ impl PerformanceReport {
     /// Adds what was to be done.
     pub fn describe(mut self, plan: Plan) -> Self {
         self.plan = Some(plan);
+        self
+    }
+
+    /// Adds what nobody verified of the stored files.
+    pub fn unverified(mut self, what: Option<&'static str>) -> Self {
+        self.unverified = what;
         self
     }
 

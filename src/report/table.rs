@@ -77,6 +77,16 @@ pub fn print_failures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io:
     Ok(())
 }
 
+/// What was not verified of stored files, once for all reports that say the same.
+pub fn print_unverified(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::Result<()> {
+    let mut said: Vec<&str> = reports.iter().filter_map(|report| report.unverified).collect();
+    said.dedup();
+    for unverified in said {
+        writeln!(out, "{unverified}.")?;
+    }
+    Ok(())
+}
+
 /// A percentile; something succeeded and it is still not there where too many failed or never ended.
 fn quantile(report: &PerformanceReport, ms: Option<f64>) -> String {
     match ms {

@@ -1,4 +1,5 @@
-//! The stub ingester: an axum service that checks, parses and hashes as the real one does, and stores nothing.
+//! The stub ingester: an axum service that checks, parses and hashes as the real one does, and stores nothing. Another
+//! router can be served in its place.
 
 mod answer;
 mod app;
@@ -9,9 +10,12 @@ mod fields;
 mod handicap;
 mod multipart;
 mod part;
+mod router;
 mod server;
 mod storage;
 mod upload;
 
-pub use server::{Stub, StubError, StubOptions};
+pub use axum::Router;
+pub use router::RouterOf;
+pub use server::{Server, Stub, StubError, StubOptions};
 pub use storage::Stored;

@@ -1,4 +1,4 @@
-//! Starting and stopping the stub: a thread of its own, a runtime of its own, a port on loopback.
+//! Serving a router, the stub's or another: a thread of its own, a runtime of its own, a port on loopback.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -69,46 +69,31 @@ impl From<StubError> for Error {
     }
 }
 
-/// A running stub. Dropping it stops accepting, lets uploads end, and joins the thread.
+/// A running stub. Dropping it stops accepting and lets uploads end.
 #[derive(Debug)]
 pub struct Stub {
-    address: SocketAddr,
+    server: Server,
     storage: Arc<Discard>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Stub {
     /// Binds, starts the thread and returns once connections are accepted.
     pub fn start(options: StubOptions) -> Result<Self, StubError> {
-        let bind = |source| StubError::Bind { address: options.listen, source };
-        let listener = std::net::TcpListener::bind(options.listen).map_err(bind)?;
-        listener.set_nonblocking(true).map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
-
-        let storage = Arc::new(Discard::at(address));
+        let listening = Listening::at(options.listen)?;
+        let storage = Arc::new(Discard::at(listening.address));
         let state = State {
             verifier: Verifier::new(options.key),
             storage: Arc::clone(&storage),
             #[cfg(feature = "handicap")]
             handicap: super::handicap::Handicap::of_this_executable(),
         };
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("stub".to_owned())
-            .spawn(move || {
-                pin(options.core);
-                runtime.block_on(serve(listener, app::app(state), stopped));
-            })
-            .map_err(StubError::Thread)?;
-        Ok(Self { address, storage, stop: Some(stop), thread: Some(thread) })
+        let server = listening.serve(app::app(state), options.core)?;
+        Ok(Self { server, storage })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address
     }
 
     /// What it has taken in so far.
@@ -117,7 +102,57 @@ impl Stub {
     }
 }
 
-impl Drop for Stub {
+/// A router that is served. Dropping it stops accepting, lets requests end, and joins the thread.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves `router` on a free port of loopback by a thread on `core`, and returns once connections are accepted.
+    pub fn start(router: Router, core: Option<usize>) -> Result<Self, StubError> {
+        Listening::at((Ipv4Addr::LOCALHOST, 0).into())?.serve(router, core)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A bound socket. The stub's answers name the address before anything is served there.
+struct Listening {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Listening {
+    fn at(address: SocketAddr) -> Result<Self, StubError> {
+        let bind = |source| StubError::Bind { address, source };
+        let socket = std::net::TcpListener::bind(address).map_err(bind)?;
+        socket.set_nonblocking(true).map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+        Ok(Self { socket, address })
+    }
+
+    fn serve(self, router: Router, core: Option<usize>) -> Result<Server, StubError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("stub".to_owned())
+            .spawn(move || {
+                pin(core);
+                runtime.block_on(serve(self.socket, router, stopped));
+            })
+            .map_err(StubError::Thread)?;
+        Ok(Server { address: self.address, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

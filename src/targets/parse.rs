@@ -31,40 +31,56 @@ pub struct TargetError {
 impl Targets {
     /// Reads a text. Operations that are not in `known` are refused: a typing error must not switch a limit off.
     pub fn parse(text: &str, known: &[&str]) -> Result<Self, TargetError> {
-        let at = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
         let root = DeTable::parse(text).map_err(|e| TargetError {
-            line: at(e.span().map_or(0, |span| span.start)),
+            line: line_of(text, e.span().map_or(0, |span| span.start)),
             problem: e.message().to_owned(),
         })?;
+        Self::read(text, root.into_inner(), known)
+    }
+
+    /// Reads a table of operations that is a part of this text.
+    pub fn read(text: &str, table: DeTable<'_>, known: &[&str]) -> Result<Self, TargetError> {
         let mut targets = Self::default();
-        for (name, value) in root.into_inner() {
-            let error = |problem| TargetError { line: at(name.span().start), problem };
+        for (name, value) in table {
+            let line = line_of(text, name.span().start);
             let operation = name.get_ref().to_string();
             if !known.contains(&operation.as_str()) {
-                return Err(error(format!("{operation}: no such operation; there are {}", known.join(", "))));
+                let problem = format!("{operation}: no such operation; there are {}", known.join(", "));
+                return Err(TargetError { line, problem });
             }
             let DeValue::Table(table) = value.into_inner() else {
-                return Err(error(format!("{operation}: must be a table of limits, [{operation}]")));
+                let problem = format!("{operation}: must be a table of limits, [{operation}]");
+                return Err(TargetError { line, problem });
             };
-            let limits = targets.limits.entry(operation.clone()).or_default();
             for (key, value) in table {
-                let line = at(key.span().start);
-                let error = |problem| TargetError {
-                    line,
+                targets.read_key(&operation, key.get_ref(), &value).map_err(|problem| TargetError {
+                    line: line_of(text, key.span().start),
                     problem: format!("{operation}.{}: {problem}", key.get_ref()),
-                };
-                if key.get_ref() == GATE_THRESHOLD {
-                    let percent =
-                        number(&value).filter(|n| *n <= 100.0).ok_or("must be a number from 0 to 100");
-                    targets
-                        .gate_thresholds
-                        .insert(operation.clone(), percent.map_err(|e| error(e.to_owned()))? / 100.0);
-                } else {
-                    limits.push(limit(key.get_ref(), &value).map_err(error)?);
-                }
+                })?;
             }
         }
         Ok(targets)
+    }
+
+    /// Reads one key of an operation's table.
+    fn read_key(&mut self, operation: &str, key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), String> {
+        if key == GATE_THRESHOLD {
+            let Some(percent) = number(value).filter(|n| *n <= 100.0) else {
+                return Err("must be a number from 0 to 100".to_owned());
+            };
+            self.gate_thresholds.insert(operation.to_owned(), percent / 100.0);
+        } else {
+            let limit = limit(key, value)?;
+            self.limits.entry(operation.to_owned()).or_default().push(limit);
+        }
+        Ok(())
+    }
+
+    /// Those of these operations.
+    pub fn only(mut self, operations: &[&str]) -> Self {
+        self.limits.retain(|operation, _| operations.contains(&operation.as_str()));
+        self.gate_thresholds.retain(|operation, _| operations.contains(&operation.as_str()));
+        self
     }
 
     /// Adds a limit, in place of one on the same metric.
@@ -92,6 +108,11 @@ impl Targets {
         let limits = self.limits.get(operation).map(Vec::as_slice).unwrap_or_default();
         limits.iter().map(|&limit| Judgement::of(limit, figures)).collect()
     }
+}
+
+/// Counted from 1.
+fn line_of(text: &str, offset: usize) -> usize {
+    text[..offset.min(text.len())].matches('\n').count() + 1
 }
 
 fn limit(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Limit, String> {

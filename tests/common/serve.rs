@@ -45,7 +45,7 @@ impl Serve {
         line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("is a number")
     }
 
-    /// UploadOperation a file of `size` bytes without holding it; the answer's status.
+    /// Uploads a file of `size` bytes without holding it; the answer's status.
     pub fn upload(&self, size: u64) -> String {
         let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"big\"\r\n\r\n";
         let tail = "\r\n--b--\r\n";

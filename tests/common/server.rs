@@ -128,7 +128,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// UploadOperation whose head has arrived.
+    /// Uploads whose head has arrived.
     pub fn uploads(&self) -> u64 {
         self.seen.uploads.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! `ingester-perf gate`: two builds, or two running ingesters, in lock-step.
+//! `ingester-perf gate`: two builds, two services, or two running ingesters, in lock-step.
 
 mod bar;
 mod sides;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ingester_perf::case::Suite;
+use ingester_perf::config::Config;
 use ingester_perf::console::note;
 use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record, Report, Side};
 use ingester_perf::ingester::Settings;
@@ -16,12 +17,16 @@ use ingester_perf::units::{Share, printable};
 use ingester_perf::{Error, Exit};
 
 use bar::Bar;
-use sides::Sides;
+use sides::{Configured, Sides};
 
 const EXAMPLES: &str = "\
 Examples:
   ingester-perf gate                                   this tree against where it left main
   ingester-perf gate --base v1.2 --out gate            this tree against a tag; all slices kept in ./gate
+  ingester-perf gate                                   in a repository with ingester-perf.toml: this tree's service
+                                                       against that of where it left main (docs/own-service.md)
+  ingester-perf gate --bench perf                      the bench of the crate in this folder, likewise
+  ingester-perf gate --base-serve 'svc --old' --head-serve 'svc --new'
   ingester-perf gate --base-exe old --head-exe new     two builds of this program, or two workers (docs/worker.md)
   INGESTER_TOKEN_FILE=token ingester-perf gate --case upload/10KB \
       --base-url http://127.0.0.1:8020 --head-url http://127.0.0.1:8021
@@ -37,11 +42,16 @@ const DRAWS: u32 = 10_000;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct GateArgs {
+    /// File that says what is measured, and how to speak to it [default: INGESTER_CONFIG, or ingester-perf.toml here or above]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Compare with this commit, branch or tag [default: where this branch left main]
-    #[arg(long, value_name = "REF", conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url"])]
+    #[arg(long, value_name = "REF",
+          conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url", "base_serve", "head_serve"])]
     base: Option<String>,
     /// Compare this commit, branch or tag [default: this tree as it stands]
-    #[arg(long, value_name = "REF", conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url"])]
+    #[arg(long, value_name = "REF",
+          conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url", "base_serve", "head_serve"])]
     head: Option<String>,
     /// Compare with this executable: a build of ingester-perf, or any worker as docs/worker.md describes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["base_url", "head_url"], requires = "head_exe")]
@@ -49,6 +59,18 @@ pub struct GateArgs {
     /// Compare this executable
     #[arg(long, value_name = "FILE", conflicts_with_all = ["base_url", "head_url"], requires = "base_exe")]
     head_exe: Option<PathBuf>,
+    /// Of each commit, compare this bench of the crate in the current folder
+    #[arg(long, value_name = "NAME",
+          conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url", "base_serve", "head_serve"])]
+    bench: Option<String>,
+    /// Compare with the service that this command starts, as serve in ingester-perf.toml
+    #[arg(long, value_name = "COMMAND", requires = "head_serve",
+          conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url"])]
+    base_serve: Option<String>,
+    /// Compare the service that this command starts
+    #[arg(long, value_name = "COMMAND", requires = "base_serve",
+          conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url"])]
+    head_serve: Option<String>,
     /// Compare with this running ingester
     #[arg(long, value_name = "URL", requires = "head_url")]
     base_url: Option<String>,
@@ -115,13 +137,16 @@ impl GateArgs {
         let plan = self.plan();
         plan.check()?;
         let urls = self.urls()?;
-        let settings = Settings::measuring(urls.as_ref().map(|[base, _]| base))?;
+        let config = Config::find(self.config.as_deref())?;
+        let suite = config.suite(&Suite::default());
+        let settings = Settings::measuring(&config.describe(&suite), urls.as_ref().map(|[base, _]| base))?;
         let report = Report::begin(&self.out)?;
         // Watched before anything is built: a build takes minutes, and ends at once when asked to.
         let interrupt = Interrupt::watch()?;
-        let sides = self.sides(urls, &settings, &interrupt)?;
+        let configured = Configured { config: &config, suite: &suite, settings: &settings };
+        let sides = self.sides(urls, &configured, &interrupt)?;
         let Sides { base, head, targets, notices, lock: _lock } = sides;
-        if self.are_identical(&base, &head)? && !self.even_if_identical && self.inject.is_none() {
+        if self.are_identical(&base, &head, &suite)? && !self.even_if_identical && self.inject.is_none() {
             let sentence =
                 format!("{} and {} are identical builds: there is nothing to measure.", base.name, head.name);
             let sentence = printable(&sentence);
@@ -140,7 +165,7 @@ impl GateArgs {
             base: &base,
             head: &head,
             plan: &plan,
-            suite: &Suite::default(),
+            suite: &suite,
             only: &self.cases,
             settings: &settings,
             targets: &targets,
@@ -162,12 +187,11 @@ impl GateArgs {
 
     /// Whether both sides are one program, so that nothing can differ. A script may use files that lie beside it, and two
     /// running ingesters are two.
-    fn are_identical(&self, base: &Side, head: &Side) -> Result<bool, Error> {
+    fn are_identical(&self, base: &Side, head: &Side, suite: &Suite) -> Result<bool, Error> {
         let same_bytes = base.sha256 == head.sha256 && base.url.is_none();
-        if !same_bytes || gate::is_script(&head.executable)? {
+        if !same_bytes || base.service != head.service || gate::is_script(&head.executable)? {
             return Ok(false);
         }
-        let suite = Suite::default();
         match self.cases.iter().find(|id| suite.case(id).is_none()) {
             // Not measured, and so not looked up by the workers either.
             Some(id) => Err(Error::Setting { name: "--case", problem: format!("there is no {id}") }),

@@ -1,12 +1,13 @@
-//! What is compared: two commits of this project, two executables, or two running ingesters.
+//! What is compared: two commits, two executables, two commands that start a service, or two running ingesters.
 
 use std::path::Path;
 
 use ingester_perf::Error;
 use ingester_perf::case::{Spec, Suite};
-use ingester_perf::gate::build::{Build, Commit, Tree};
-use ingester_perf::gate::{Lock, Side, own_executable};
-use ingester_perf::ingester::{Settings, base_url};
+use ingester_perf::config::{self, Build, Config, Restart};
+use ingester_perf::gate::build::{Commit, Tree, virtual_environment};
+use ingester_perf::gate::{Lock, Side, StartedService, own_executable};
+use ingester_perf::ingester::{Described, Settings, base_url};
 use ingester_perf::interrupt::Interrupt;
 use ingester_perf::targets::Targets;
 use ingester_perf::units::Share;
@@ -14,8 +15,10 @@ use url::Url;
 
 use super::GateArgs;
 
-/// Where a commit keeps its limits.
+/// Where a commit of this project keeps its limits.
 const TARGETS: &str = "baseline/targets.toml";
+/// The command that starts the service, in place of the file's.
+const SERVE_VARIABLE: &str = "INGESTER_SERVICE_SERVE";
 
 /// What is compared.
 pub struct Sides {
@@ -31,6 +34,13 @@ pub struct Sides {
     pub lock: Option<Lock>,
 }
 
+/// What the gate was told of the service and its cases.
+pub struct Configured<'a> {
+    pub config: &'a Config,
+    pub suite: &'a Suite,
+    pub settings: &'a Settings,
+}
+
 impl GateArgs {
     /// The URLs of running ingesters, if they are what is compared.
     pub(super) fn urls(&self) -> Result<Option<[Url; 2]>, Error> {
@@ -42,7 +52,7 @@ impl GateArgs {
     pub(super) fn sides(
         &self,
         urls: Option<[Url; 2]>,
-        settings: &Settings,
+        configured: &Configured<'_>,
         interrupt: &Interrupt,
     ) -> Result<Sides, Error> {
         let (base, head) = if let Some([base, head]) = urls {
@@ -54,45 +64,136 @@ impl GateArgs {
             (Side::at_url(&base, &own)?, Side::at_url(&head, &own)?)
         } else if let (Some(base), Some(head)) = (&self.base_exe, &self.head_exe) {
             (Side::executable(base)?, Side::executable(head)?)
+        } else if let (Some(base), Some(head)) = (&self.base_serve, &self.head_serve) {
+            (served(base, configured)?, served(head, configured)?)
+        } else if let Some(bench) = &self.bench {
+            let tree = Tree::of_bench(bench, interrupt)?;
+            return self.built_sides(&tree, configured);
+        } else if let Some(build) = &configured.config.build {
+            let tree = Tree::of_any(interrupt)?;
+            return self.service_sides(&tree, build, configured);
         } else {
-            return self.built_sides(settings, interrupt);
+            let tree = Tree::find(interrupt)?;
+            return self.built_sides(&tree, configured);
         };
-        let mut notices = Vec::new();
-        let suite = Suite::default();
-        let targets = suite.targets_in(&settings.targets)?;
-        if suite.cases().iter().any(|spec| targets.gate_threshold(&spec.operation).is_some()) {
-            notices.push(format!("thresholds are those of {}", settings.targets.display()));
-        }
+        let (targets, notices) = limits(configured)?;
         Ok(Sides { base, head, targets, notices, lock: None })
     }
 
-    /// Both commits, built.
-    fn built_sides(&self, settings: &Settings, interrupt: &Interrupt) -> Result<Sides, Error> {
-        let tree = Tree::find(interrupt)?;
-        let lock = tree.lock()?;
+    /// Both commits, with what is to be known of them.
+    fn commits(&self, tree: &Tree) -> Result<(Commit, Commit, Vec<String>), Error> {
         let head = tree.head(self.head.as_deref())?;
         let base = tree.base(self.base.as_deref(), &head)?;
-        let mut notices = [base.notes.clone(), head.notes.clone()].concat();
-        notices.extend(changed_cases(&tree.changed(&base, &head)?));
+        let notices = [base.notes.clone(), head.notes.clone()].concat();
+        Ok((base, head, notices))
+    }
+
+    /// Both commits of a crate, built.
+    fn built_sides(&self, tree: &Tree, configured: &Configured<'_>) -> Result<Sides, Error> {
+        let lock = tree.lock()?;
+        let (base, head, mut notices) = self.commits(tree)?;
+        let is_own = self.bench.is_none();
+        if is_own {
+            notices.extend(changed_cases(&tree.changed(&base, &head)?, configured.suite));
+        }
         // A change must not loosen the limits that it is held against.
-        let targets = if settings.targets == Settings::default().targets {
-            let own = targets_of(&tree, &base)?;
-            match targets_of(&tree, &head) {
+        let targets = if is_own && configured.settings.targets == Settings::default().targets {
+            let own = targets_of(tree, &base)?;
+            match targets_of(tree, &head) {
                 Ok(heads) => notices.extend(looser_thresholds(&own, &heads, self.threshold.0)),
                 // The gate of base need not know what head's file may hold.
                 Err(e) => notices.push(format!("{e}; base's was used")),
             }
             own
         } else {
-            notices.push(format!("thresholds are those of {}", settings.targets.display()));
-            Suite::default().targets_in(&settings.targets)?
+            let (targets, said) = limits(configured)?;
+            notices.extend(said);
+            targets
         };
-        let side = |commit: &Commit| -> Result<Side, Error> {
-            let Build { executable, sha256 } = tree.build(commit, &lock)?;
-            Ok(Side { name: commit.name.clone(), executable, sha256, url: None })
-        };
-        Ok(Sides { base: side(&base)?, head: side(&head)?, targets, notices, lock: Some(lock) })
+        let built = tree.build(&base, &lock)?;
+        let base = Side { name: base.name, ..Side::executable(&built.executable)? };
+        let built = tree.build(&head, &lock)?;
+        let head = Side { name: head.name, ..Side::executable(&built.executable)? };
+        Ok(Sides { base, head, targets, notices, lock: Some(lock) })
     }
+
+    /// Both commits of a service, built. How it is started and spoken to is what the file in this tree says, for both.
+    fn service_sides(&self, tree: &Tree, build: &Build, configured: &Configured<'_>) -> Result<Sides, Error> {
+        let lock = tree.lock()?;
+        let (base, head, mut notices) = self.commits(tree)?;
+        let (mut targets, said) = limits(configured)?;
+        notices.extend(said);
+        if let Some(path) = configured.config.path.as_ref().filter(|_| configured.config.has_targets()) {
+            // A change must not loosen the limits that it is held against.
+            let folder = tree.below(path.parent().unwrap_or_else(|| Path::new(".")))?;
+            let file = folder.join(config::FILE_NAME);
+            let text = tree.file(&base, &file.to_string_lossy())?;
+            match text.map(|text| Config::parse(path, &text)) {
+                Some(Ok(of_base)) => targets = of_base.targets(configured.suite, configured.settings)?,
+                Some(Err(e)) => notices
+                    .push(format!("base's own limits cannot be read ({e}); those of this tree were used")),
+                None => {}
+            }
+        }
+        let folder = tree.below(&build.dir)?;
+        let mut sides = Vec::new();
+        for commit in [base, head] {
+            let built = tree.build_service(&commit, build, &folder, &lock)?;
+            if let Some(environment) = virtual_environment(&built) {
+                let name = environment.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                notices.push(format!(
+                    "{} has a virtual environment ({name}), whose programs name the folder that it was built in, which is \
+                     the last one built for both: install with pip --target instead",
+                    commit.name
+                ));
+            }
+            let service = started(configured, None)?;
+            let service = StartedService { built: Some(built), ..service };
+            sides.push(Side::service(&commit.name, service, &own_executable()?)?);
+        }
+        let head = sides.pop().expect("there are two");
+        let base = sides.pop().expect("there are two");
+        Ok(Sides { base, head, targets, notices, lock: Some(lock) })
+    }
+}
+
+/// The service that this command starts, in place of the file's.
+fn served(command: &str, configured: &Configured<'_>) -> Result<Side, Error> {
+    let service = started(configured, Some(command))?;
+    Side::service(command, service, &own_executable()?)
+}
+
+/// A service that is started as the file says, but for this command.
+fn started(configured: &Configured<'_>, serve: Option<&str>) -> Result<StartedService, Error> {
+    let config = match serve {
+        Some(serve) => configured.config.serving(serve)?,
+        None => configured.config.clone(),
+    };
+    let Described { command, api, .. } = config.describe(configured.suite);
+    let command = command.expect("it was told, or the file says it");
+    let mut env = vec![(config::BUILD_VARIABLE, String::new())];
+    if let Some(path) = &config.path {
+        env.push((config::VARIABLE, path.display().to_string()));
+    }
+    env.extend(serve.map(|serve| (SERVE_VARIABLE, serve.to_owned())));
+    let once = config.build.is_some_and(|build| build.restart == Restart::Session);
+    let command = (*command).clone();
+    Ok(StartedService { command, env, built: None, once, wants_token: api.token.is_some() })
+}
+
+/// The limits for what has no commit, and whose they are.
+fn limits(configured: &Configured<'_>) -> Result<(Targets, Vec<String>), Error> {
+    let Configured { config, suite, settings } = configured;
+    let targets = config.targets(suite, settings)?;
+    let mut notices = Vec::new();
+    if suite.cases().iter().any(|spec| targets.gate_threshold(&spec.operation).is_some()) {
+        let file = match &config.path {
+            Some(path) if config.has_targets() => path,
+            _ => &settings.targets,
+        };
+        notices.push(format!("thresholds are those of {}", file.display()));
+    }
+    Ok((targets, notices))
 }
 
 /// The limits of a commit.
@@ -121,10 +222,14 @@ fn looser_thresholds(base: &Targets, head: &Targets, usual: f64) -> Vec<String> 
 }
 
 /// Cases whose own source differs are timed in two ways: an effect may be the measurement's.
-fn changed_cases(paths: &[String]) -> Option<String> {
-    let timed_by =
-        |spec: &&Spec| paths.iter().any(|path| spec.sources().iter().any(|source| path.starts_with(source)));
-    let cases: Vec<String> = Suite::default().cases().iter().filter(timed_by).map(Spec::id).collect();
+fn changed_cases(paths: &[String], suite: &Suite) -> Option<String> {
+    let mut cases = Vec::new();
+    for spec in suite.cases() {
+        let is_source = |path: &String| spec.sources().iter().any(|source| path.starts_with(source));
+        if paths.iter().any(is_source) {
+            cases.push(Spec::id(spec));
+        }
+    }
     (!cases.is_empty()).then(|| {
         format!(
             "the code that times {} differs between the two: an effect may be that code's own",

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use ingester_perf::Error;
+use ingester_perf::case::Suite;
+use ingester_perf::config::Config;
 use ingester_perf::ingester::{Flag, Settings};
 use ingester_perf::load::Mix;
 use ingester_perf::targets::{Limit, Metric};
@@ -41,7 +43,10 @@ pub struct LoadArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Ingester")]
 pub struct IngesterArgs {
-    /// Base URL of a running ingester [default: INGESTER_URL, or the stub in this process]
+    /// File that says what is loaded, and how to speak to it [default: INGESTER_CONFIG, or ingester-perf.toml here or above]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Base URL of a running ingester [default: INGESTER_URL, or what the file says, or the stub in this process]
     #[arg(long)]
     url: Option<String>,
     /// File with a bearer token [default: INGESTER_TOKEN_FILE]
@@ -104,12 +109,11 @@ pub struct OutcomeArgs {
 }
 
 impl LoadArgs {
-    /// Flags before environment variables.
-    pub fn settings(&self) -> Result<Settings, Error> {
+    /// Flags before environment variables, and these before the file.
+    pub fn settings(&self, config: &Config, suite: &Suite) -> Result<Settings, Error> {
         let args = &self.ingester;
-        let flag = |name, variable, value: &Option<String>| Flag { name, variable, value: value.clone() };
         let even_if_failing = args.even_if_failing.then(|| "1".to_owned());
-        Settings::with_flags(&[
+        let flags = [
             flag("--url", "INGESTER_URL", &args.url),
             flag("--token-file", "INGESTER_TOKEN_FILE", &args.token_file),
             flag("--private-key", "INGESTER_PRIVATE_KEY", &args.private_key),
@@ -119,7 +123,8 @@ impl LoadArgs {
             flag("--placement", "INGESTER_PLACEMENT", &args.placement),
             flag("--even-if-failing", "INGESTER_EVEN_IF_FAILING", &even_if_failing),
             flag("--report-dir", "INGESTER_REPORT_DIR", &self.outcome.report_dir),
-        ])
+        ];
+        config.settings_with(suite, &flags)
     }
 
     /// What reports and targets call it.
@@ -134,6 +139,10 @@ impl LoadArgs {
         let only = || Mix::only(self.files.file_size.or(preset).unwrap_or(Bytes::kb(100)));
         self.files.mix.clone().unwrap_or_else(only)
     }
+}
+
+fn flag(name: &'static str, variable: &'static str, value: &Option<String>) -> Flag {
+    Flag { name, variable, value: value.clone() }
 }
 
 fn target(text: &str) -> Result<Limit, String> {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingester_perf::Error;
-use ingester_perf::case::{Look, PROBES, probe};
-use ingester_perf::client::{Client, Endpoint, Http, UploadBody};
+use ingester_perf::api::Api;
+use ingester_perf::case::{Look, PROBES, clean_up, probe, user};
+use ingester_perf::client::{Client, Http, UploadBody};
 use ingester_perf::console::note;
 use ingester_perf::ingester::{Ingester, Renewal, Settings};
 use ingester_perf::interrupt::Interrupt;
 use ingester_perf::load::{self, Mix, Plan, Run, Shared, UploadOperation};
 use ingester_perf::machine::{Environment, possible_connections, reserve_descriptors};
-use ingester_perf::payload::{Content, Form, LargeFile, TestFile};
+use ingester_perf::payload::{Content, LargeFile, TestFile};
 use ingester_perf::recording::Failure;
 use ingester_perf::units::Bytes;
 
@@ -40,10 +41,9 @@ pub struct Generator {
 
 impl Generator {
     /// Starts or looks at the ingester. Sends two of the smallest files, which do not count.
-    pub fn new(args: &LoadArgs, settings: Settings) -> Result<Self, Error> {
-        let interrupt = Interrupt::watch()?;
-        let (files, mix) = files(args)?;
-        let ingester = Arc::new(Ingester::start(&settings)?);
+    pub fn new(args: &LoadArgs, settings: Settings, interrupt: Interrupt) -> Result<Self, Error> {
+        let (files, mix) = files(args, &settings.api)?;
+        let ingester = Arc::new(Ingester::start(&settings, &interrupt)?);
         let smallest = files.iter().map(UploadBody::size).min().unwrap_or_default().min(PROBE);
         let http = if args.ingester.http2 { Http::Two } else { Http::One };
         let look = probe(&ingester, &settings, smallest, http)?;
@@ -56,9 +56,7 @@ impl Generator {
             note(warning);
         }
         let renewal = Renewal::start(Arc::clone(&ingester))?;
-        let endpoint = Endpoint::resolve(&ingester.upload_url(), http)?;
-        let user = Client::new(endpoint, ingester.token()?, settings.timeout)
-            .map_err(|failure| Error::Token(failure.message))?;
+        let user = user(&ingester, &settings, http)?;
         let cores = cores(args, &settings, &ingester);
         let shared = Arc::new(Shared::default());
         shared.sent.add(PROBES, PROBES * smallest.0);
@@ -87,8 +85,10 @@ impl Generator {
 
     /// Bytes that may still be sent.
     fn allowance(&self) -> u64 {
-        let real = self.settings.remote.is_some();
-        if real { self.settings.max_bytes.0.saturating_sub(self.shared.sent.bytes()) } else { u64::MAX }
+        if self.settings.subject.is_in_process() {
+            return u64::MAX;
+        }
+        self.settings.max_bytes.0.saturating_sub(self.shared.sent.bytes())
     }
 
     /// Why a file could not be read, if that ended a run.
@@ -100,7 +100,7 @@ impl Generator {
     /// let at once as there can be, unless a number was asked for.
     pub fn fit(&self, plan: Plan, asked: Option<u32>) -> Result<Plan, Error> {
         // The stub's ends are this process's too.
-        let ends = if self.settings.remote.is_some() { 1 } else { 2 };
+        let ends = if self.settings.subject.is_in_process() { 2 } else { 1 };
         let connections = plan.connections() as u64;
         if plan.is_open() && asked.is_none() {
             let at_once = (possible_connections(ends * connections) / ends) as usize;
@@ -124,9 +124,25 @@ impl Generator {
         Ok(())
     }
 
+    /// Removes what was sent, if the API says how. A failure of that is told, and does not undo what was measured.
+    pub fn clean_up(&self) {
+        match clean_up(&self.ingester, &self.settings) {
+            Ok(None) => {}
+            Ok(Some(removed)) => note(removed),
+            Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
+        }
+    }
+
+    /// What nobody verified of the stored files.
+    pub fn unverified(&self) -> Option<&'static str> {
+        self.ingester.api().unverified()
+    }
+
     /// What was sent to a real ingester in all, for people: it may have kept it.
     pub fn total(&self) -> Option<String> {
-        self.settings.remote.as_ref()?;
+        if self.settings.subject.is_in_process() {
+            return None;
+        }
         let name = self.ingester.name();
         Some(format!("Sent to {name} in all, the look before and warming up included: {}", self.shared.sent))
     }
@@ -171,25 +187,25 @@ fn rounded(time: Duration) -> humantime::FormattedDuration {
 }
 
 /// Every file, encoded or hashed now.
-fn files(args: &LoadArgs) -> Result<(Arc<[UploadBody]>, Mix), Error> {
-    let form = Form::temporary();
+fn files(args: &LoadArgs, api: &Api) -> Result<(Arc<[UploadBody]>, Mix), Error> {
+    let unreadable = |failure: Failure| Error::Setting { name: "--file", problem: failure.message };
     if let Some(path) = &args.files.file {
         let file = LargeFile::open(path)?;
         let mix = Mix::only(file.size);
-        let upload = UploadBody::of(file, &form, MOST_IN_MEMORY);
-        let unreadable = |failure: Failure| Error::Setting { name: "--file", problem: failure.message };
+        let upload = UploadBody::of(file, api, MOST_IN_MEMORY);
         return Ok((Arc::new([upload.map_err(unreadable)?]), mix));
     }
     let mix = args.mix();
     let seed = args.schedule.seed;
-    let file = |size: Bytes| {
-        if size > MOST_IN_MEMORY {
-            return UploadBody::streamed(LargeFile::seeded(size, seed), &form);
-        }
-        let file = TestFile::seeded(size, Content::usual_for(size), seed);
-        UploadBody::whole(&file, &form.encode(&file))
-    };
-    Ok((mix.sizes().map(file).collect(), mix))
+    let mut files = Vec::new();
+    for size in mix.sizes() {
+        files.push(if size > MOST_IN_MEMORY {
+            UploadBody::streamed(LargeFile::seeded(size, seed), api).map_err(unreadable)?
+        } else {
+            UploadBody::whole(&TestFile::seeded(size, Content::usual_for(size), seed), api)
+        });
+    }
+    Ok((files.into(), mix))
 }
 
 fn cores(args: &LoadArgs, settings: &Settings, ingester: &Ingester) -> Vec<Option<usize>> {

@@ -11,13 +11,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ingester_perf::case::{Look, Suite};
+use ingester_perf::config::Config;
 use ingester_perf::console::note;
 use ingester_perf::files::check_folder;
-use ingester_perf::ingester::Settings;
+use ingester_perf::interrupt::Interrupt;
 use ingester_perf::load::Run;
 use ingester_perf::report::{
     LEAST_SUCCESS_PCT, LookReport, PerformanceReport, check_operation, print_failures, print_figures,
-    print_findings, print_load, print_runs, print_targets, save_as, write_csv, write_hlog,
+    print_findings, print_load, print_runs, print_targets, print_unverified, save_as, write_csv, write_hlog,
 };
 use ingester_perf::targets::{Metric, Targets};
 use ingester_perf::{Error, Exit};
@@ -40,8 +41,10 @@ struct Outcome {
 impl LoadArgs {
     pub fn run(self) -> Result<Exit, Error> {
         check_operation(self.operation())?;
-        let settings = self.settings()?;
-        let targets = self.targets(&settings)?;
+        let config = Config::find(self.ingester.config.as_deref())?;
+        let suite = config.suite(&Suite::default());
+        let settings = self.settings(&config, &suite)?;
+        let targets = self.targets(config.targets(&suite, &settings)?);
         check_folder(&settings.report_dir)?;
         let stress = self.schedule.preset == Some(Preset::Stress);
         // Wrong arguments are told before anything starts.
@@ -49,11 +52,14 @@ impl LoadArgs {
         self.check_stress_only(stress)?;
         let plan = if stress { None } else { Some(self.schedule.plan()?) };
         let dir = settings.report_dir.clone();
-        let mut generator = Generator::new(&self, settings)?;
+        let interrupt = Interrupt::watch()?;
+        config.build_for(&settings, &interrupt)?;
+        let mut generator = Generator::new(&self, settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let mut judge = |generator: &Generator, plan: &_, run: &Run| {
             let report = PerformanceReport::of_load(self.operation(), plan, run, &generator.files());
             let report = report.at(generator.environment()).looked(looked(generator.look()));
+            let report = report.unverified(generator.unverified());
             // Where the generator did not keep up, its figures miss or hold nothing.
             if report.is_valid() { report.judge(&targets).find() } else { report.find() }
         };
@@ -67,6 +73,7 @@ impl LoadArgs {
             }
             None => self.stress(steps, &mut generator, &mut judge)?,
         };
+        generator.clean_up();
         if let Some(total) = generator.total() {
             note(total);
         }
@@ -76,7 +83,7 @@ impl LoadArgs {
                 .said
                 .insert(0, format!("It ended early: {}.", generator.unreadable().unwrap_or(sent_all)));
         }
-        let exit = conclude(&outcome, &self.file_name(), &dir, generator.signal())?;
+        let exit = conclude(&outcome, &self.file_name(&suite), &dir, generator.signal())?;
         // Ctrl-C reaches what was running between the runs, too.
         match outcome.stopped {
             Some(error) if generator.signal().is_none() => Err(error),
@@ -86,9 +93,9 @@ impl LoadArgs {
 
     /// What the files of a report are called. Benches write reports of some operations too: those of this command have
     /// names of their own.
-    fn file_name(&self) -> String {
+    fn file_name(&self, suite: &Suite) -> String {
         let operation = self.operation();
-        let of_a_bench = Suite::default().of_operation(operation).is_some();
+        let of_a_bench = suite.of_operation(operation).is_some();
         if of_a_bench { format!("load_{operation}") } else { operation.to_owned() }
     }
 
@@ -104,13 +111,13 @@ impl LoadArgs {
         }
     }
 
-    fn targets(&self, settings: &Settings) -> Result<Targets, Error> {
-        let mut targets = Suite::default().targets_in(&settings.targets)?;
+    /// The limits that arguments add to these.
+    fn targets(&self, mut targets: Targets) -> Targets {
         for limit in &self.outcome.targets {
             targets = targets.with(self.operation(), *limit);
         }
         // A run that lost its uploads must not pass because nobody thought of that.
-        Ok(targets.or(self.operation(), (Metric::SuccessRatePct, LEAST_SUCCESS_PCT)))
+        targets.or(self.operation(), (Metric::SuccessRatePct, LEAST_SUCCESS_PCT))
     }
 
     /// Runs the plan as often as asked for; the run with the median p95 is the one that is reported.
@@ -243,6 +250,7 @@ fn conclude(
         print_load(out, report)?;
         print_failures(out, reports)?;
         print_targets(out, reports)?;
+        print_unverified(out, reports)?;
         print_findings(out, report)?;
         said.iter().try_for_each(|line| writeln!(out, "{line}"))
     })();

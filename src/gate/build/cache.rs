@@ -1,31 +1,30 @@
-//! Executables kept by commit and by what else decides their bytes. Written whole or not at all.
+//! What was built, kept by commit and by what else decides its bytes. Written whole or not at all.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::EXECUTABLE;
+use super::BUILT;
 use crate::error::Error;
 use crate::files::remove;
 
-/// How many are kept: 20 of about 10 MB each.
-const KEPT: usize = 20;
-
-/// A folder of builds, each a folder with one executable. Used under the gate's lock only.
+/// A folder of builds, each a folder with what was built. Used under the gate's lock only.
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
+    kept: usize,
 }
 
 impl Cache {
-    pub fn in_folder(dir: PathBuf) -> Self {
-        Self { dir }
+    /// Of this many builds at most.
+    pub fn in_folder(dir: PathBuf, kept: usize) -> Self {
+        Self { dir, kept }
     }
 
-    /// The executable kept under this name, marked as used.
+    /// What is kept under this name, marked as used.
     pub fn get(&self, name: &str) -> Result<Option<PathBuf>, Error> {
-        let path = self.dir.join(name).join(EXECUTABLE);
-        if !path.is_file() {
+        let path = self.dir.join(name).join(BUILT);
+        if !path.exists() {
             return Ok(None);
         }
         // The other arm's build removes what was used longest ago: never this one.
@@ -35,15 +34,15 @@ impl Cache {
         Ok(Some(path))
     }
 
-    /// Keeps a copy of an executable under this name.
-    pub fn put(&self, name: &str, built: &Path) -> Result<PathBuf, Error> {
+    /// Keeps under this name what `fill` writes to the path that it is given: a file or a folder.
+    pub fn put(&self, name: &str, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
         let kept = self.dir.join(name);
         let failed = |e| Error::file(&kept, "write", e);
         std::fs::create_dir_all(&self.dir).map_err(failed)?;
         // A folder that begins with a dot is one that was never finished.
         let half = tempfile::Builder::new().prefix(".").tempdir_in(&self.dir).map_err(failed)?;
-        let copy = half.path().join(EXECUTABLE);
-        std::fs::copy(built, &copy).map_err(failed)?;
+        let copy = half.path().join(BUILT);
+        fill(&copy)?;
         // On disk before it gets its name: after a power cut a name must not stand for half a file.
         File::open(&copy)
             .and_then(|file| file.set_modified(SystemTime::now()).and_then(|()| file.sync_all()))
@@ -51,7 +50,7 @@ impl Cache {
         remove(&kept)?;
         std::fs::rename(half.keep(), &kept).map_err(failed)?;
         self.tidy()?;
-        Ok(kept.join(EXECUTABLE))
+        Ok(kept.join(BUILT))
     }
 
     /// Removes unfinished builds and all but those used last.
@@ -60,20 +59,31 @@ impl Cache {
         let mut builds: Vec<_> = listed.flatten().map(|entry| (used(&entry.path()), entry.path())).collect();
         builds.sort_unstable_by(|a, b| b.cmp(a));
         let finished = builds.iter().take_while(|(used, _)| used.is_some()).count();
-        builds[finished.min(KEPT)..].iter().try_for_each(|(_, path)| remove(path))
+        builds[finished.min(self.kept)..].iter().try_for_each(|(_, path)| remove(path))
     }
 }
 
 /// When a build was used last; nothing if it was never finished.
 fn used(build: &Path) -> Option<SystemTime> {
     let unfinished = build.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    let file = build.join(EXECUTABLE).metadata().ok().filter(|file| file.is_file() && !unfinished)?;
-    file.modified().ok()
+    if unfinished {
+        return None;
+    }
+    build.join(BUILT).metadata().ok()?.modified().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEPT: usize = 20;
+
+    fn put(cache: &Cache, name: &str, built: &Path) -> PathBuf {
+        let kept = cache.put(name, |path| {
+            std::fs::copy(built, path).map(drop).map_err(|e| Error::file(path, "write", e))
+        });
+        kept.expect("keeps")
+    }
 
     fn names(cache: &Cache) -> Vec<String> {
         let mut names: Vec<_> = cache
@@ -91,12 +101,12 @@ mod tests {
         let home = tempfile::tempdir().expect("makes one");
         let built = home.path().join("built");
         std::fs::write(&built, "elf").expect("writes");
-        let cache = Cache::in_folder(home.path().join("builds"));
+        let cache = Cache::in_folder(home.path().join("builds"), KEPT);
         for n in 0..KEPT {
-            cache.put(&format!("{n:02}"), &built).expect("keeps");
+            put(&cache, &format!("{n:02}"), &built);
         }
         cache.get("00").expect("reads").expect("is there");
-        cache.put("new", &built).expect("keeps");
+        put(&cache, "new", &built);
         let names = names(&cache);
         assert_eq!(names.len(), KEPT);
         assert!(names.contains(&"00".to_owned()) && !names.contains(&"01".to_owned()), "{names:?}");
@@ -107,13 +117,13 @@ mod tests {
         let home = tempfile::tempdir().expect("makes one");
         let built = home.path().join("built");
         std::fs::write(&built, "elf").expect("writes");
-        let cache = Cache::in_folder(home.path().join("builds"));
+        let cache = Cache::in_folder(home.path().join("builds"), KEPT);
         for junk in [".half", "new", "empty"] {
             std::fs::create_dir_all(cache.dir.join(junk)).expect("makes it");
         }
-        std::fs::write(cache.dir.join(".half").join(EXECUTABLE), "e").expect("writes");
+        std::fs::write(cache.dir.join(".half").join(BUILT), "e").expect("writes");
         assert_eq!(cache.get("new").expect("reads"), None);
-        let kept = cache.put("new", &built).expect("keeps");
+        let kept = put(&cache, "new", &built);
         assert_eq!(std::fs::read_to_string(kept).expect("reads"), "elf");
         assert_eq!(names(&cache), ["new"]);
     }

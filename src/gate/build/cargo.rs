@@ -7,11 +7,11 @@ use std::process::{Command, Output};
 use aws_lc_rs::digest;
 use serde_json::Value;
 
-use super::super::process_group;
 use super::error::BuildError;
 use super::{Commit, PACKAGE};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::process_group;
 use crate::units::hex;
 
 /// Variables of cargo that stay: where packages come from, and how this machine links. All others go; an outer
@@ -62,31 +62,101 @@ pub struct Cargo {
     /// The one folder that every commit is built in: paths end up in the executable.
     pub source: PathBuf,
     target: PathBuf,
-    interrupt: Interrupt,
+    wanted: Wanted,
+    pub interrupt: Interrupt,
+}
+
+/// What is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// This project's program.
+    Own,
+    /// A bench, which is a worker.
+    Bench {
+        /// Its name.
+        name: String,
+        /// The folder of its crate, seen from the top of the repository.
+        folder: PathBuf,
+    },
+}
+
+impl Wanted {
+    /// Name of the target in cargo's messages.
+    fn target(&self) -> &str {
+        match self {
+            Self::Own => PACKAGE,
+            Self::Bench { name, .. } => name,
+        }
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Own => write!(f, "program {PACKAGE}"),
+            Self::Bench { name, .. } => write!(f, "bench {name}"),
+        }
+    }
 }
 
 impl Cargo {
     pub fn new(program: OsString, root: &Path, home: &Path, interrupt: &Interrupt) -> Self {
         let outside = root.parent().unwrap_or(root).to_owned();
         let interrupt = interrupt.clone();
-        Self { program, outside, source: home.join("source"), target: home.join("target"), interrupt }
+        let source = home.join("source");
+        Self { program, outside, source, target: home.join("target"), wanted: Wanted::Own, interrupt }
+    }
+
+    /// One that builds something else than this project's program.
+    pub fn wanting(self, wanted: Wanted) -> Self {
+        Self { wanted, ..self }
+    }
+
+    /// The folder of the crate in the checkout.
+    fn crate_folder(&self) -> PathBuf {
+        match &self.wanted {
+            Wanted::Own => self.source.clone(),
+            Wanted::Bench { folder, .. } => self.source.join(folder),
+        }
     }
 
     /// Compiles what is checked out, dependencies once for both arms, and returns the executable.
     pub fn build(&self, commit: &Commit) -> Result<PathBuf, Error> {
+        let package = match self.wanted {
+            Wanted::Own => PACKAGE.to_owned(),
+            Wanted::Bench { .. } => package_in(&self.crate_folder())?,
+        };
         // Cargo believes in file times: a source older than the other arm's build would count as built. This also
         // waits for a build that outlived its gate, and removes what that one made.
-        self.run(&["clean", "--package", PACKAGE], commit)?;
-        let bin = ["build", "--bin", PACKAGE, "--message-format", "json-render-diagnostics"];
-        let output = self.run(&bin, commit)?;
-        executable(&String::from_utf8_lossy(&output.stdout))
-            .ok_or_else(|| BuildError::NoExecutable { commit: commit.name.clone() }.into())
+        self.run(&["clean", "--release", "--package", &package], commit)?;
+        let messages = ["--message-format", "json-render-diagnostics"];
+        let output = match &self.wanted {
+            Wanted::Own => {
+                self.run(&[&["build", "--release", "--bin", PACKAGE], &messages[..]].concat(), commit)?
+            }
+            // As `cargo bench` builds it.
+            Wanted::Bench { name, .. } => {
+                self.run(&[&["bench", "--no-run", "--bench", name], &messages[..]].concat(), commit)?
+            }
+        };
+        executable(&String::from_utf8_lossy(&output.stdout), self.wanted.target()).ok_or_else(|| {
+            let commit = commit.name.clone();
+            BuildError::NoExecutable { commit, target: self.wanted.to_string() }.into()
+        })
     }
 
     fn run(&self, args: &[&str], commit: &Commit) -> Result<Output, BuildError> {
+        let folder = self.crate_folder();
         let mut command = self.command(&self.program);
-        command.args(args).args(["--release", "--locked", "--manifest-path"]);
-        command.arg(self.source.join("Cargo.toml")).arg("--target-dir").arg(&self.target);
+        command.args(args).arg("--manifest-path").arg(folder.join("Cargo.toml"));
+        command.arg("--target-dir").arg(&self.target);
+        // A library need not have its versions committed; this project has.
+        let is_locked = folder
+            .ancestors()
+            .any(|above| above.starts_with(&self.source) && above.join("Cargo.lock").is_file());
+        if is_locked || self.wanted == Wanted::Own {
+            command.arg("--locked");
+        }
         let settings = self.source.join(".cargo/config.toml");
         if settings.is_file() {
             command.arg("--config").arg(settings);
@@ -95,7 +165,8 @@ impl Cargo {
         if output.status.success() {
             return Ok(output);
         }
-        let (status, output) = (output.status, tail(&output.stderr));
+        let status = output.status;
+        let output = tail(&output.stderr);
         Err(BuildError::Compile { commit: commit.name.clone(), status, output })
     }
 
@@ -107,6 +178,10 @@ impl Cargo {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(&self.output(version, &rustc)?.stdout);
         hash.update(self.source.as_os_str().as_encoded_bytes());
+        if let Wanted::Bench { name, folder } = &self.wanted {
+            hash.update(name.as_bytes());
+            hash.update(folder.as_os_str().as_encoded_bytes());
+        }
         for (name, value) in deciding() {
             hash.update(name.as_bytes());
             hash.update(value.as_encoded_bytes());
@@ -173,10 +248,22 @@ fn deciding() -> Vec<(String, OsString)> {
     found
 }
 
-/// Where cargo says that it put the executable.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The name of the package in a folder.
+pub(super) fn package_in(folder: &Path) -> Result<String, BuildError> {
+    let path = folder.join("Cargo.toml");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| BuildError::NoCrate { path: path.clone(), reason: e.to_string() })?;
+    let name = text.parse::<toml::Table>().ok().and_then(|table| {
+        let name = table.get("package")?.get("name")?.as_str()?;
+        Some(name.to_owned())
+    });
+    name.ok_or_else(|| BuildError::NoCrate { path, reason: "it names no package".to_owned() })
+}
+
+/// Where cargo says that it put the executable of this target.
+fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut ours = messages.filter(|message| message["target"]["name"] == PACKAGE);
+    let mut ours = messages.filter(|message| message["target"]["name"] == target);
     ours.find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
 }
 

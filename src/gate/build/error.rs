@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::units::Bytes;
 
 /// What git or cargo could not do, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,8 @@ pub enum BuildError {
     },
     /// The current folder belongs to no checkout of this project.
     #[error(
-        "{}: no checkout of ingester-perf ({reason}); run the gate in one, or give two executables or two URLs",
+        "{}: no checkout of ingester-perf ({reason}); run the gate in one, or write how your service is started \
+         (ingester-perf init), or give two executables or two URLs",
         path.display()
     )]
     NotACheckout {
@@ -83,10 +85,57 @@ pub enum BuildError {
         output: String,
     },
     /// Cargo was content and made nothing to run.
-    #[error("{commit} has no executable named ingester-perf; compare it with commits that have one")]
+    #[error("{commit} has no executable of the {target}; compare it with commits that have one")]
     NoExecutable {
         /// What people call the commit.
         commit: String,
+        /// What was to be built.
+        target: String,
+    },
+    /// The current folder holds no crate whose bench could be built.
+    #[error("{}: no package of cargo ({reason}); run the gate in the folder of the crate whose bench it is", path.display())]
+    NoCrate {
+        /// The manifest that was looked for.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// The service's folder is not part of this commit.
+    #[error("{commit} has no folder {folder} (service.dir); compare it with commits that have it")]
+    NoFolder {
+        /// What people call the commit.
+        commit: String,
+        /// Seen from the top of the repository.
+        folder: String,
+    },
+    /// The build command failed.
+    #[error("{commit}: {source}")]
+    Service {
+        /// What people call the commit.
+        commit: String,
+        /// What it said.
+        source: Box<Error>,
+    },
+    /// Something that is needed was not built.
+    #[error("{commit}: the build leaves no {path} behind, which service.keep names")]
+    NotKept {
+        /// What people call the commit.
+        commit: String,
+        /// Seen from the service's folder.
+        path: String,
+    },
+    /// What was built cannot be copied for every start.
+    #[error(
+        "{commit}: the service's folder has {size} once it is built, and is copied for every start of the service: at most \
+         {most}; name what is needed to start it in service.keep"
+    )]
+    TooLarge {
+        /// What people call the commit.
+        commit: String,
+        /// Of all files.
+        size: Bytes,
+        /// Allowed.
+        most: Bytes,
     },
 }
 

@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::super::process_group;
 use super::error::BuildError;
 use crate::interrupt::Interrupt;
+use crate::process_group;
 
 /// Settings that could run someone's code, ask questions, or leave out files.
 const SETTINGS: [&str; 6] = [

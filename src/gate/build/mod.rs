@@ -1,4 +1,4 @@
-//! From two git refs to two executables that differ by what was committed and by nothing else.
+//! From two git refs to two executables, or two services, that differ by what was committed and by nothing else.
 //!
 //! Both arms are built in the same folder with the same flags, so the same source gives the same bytes.
 
@@ -10,6 +10,7 @@ mod error;
 mod fixture;
 mod git;
 mod refs;
+mod service;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,10 @@ mod tree;
 
 pub use error::BuildError;
 pub use refs::Commit;
+pub use service::virtual_environment;
 pub use tree::{Build, Tree};
 
-/// What is built: a package, and its executable of the same name.
+/// This package.
 const PACKAGE: &str = env!("CARGO_PKG_NAME");
-/// The file that a build is kept in.
-const EXECUTABLE: &str = PACKAGE;
+/// What a build is kept as: a file or a folder of this name.
+const BUILT: &str = PACKAGE;

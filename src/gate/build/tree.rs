@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use super::super::lock::Lock;
 use super::PACKAGE;
 use super::cache::Cache;
-use super::cargo::Cargo;
+use super::cargo::{Cargo, Wanted, package_in};
 use super::checkout::Checkout;
 use super::error::BuildError;
 use super::git::Git;
@@ -39,15 +39,34 @@ pub struct Build {
     pub sha256: String,
 }
 
+/// Executables that are kept: of about 10 MB each.
+const KEPT: usize = 20;
+
 impl Tree {
-    /// The checkout around the current folder.
+    /// The checkout of this project around the current folder.
     pub fn find(interrupt: &Interrupt) -> Result<Self, Error> {
-        let here = std::env::current_dir().map_err(|e| Error::file(Path::new("."), "find", e))?;
-        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let tree = Self::of_any(interrupt)?;
+        check_own(tree.git.folder())?;
+        Ok(tree)
+    }
+
+    /// The repository around the current folder, for a bench of the crate in it.
+    pub fn of_bench(name: &str, interrupt: &Interrupt) -> Result<Self, Error> {
+        let here = current_folder()?;
+        package_in(&here)?;
+        let tree = Self::of_any(interrupt)?;
+        let folder = tree.below(&here)?;
+        let cargo = tree.cargo.wanting(Wanted::Bench { name: name.to_owned(), folder });
+        Ok(Self { cargo, ..tree })
+    }
+
+    /// The repository around the current folder, whatever it holds.
+    pub fn of_any(interrupt: &Interrupt) -> Result<Self, Error> {
         let mains = match (variable("GATE_BASE"), variable("GITHUB_BASE_REF")) {
             (Some(name), _) | (None, Some(name)) => vec![format!("origin/{name}"), name],
             (None, None) => ["main", "origin/main", "master", "origin/master"].map(str::to_owned).to_vec(),
         };
+        let here = current_folder()?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map(|dir| here.join(dir));
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         Self::around(&here, target, cargo, mains, interrupt)
@@ -66,6 +85,20 @@ impl Tree {
         Ok(Self { git: Git::at(&root, interrupt), home, cargo, mains })
     }
 
+    /// This folder as seen from the top of the repository.
+    pub fn below(&self, folder: &Path) -> Result<PathBuf, Error> {
+        let found = |path: &Path| path.canonicalize().map_err(|e| Error::file(path, "find", e));
+        let folder = found(folder)?;
+        let root = found(self.git.folder())?;
+        match folder.strip_prefix(&root) {
+            Ok(below) => Ok(below.to_owned()),
+            Err(_) => {
+                let reason = format!("it is not below {}", root.display());
+                Err(BuildError::NotACheckout { path: folder, reason }.into())
+            }
+        }
+    }
+
     /// To be held from the first build to the last measurement; an error where another gate has it.
     pub fn lock(&self) -> Result<Lock, Error> {
         Lock::take(&self.home, "lock")
@@ -73,11 +106,16 @@ impl Tree {
 
     /// The executable of this commit: the one kept, or a new one. Says on standard error what takes long.
     pub fn build(&self, commit: &Commit, _held: &Lock) -> Result<Build, Error> {
-        let cache = Cache::in_folder(self.home.join("builds"));
+        let cache = Cache::in_folder(self.home.join("builds"), KEPT);
         let name = format!("{}-{}", commit.id, self.cargo.key()?);
         let executable = match cache.get(&name)? {
             Some(executable) => executable,
-            None => cache.put(&name, &self.compile(commit)?)?,
+            None => {
+                let built = self.compile(commit)?;
+                cache.put(&name, |path| {
+                    std::fs::copy(&built, path).map(drop).map_err(|e| Error::file(path, "write", e))
+                })?
+            }
         };
         let bytes = std::fs::read(&executable).map_err(|e| Error::file(&executable, "read", e))?;
         Ok(Build { executable, sha256: hex(digest::digest(&digest::SHA256, &bytes).as_ref()) })
@@ -102,23 +140,35 @@ impl Tree {
     }
 }
 
+fn current_folder() -> Result<PathBuf, Error> {
+    std::env::current_dir().map_err(|e| Error::file(Path::new("."), "find", e))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The top of the checkout that this folder belongs to.
 fn root(here: &Path, interrupt: &Interrupt) -> Result<PathBuf, Error> {
-    let no = |reason: String| BuildError::NotACheckout { path: here.to_owned(), reason };
-    let root =
-        Git::at(here, interrupt).run(&["rev-parse", "--show-toplevel"]).map(PathBuf::from).map_err(|e| {
-            match e {
-                BuildError::Git { said, .. } => no(said),
-                other => other,
-            }
-        })?;
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).ok();
-    let parsed = manifest.and_then(|text| text.parse::<toml::Table>().ok());
-    let name = parsed.as_ref().and_then(|table| table.get("package")?.get("name")?.as_str());
-    if name != Some(PACKAGE) {
-        return Err(no("its Cargo.toml is not this package's".to_owned()).into());
+    match Git::at(here, interrupt).run(&["rev-parse", "--show-toplevel"]) {
+        Ok(root) => Ok(root.into()),
+        Err(BuildError::Git { said, .. }) => {
+            Err(BuildError::NotACheckout { path: here.to_owned(), reason: said }.into())
+        }
+        Err(other) => Err(other.into()),
     }
-    Ok(root)
+}
+
+/// An error where this is not a checkout of this project.
+fn check_own(root: &Path) -> Result<(), Error> {
+    match package_in(root) {
+        Ok(name) if name == PACKAGE => Ok(()),
+        Ok(_) | Err(BuildError::NoCrate { .. }) => {
+            let reason = "its Cargo.toml is not this package's".to_owned();
+            Err(BuildError::NotACheckout { path: root.to_owned(), reason }.into())
+        }
+        Err(other) => Err(other.into()),
+    }
 }
 
 #[cfg(test)]
@@ -128,13 +178,10 @@ mod tests {
     #[test]
     fn elsewhere_than_in_a_checkout_of_this_project_is_an_error() {
         let folder = tempfile::tempdir().expect("makes one");
-        let around = || {
-            Tree::around(folder.path(), None, "cargo".into(), vec![], &Interrupt::default())
-                .expect_err("none")
-                .to_string()
-        };
-        assert!(around().contains("not a git repository"), "{}", around());
-        Git::at(folder.path(), &Interrupt::default()).run(&["init", "--quiet"]).expect("git does it");
-        assert!(around().contains("its Cargo.toml is not this package's"), "{}", around());
+        let around = Tree::around(folder.path(), None, "cargo".into(), vec![], &Interrupt::default())
+            .expect_err("none");
+        assert!(around.to_string().contains("not a git repository"), "{around}");
+        let other = check_own(folder.path()).expect_err("is none").to_string();
+        assert!(other.contains("its Cargo.toml is not this package's"), "{other}");
     }
 }

@@ -1,0 +1,230 @@
+//! `ingester-perf.toml`: how to build, start and speak to a service, which cases are measured, and against which limits.
+//!
+//! [`Config`] is what the file says, checked. Variables of the environment stand above it, key by key.
+
+mod api;
+mod cases;
+mod file;
+mod overrides;
+mod service;
+mod template;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use service::{Build, BuildError, Restart};
+pub use template::TEMPLATE;
+
+use crate::case::Suite;
+use crate::error::Error;
+use crate::files::read_limited;
+use crate::ingester::{Described, Flag, Settings, Subject};
+use crate::interrupt::Interrupt;
+use crate::targets::Targets;
+use file::Located;
+
+/// What the file is called.
+pub const FILE_NAME: &str = "ingester-perf.toml";
+/// Names another one.
+pub const VARIABLE: &str = "INGESTER_CONFIG";
+/// The command that builds the service; empty where it was built already.
+pub const BUILD_VARIABLE: &str = "INGESTER_SERVICE_BUILD";
+/// Largest file that is read.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What is configured. The default, for a folder without a file, is the stub and the usual suite.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The file; `None` where there is none.
+    pub path: Option<PathBuf>,
+    /// How the service is built and how often it is started, if a command starts it.
+    pub build: Option<Build>,
+    described: Described,
+    suite: Option<Suite>,
+    targets: Option<Targets>,
+}
+
+impl Config {
+    /// The file that `--config` or `INGESTER_CONFIG` names, else that of this folder or the nearest one above it, up to the
+    /// top of the repository; else none.
+    pub fn find(given: Option<&Path>) -> Result<Self, Error> {
+        let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+        if let Some(path) = given.map(Path::to_owned).or(named) {
+            return Self::read(&path);
+        }
+        let here = std::env::current_dir().map_err(|e| Error::file(Path::new("."), "find", e))?;
+        match nearest(&here) {
+            Some(path) => Self::read(&path),
+            None => Self::parse(Path::new(FILE_NAME), "").map(|config| Self { path: None, ..config }),
+        }
+    }
+
+    /// Reads one file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let path = std::path::absolute(path).map_err(|e| Error::file(path, "find", e))?;
+        let text = read_limited(&path, MAX_BYTES)?;
+        Self::parse(&path, &text)
+    }
+
+    /// Reads a text that stands in this file. An error names the line, or the variable that overrides it.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let located = Located::parse(text).map_err(|e| Error::malformed(path, e))?;
+        let file = located.file().map_err(|e| Error::malformed(path, e))?;
+        let suite = match &file.case {
+            Some(tables) => {
+                let cases = cases::specs(tables);
+                Some(Suite::of_cases(cases.map_err(|e| Error::malformed(path, located.at(&e)))?))
+            }
+            None => None,
+        };
+        let known = suite.clone().unwrap_or_default();
+        let targets = located.targets(&known).map_err(|e| Error::malformed(path, e))?;
+        // The file has to be right by itself: else an error in it would be taken for one of a variable.
+        service_and_api(path, &file).map_err(|e| Error::malformed(path, located.at(&e)))?;
+        let file = overrides::apply(text)?;
+        let (described, build) = service_and_api(path, &file).map_err(|e| overrides::blame(path, &e))?;
+        Ok(Self { path: Some(path.to_owned()), build, described, suite, targets })
+    }
+
+    /// The same, for a service that this command starts.
+    pub fn serving(&self, serve: &str) -> Result<Self, Error> {
+        let (path, text) = match &self.path {
+            Some(path) => (path.clone(), read_limited(path, MAX_BYTES)?),
+            None => (PathBuf::from(FILE_NAME), String::new()),
+        };
+        let mut file = overrides::apply(&text)?;
+        let service = file.service.get_or_insert_default();
+        service.serve = Some(serve.to_owned());
+        service.url = None;
+        let wrong = |problem: file::Problem| Error::Setting { name: "--base-serve", problem: problem.what };
+        let (described, build) = service_and_api(&path, &file).map_err(wrong)?;
+        Ok(Self { described, build, ..self.clone() })
+    }
+
+    /// The cases: those of the file, else these.
+    pub fn suite(&self, usual: &Suite) -> Suite {
+        match &self.suite {
+            Some(configured) => usual.clone().with_cases(configured.cases().to_vec()),
+            None => usual.clone(),
+        }
+    }
+
+    /// The settings of this process for the cases of a suite.
+    pub fn settings(&self, suite: &Suite) -> Result<Settings, Error> {
+        Settings::from_env(&self.describe(suite))
+    }
+
+    /// The same, with flags before variables.
+    pub fn settings_with(&self, suite: &Suite, flags: &[Flag]) -> Result<Settings, Error> {
+        Settings::with_flags(&self.describe(suite), flags)
+    }
+
+    /// Builds the service, if these settings start it and there is something to build.
+    pub fn build_for(&self, settings: &Settings, interrupt: &Interrupt) -> Result<(), Error> {
+        match (&settings.subject, &self.build) {
+            (Subject::Command { .. }, Some(build)) => build.run(interrupt),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is known of the service: what the file says, and the router of a suite that has one.
+    pub fn describe(&self, suite: &Suite) -> Described {
+        Described { router: suite.router().cloned(), ..self.described.clone() }
+    }
+
+    /// The limits: those of the file, if it has any and no other file was asked for.
+    pub fn targets(&self, suite: &Suite, settings: &Settings) -> Result<Targets, Error> {
+        match &self.targets {
+            Some(targets) if settings.targets == Settings::default().targets => Ok(targets.clone()),
+            _ => suite.targets_in(&settings.targets),
+        }
+    }
+
+    /// Whether the file has limits of its own.
+    pub fn has_targets(&self) -> bool {
+        self.targets.is_some()
+    }
+}
+
+/// What is to be measured, as these tables say.
+fn service_and_api(path: &Path, file: &file::Tables) -> Result<(Described, Option<Build>), file::Problem> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let service = file.service.as_ref();
+    let mut api = api::api(file.api.as_ref(), file.cleanup.as_ref())?;
+    let mut described = Described::default();
+    let mut build = None;
+    if let Some(table) = service {
+        described.url = service::url(table)?;
+        if let Some((command, how)) = service::command(table, folder)? {
+            described.command = Some(Arc::new(command));
+            build = Some(how);
+        }
+        api.ready = service::ready_path(table).or(api.ready);
+    }
+    described.api = Arc::new(api);
+    Ok((described, build))
+}
+
+/// The nearest file at or above a folder. The top of a repository is as far as it goes: what lies above belongs to others.
+fn nearest(here: &Path) -> Option<PathBuf> {
+    for folder in here.ancestors() {
+        let path = folder.join(FILE_NAME);
+        if path.is_file() {
+            return Some(path);
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Bytes;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        // The service's folder has to be there.
+        Config::parse(&std::env::temp_dir().join(FILE_NAME), text).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        let config = parse("").expect("is fine");
+        assert!(config.build.is_none() && config.described.command.is_none() && config.suite.is_none());
+        assert_eq!(*config.described.api, crate::api::Api::default());
+    }
+
+    #[test]
+    fn what_init_writes_is_understood() {
+        let config = parse(TEMPLATE).expect("is fine");
+        let command = config.described.command.expect("has one");
+        assert!(command.serve.contains("{port}"), "{}", command.serve);
+    }
+
+    #[test]
+    fn the_nearest_file_is_found_up_to_the_top_of_the_repository() {
+        let home = tempfile::tempdir().expect("makes one");
+        let deep = home.path().join("repository/services/upload");
+        std::fs::create_dir_all(&deep).expect("makes it");
+        std::fs::write(home.path().join(FILE_NAME), "").expect("writes");
+        assert_eq!(nearest(&deep), Some(home.path().join(FILE_NAME)));
+        std::fs::create_dir(home.path().join("repository/.git")).expect("makes it");
+        assert_eq!(nearest(&deep), None);
+        let own = home.path().join("repository/services").join(FILE_NAME);
+        std::fs::write(&own, "").expect("writes");
+        assert_eq!(nearest(&deep), Some(own));
+    }
+
+    #[test]
+    fn cases_and_their_limits_stand_in_one_file() {
+        let text = "[[case]]\ngroup = \"upload\"\nname = \"100KB\"\nfile_size = \"100KB\"\n\n\
+                    [targets.upload_100KB]\np95_ms = 50\n";
+        let config = parse(text).expect("is fine");
+        let suite = config.suite(&Suite::default());
+        assert_eq!(suite.ids().collect::<Vec<_>>(), ["upload/100KB"]);
+        assert_eq!(suite.cases()[0].uploads(), Some((1, Bytes::kb(100))));
+        assert!(config.has_targets());
+    }
+}
