@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Modules use those below them and never the other way; the pure ones know no file, socket, clock or event loop; a
+# Modules use those below them and never the other way, and no files of a module use each other in a circle; the pure ones know no file, socket, clock or event loop; a
 # library that stands behind one module is used in that one only.
 set -euo pipefail
 cd "$(dirname "$0")/../src"
@@ -39,4 +39,5 @@ done
 complain "axum outside stub" "$(grep -rnE '\baxum::' --include='*.rs' . | grep -v '^./stub/' || true)"
 complain "hyper's client outside client" "$(grep -rnE 'hyper::client' --include='*.rs' . | grep -v '^./client/' || true)"
 complain "Criterion outside harness" "$(grep -rnE '\bcriterion::' --include='*.rs' . | grep -v '^./harness/' || true)"
+../ci/circles.py || failed=1
 exit "$failed"

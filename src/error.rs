@@ -1,4 +1,4 @@
-//! Why something could not be measured. Each says what is wrong, where, and what to do.
+//! Errors for what could not be measured. Each says what is wrong, where, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ pub enum Error {
         /// Its answer.
         reason: String,
     },
-    /// Both uploads of the look before failed alike.
+    /// Both uploads that are sent before measuring failed alike.
     #[error(
         "both uploads to {url} before measuring failed alike: {failure}. Measured would be failures; \
          INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that"
@@ -168,7 +168,7 @@ pub enum Error {
     /// A signal ended the run before there was anything to conclude.
     #[error("interrupted")]
     Interrupted(u8),
-    /// A part that is needed said no; the text is its own.
+    /// A part that is needed failed; the message is its own.
     #[error(transparent)]
     Unusable(Box<dyn std::error::Error + Send + Sync>),
     /// The token cannot be sent.

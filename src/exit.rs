@@ -1,10 +1,10 @@
-//! How a subcommand or a bench ends: the one table of exit codes.
+//! The one table of exit codes, for every subcommand and bench.
 
 use std::process::ExitCode;
 
 use crate::error::Error;
 
-/// Measured, and what that showed; or not.
+/// How a subcommand or a bench ended: with what was measured, or why nothing was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Everything held.
@@ -29,6 +29,7 @@ impl From<Exit> for ExitCode {
             Exit::CouldNotMeasure => 2,
             Exit::Untrusted => 3,
             Exit::NotComparable => 4,
+            // As shells report a process that a signal ended.
             Exit::Interrupted(signal) => 128 + signal,
         })
     }
@@ -42,6 +43,7 @@ impl Exit {
             1 => Self::Missed,
             3 => Self::Untrusted,
             4 => Self::NotComparable,
+            // Signals have the numbers 1 to 31.
             129..=159 => Self::Interrupted(code - 128),
             _ => Self::CouldNotMeasure,
         }
@@ -71,6 +73,7 @@ mod tests {
             (4, Exit::NotComparable),
             (130, Exit::Interrupted(2)),
             (143, Exit::Interrupted(15)),
+            // A panic of Rust's ends a process with 101.
             (101, Exit::CouldNotMeasure),
         ] {
             assert_eq!(Exit::of_code(code), exit, "{code}");

@@ -1,7 +1,7 @@
 //! Files, whole or not at all: what is written appears under its name at once, what is read has a limit.
 
 use std::fs::{File, FileType};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,13 +16,18 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
 
 /// Writes to a temporary file beside `path` and renames it; makes the folder if need be. An older file is replaced.
 pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |e| Error::file(path, "write", e);
+    // A name without a folder has an empty parent, which is the current folder.
     let dir = path.parent().filter(|dir| *dir != Path::new("")).unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut file = temporary(0o666).tempfile_in(dir).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
+    std::fs::create_dir_all(dir).map_err(|e| not_written(path, e))?;
+    // In the same folder, as a file can be renamed within one file system only.
+    let mut file = temporary(0o666).tempfile_in(dir).map_err(|e| not_written(path, e))?;
+    file.write_all(text.as_bytes()).map_err(|e| not_written(path, e))?;
+    file.persist(path).map_err(|e| not_written(path, e.error))?;
     Ok(())
+}
+
+fn not_written(path: &Path, source: io::Error) -> Error {
+    Error::file(path, "write", source)
 }
 
 /// An error where this folder cannot be made, or no file written to it: told before measuring, not after. Leaves nothing
@@ -38,7 +43,7 @@ pub fn check_folder(dir: &Path) -> Result<(), Error> {
     written
 }
 
-/// A folder that is written, but not yet under its name. Dropped, it is gone.
+/// A folder that is written, but not yet under its name. Dropping it removes it.
 #[derive(Debug)]
 pub struct StagedFolder {
     written: tempfile::TempDir,
@@ -51,18 +56,18 @@ impl StagedFolder {
         path: &Path,
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Error> {
-        let failed = |e| Error::file(path, "write", e);
         let parent = path.parent().unwrap_or_else(|| Path::new("."));
-        std::fs::create_dir_all(parent).map_err(failed)?;
-        let written = temporary(0o777).tempdir_in(parent).map_err(failed)?;
+        std::fs::create_dir_all(parent).map_err(|e| not_written(path, e))?;
+        let written = temporary(0o777).tempdir_in(parent).map_err(|e| not_written(path, e))?;
         for (name, text) in files {
-            std::fs::write(written.path().join(name), text).map_err(failed)?;
+            std::fs::write(written.path().join(name), text).map_err(|e| not_written(path, e))?;
         }
         Ok(Self { written, path: path.to_owned() })
     }
 
     /// Gives it its name, which no other folder may have.
     pub fn publish(self) -> Result<(), Error> {
+        // Dropping the staged folder afterwards removes nothing: its own name is free by then.
         std::fs::rename(self.written.path(), &self.path).map_err(|e| Error::file(&self.path, "write", e))
     }
 }
@@ -70,13 +75,16 @@ impl StagedFolder {
 /// Opens a plain file to read. Anything else is refused before it is opened: a named pipe would wait for a writer that
 /// never comes, and a device has no end.
 pub fn open_plain(path: &Path) -> Result<File, Error> {
-    let failed = |e| Error::file(path, "read", e);
-    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+    let kind = std::fs::metadata(path).map_err(|e| not_read(path, e))?.file_type();
     if !kind.is_file() {
         let problem = format!("is {}; a plain file is needed", kind_of(kind));
         return Err(Error::malformed(path, problem));
     }
-    File::open(path).map_err(failed)
+    File::open(path).map_err(|e| not_read(path, e))
+}
+
+fn not_read(path: &Path, source: io::Error) -> Error {
+    Error::file(path, "read", source)
 }
 
 fn kind_of(kind: FileType) -> &'static str {
@@ -96,10 +104,10 @@ fn kind_of(kind: FileType) -> &'static str {
 
 /// A text of at most `limit` bytes, from a plain file.
 pub fn read_limited(path: &Path, limit: u64) -> Result<String, Error> {
-    let failed = |e| Error::file(path, "read", e);
     let mut text = String::new();
     let file = open_plain(path)?;
-    let read = file.take(limit + 1).read_to_string(&mut text).map_err(failed)?;
+    // One byte more than is allowed tells that there is too much.
+    let read = file.take(limit + 1).read_to_string(&mut text).map_err(|e| not_read(path, e))?;
     if read as u64 > limit {
         return Err(Error::malformed(
             path,
@@ -112,21 +120,21 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<String, Error> {
 /// Copies a file or a folder with all that lies in it, links as links, with times and permissions; returns the bytes of the
 /// files. What git keeps beside a checkout is left out.
 pub fn copy_tree(from: &Path, to: &Path) -> Result<u64, Error> {
-    let failed = |e| Error::file(from, "copy", e);
-    let kind = from.symlink_metadata().map_err(failed)?;
+    let kind = from.symlink_metadata().map_err(|e| not_copied(from, e))?;
+    // Not followed: what a link leads to may lie outside, or around the link itself.
     if kind.is_symlink() {
         #[cfg(unix)]
         {
-            let target = std::fs::read_link(from).map_err(failed)?;
-            std::os::unix::fs::symlink(target, to).map_err(failed)?;
+            let target = std::fs::read_link(from).map_err(|e| not_copied(from, e))?;
+            std::os::unix::fs::symlink(target, to).map_err(|e| not_copied(from, e))?;
             return Ok(0);
         }
     }
     if kind.is_dir() {
         std::fs::create_dir_all(to).map_err(|e| Error::file(to, "make", e))?;
         let mut bytes = 0;
-        for entry in std::fs::read_dir(from).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
+        for entry in std::fs::read_dir(from).map_err(|e| not_copied(from, e))? {
+            let name = entry.map_err(|e| not_copied(from, e))?.file_name();
             if name != ".git" {
                 bytes += copy_tree(&from.join(&name), &to.join(&name))?;
             }
@@ -137,7 +145,7 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<u64, Error> {
         // A socket or a pipe is of a process that runs elsewhere.
         return Ok(0);
     }
-    let bytes = std::fs::copy(from, to).map_err(failed)?;
+    let bytes = std::fs::copy(from, to).map_err(|e| not_copied(from, e))?;
     // Compiled Python is thrown away where its source seems to be newer.
     if let Ok(modified) = kind.modified() {
         let opened = File::options().append(true).open(to);
@@ -147,6 +155,10 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<u64, Error> {
     Ok(bytes)
 }
 
+fn not_copied(from: &Path, source: io::Error) -> Error {
+    Error::file(from, "copy", source)
+}
+
 /// Removes a file or a folder, if there is one.
 pub fn remove(path: &Path) -> Result<(), Error> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
@@ -154,7 +166,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     removed.map_err(|e| Error::file(path, "remove", e))
 }
 
-/// Open to others as files usually are: a temporary one would be its owner's alone.
+/// Makes temporary files and folders with these permissions, less the umask: else they would be their owner's alone.
 fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -166,20 +178,28 @@ fn temporary(mode: u32) -> tempfile::Builder<'static, 'static> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
+
+    fn staged(path: &Path, name: &str) -> StagedFolder {
+        StagedFolder::write(path, [(name, "1")]).expect("writes")
+    }
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let entries = folder.read_dir().expect("is there");
+        entries.map(|entry| entry.expect("reads").file_name()).collect()
+    }
 
     #[test]
     fn a_folder_appears_as_a_whole_and_nothing_is_left_beside_it() {
         let dir = tempfile::tempdir().expect("makes one");
         let path = dir.path().join("a/b");
-        let staged = |name| StagedFolder::write(&path, [(name, "1")]).expect("writes");
-        drop(staged("never"));
+        drop(staged(&path, "never"));
         assert!(!path.exists());
-        staged("new").publish().expect("renames");
-        let names = |path: &Path| -> Vec<_> {
-            path.read_dir().expect("is there").map(|entry| entry.expect("reads").file_name()).collect()
-        };
-        assert_eq!((names(&path), names(&dir.path().join("a"))), (vec!["new".into()], vec!["b".into()]));
+        staged(&path, "new").publish().expect("renames");
+        assert_eq!(names(&path), ["new"]);
+        assert_eq!(names(&dir.path().join("a")), ["b"]);
     }
 
     #[test]
@@ -192,6 +212,11 @@ mod tests {
         assert!(error.ends_with("x: is larger than 4 bytes, the most that is read of it"), "{error}");
     }
 
+    #[cfg(unix)]
+    fn refused(path: &Path) -> String {
+        read_limited(path, 4).expect_err("is refused").to_string()
+    }
+
     #[test]
     #[cfg(unix)]
     fn what_is_not_a_plain_file_is_refused_without_waiting_for_it() {
@@ -199,7 +224,6 @@ mod tests {
         let pipe = dir.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo exists");
         assert!(made.success());
-        let refused = |path: &Path| read_limited(path, 4).expect_err("is refused").to_string();
         assert!(refused(&pipe).ends_with("pipe: is a pipe; a plain file is needed"), "{}", refused(&pipe));
         assert!(refused(dir.path()).ends_with(": is a folder; a plain file is needed"));
         assert_eq!(refused(Path::new("/dev/zero")), "/dev/zero: is a device; a plain file is needed");
@@ -213,6 +237,7 @@ mod tests {
         std::fs::create_dir_all(from.join("a/.git")).expect("makes it");
         std::fs::write(from.join("a/x"), "12345").expect("writes");
         std::os::unix::fs::symlink("x", from.join("a/link")).expect("links");
+        // In 2001: no copy would have that time by itself.
         let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
         let file = File::options().append(true).open(from.join("a/x")).expect("opens");
         file.set_modified(old).expect("sets it");

@@ -22,6 +22,7 @@ impl Interrupt {
     pub fn watch() -> Result<Self, Error> {
         let interrupt = Self::default();
         let second = Arc::new(AtomicBool::new(false));
+        // In this order: the first signal finds the flag unset, and sets it for the second one.
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))
                 .and_then(|_| flag::register(signal, Arc::clone(&second)))
@@ -44,12 +45,16 @@ impl Interrupt {
 
     /// The number of the signal that came, if one did.
     pub fn signal(&self) -> Option<u8> {
+        // 0 is no signal's number.
         Some(self.signal.load(Ordering::Relaxed) as u8).filter(|signal| *signal != 0)
     }
 
     /// An error if a signal came.
     pub fn check(&self) -> Result<(), Error> {
-        self.signal().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        match self.signal() {
+            Some(signal) => Err(Error::Interrupted(signal)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -74,6 +79,7 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn the_mask_of_ignored_signals_is_read() {
+        // Bits 0 and 12: SIGHUP (1) and SIGPIPE (13).
         let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000440\n";
         assert_eq!(ignored_signals(status), Some(0x1001));
         assert_eq!(ignored_signals(""), None);

@@ -2,8 +2,8 @@
 //!
 //! One upload, from the top down: a [`case`] asks its [`client`] for uploads and times them; the client sends a
 //! [`payload`] with a token of [`auth`] to an [`ingester`], as its [`api`] says: the [`stub`], or a service of your own that
-//! [`config`] describes; what came of it
-//! is kept by [`recording`], made into a [`report`] with the help of [`stats`], and held against [`targets`].
+//! [`config`] describes; what came of it is kept by [`recording`], made into a [`report`] with the help of [`stats`], and
+//! held against [`targets`].
 //! [`load`] does many operations at once, of any kind. The `harness` (behind the feature `criterion`) drives the cases
 //! through Criterion, the [`gate`] drives those of two builds in turn; [`baseline`] reads what Criterion saved.
 

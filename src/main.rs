@@ -8,6 +8,7 @@ use ingester_perf::console::note;
 use ingester_perf::{Error, Exit};
 
 fn main() -> ExitCode {
+    // `bench` starts this program again for each group, told by a variable and not by arguments: those are Criterion's.
     if let Some(code) = cli::of_group() {
         return code;
     }

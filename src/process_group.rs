@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use crate::interrupt::Interrupt;
 const LOOK: Duration = Duration::from_millis(1);
 /// How often a process that works is looked at.
 const LOOK_AT_WORK: Duration = Duration::from_millis(20);
+
+/// How long a command's pipes may be held by others after its end.
+const HELD: Duration = Duration::from_secs(2);
 
 /// Puts the process that `command` starts into a group of its own.
 pub fn of_its_own(command: &mut Command) {
@@ -25,10 +29,16 @@ pub fn of_its_own(command: &mut Command) {
 pub fn output(mut command: Command, interrupt: &Interrupt) -> io::Result<Output> {
     of_its_own(&mut command);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // Both at once: a process that fills one pipe waits, while we would wait for the end of the other.
     let stdout = read_in_background(child.stdout.take().expect("stdout is piped"));
     let stderr = read_in_background(child.stderr.take().expect("stderr is piped"));
-    // Something that the command started may hold the pipes for longer than the command lives.
+    // Something that the command started may hold the pipes for longer than the command lives: what is still on its way has
+    // a moment, and a daemon that was left behind is not waited for.
+    let mut ended_at = None;
     while !(has_ended(&mut child) && stdout.is_finished() && stderr.is_finished()) {
+        if has_ended(&mut child) && ended_at.get_or_insert_with(Instant::now).elapsed() > HELD {
+            break;
+        }
         if interrupt.signal().is_some() {
             end(&mut child, Duration::ZERO);
             return Ok(Output { status: child.wait()?, stdout: Vec::new(), stderr: Vec::new() });
@@ -36,17 +46,36 @@ pub fn output(mut command: Command, interrupt: &Interrupt) -> io::Result<Output>
         std::thread::sleep(LOOK_AT_WORK);
     }
     let status = child.wait()?;
-    let collected = |reader: JoinHandle<Vec<u8>>| reader.join().expect("reading does not panic");
-    Ok(Output { status, stdout: collected(stdout), stderr: collected(stderr) })
+    Ok(Output { status, stdout: stdout.bytes(), stderr: stderr.bytes() })
 }
 
-fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
+/// What a pipe has said so far.
+struct Reading {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Reading {
+    fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn read_in_background(mut stream: impl Read + Send + 'static) -> Reading {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&bytes);
+    let thread = std::thread::spawn(move || {
+        let mut buffer = [0; 8192];
         // A pipe that breaks has no more to say.
-        let _ = stream.read_to_end(&mut bytes);
-        bytes
-    })
+        while let Ok(read @ 1..) = stream.read(&mut buffer) {
+            shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..read]);
+        }
+    });
+    Reading { bytes, thread }
 }
 
 /// Waits at most `grace` for the process to end, then kills it and what is left of its group.
@@ -55,6 +84,8 @@ pub fn end(child: &mut Child, grace: Duration) {
     while Instant::now() < deadline && !has_ended(child) {
         std::thread::sleep(LOOK);
     }
+    // The group is killed in any case: the process may have left others behind. It is waited for afterwards, as that
+    // gives the group's number back.
     kill(child);
     let _ = child.wait();
 }
@@ -100,6 +131,11 @@ mod tests {
 
     use super::*;
 
+    /// Whether the process with this file in `/proc` is there, and not a zombie.
+    fn runs(stat: &str) -> bool {
+        std::fs::read_to_string(stat).is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
     #[test]
     fn what_a_process_started_ends_with_it() {
         // The shell ends at once and leaves a child that says its number.
@@ -116,11 +152,10 @@ mod tests {
         end(&mut child, Duration::from_secs(1));
         // A killed process is gone, or waits as a zombie for whoever took it in.
         let deadline = Instant::now() + Duration::from_secs(5);
-        let runs = || std::fs::read_to_string(&left).is_ok_and(|stat| !stat.contains(") Z "));
-        while runs() && Instant::now() < deadline {
+        while runs(&left) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        assert!(!runs(), "the child of the child is left");
+        assert!(!runs(&left), "the child of the child is left");
     }
 
     #[test]
@@ -132,5 +167,15 @@ mod tests {
         end(&mut child, Duration::from_millis(50));
         assert!(started.elapsed() >= Duration::from_millis(50));
         assert!(child.try_wait().expect("was waited for").is_some());
+    }
+
+    #[test]
+    fn a_daemon_that_a_command_leaves_behind_is_not_waited_for() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo built; sleep 20 &"]);
+        let started = Instant::now();
+        let output = output(command, &Interrupt::default()).expect("sh exists");
+        assert!(started.elapsed() < Duration::from_secs(15), "it was waited for");
+        assert_eq!(output.stdout, b"built\n");
     }
 }

@@ -10,6 +10,7 @@ use time::macros::format_description;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
 
+// Largest first, for printing; and B last, as the others end with it too.
 const UNITS: [(&str, u64); 4] = [("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1)];
 
 impl Bytes {
@@ -29,7 +30,7 @@ impl Bytes {
     }
 }
 
-/// Why a text is no byte count.
+/// Error for a text that is not a byte count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a size; write a whole number with B, KB, MB or GB, like 10KB")]
 pub struct NotASize(String);
@@ -39,6 +40,7 @@ impl FromStr for Bytes {
 
     fn from_str(text: &str) -> Result<Self, NotASize> {
         let upper = text.trim().to_ascii_uppercase();
+        // A number alone is one of bytes.
         let (number, scale) = UNITS
             .iter()
             .find_map(|&(suffix, scale)| Some((upper.strip_suffix(suffix)?, scale)))
@@ -56,6 +58,7 @@ impl FromStr for Bytes {
 impl fmt::Display for Bytes {
     /// The largest unit that leaves a whole number, else two decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // 0 reaches no unit, and is printed in bytes.
         let (suffix, scale) = UNITS.into_iter().find(|&(_, scale)| self.0 >= scale).unwrap_or(("B", 1));
         if self.0.is_multiple_of(scale) {
             write!(f, "{} {suffix}", self.0 / scale)
@@ -69,7 +72,7 @@ impl fmt::Display for Bytes {
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Share(pub f64);
 
-/// Why a text is no share.
+/// Error for a text that is not a share.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a share; write a number from 0 to 100 with %, like 2%")]
 pub struct NotAShare(String);
@@ -79,6 +82,7 @@ impl FromStr for Share {
 
     fn from_str(text: &str) -> Result<Self, NotAShare> {
         let number = text.trim().strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
+        // NaN lies in no range.
         let share = number.filter(|number| (0.0..=100.0).contains(number)).map(|number| Self(number / 100.0));
         share.ok_or_else(|| NotAShare(text.to_owned()))
     }
@@ -92,8 +96,8 @@ impl fmt::Display for Share {
     }
 }
 
-/// A text that comes from outside, such that it cannot rule a terminal or hide what it says: control characters, marks
-/// that turn the direction of writing, and characters that take no room become their escapes.
+/// Makes a text from outside safe to print: control characters, marks that turn the direction of writing, and characters
+/// that take no room become their escapes, so that it cannot rule a terminal or hide what it says.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -148,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused_by_name() {
+    fn what_is_not_a_size_is_refused_by_name() {
         for text in ["", "KB", "-1", "1.5MB", "1TB", "99999999999GB"] {
             assert_eq!(text.parse::<Bytes>(), Err(NotASize(text.to_owned())), "{text}");
         }

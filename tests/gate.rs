@@ -480,7 +480,7 @@ if sys.argv[1] == "build":
     built = given("--target-dir") + "/worker"
     os.makedirs(given("--target-dir"), exist_ok=True)
     shutil.copy(os.path.dirname(given("--manifest-path")) + "/worker", built)
-    print(json.dumps({"target": {"name": "ingester-perf"}, "executable": built}))
+    print(json.dumps({"target": {"kind": ["bin"], "name": "ingester-perf"}, "executable": built}))
 "#;
 
 /// A repository of this package's name, whose commits hold workers.

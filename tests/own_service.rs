@@ -189,6 +189,24 @@ fn raw_bodies_are_put_under_names_of_their_own_and_removed() {
 }
 
 #[test]
+fn a_cleanup_that_finds_nothing_is_told() {
+    let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n";
+    let own = Own::new(&format!("{SERVE}{api}[cleanup]\npath = \"/files/{{uuid}}.old\"\n"));
+    let run = own.run(&LOAD).exits(0);
+    let says = "Removed 0 of 42 files that this run left behind; 42 were not there: never stored, or cleanup.path is wrong";
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+}
+
+#[test]
+fn what_was_sent_before_an_error_is_removed_too() {
+    let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n[cleanup]\npath = \"/files/{uuid}\"\n";
+    let own = Own::new(&format!("{SERVE}{api}"));
+    let run = own.run(&["load", "--users", "1", "--requests", "1000000", "--file-size", "1MB"]).exits(2);
+    assert!(run.stderr.contains("INGESTER_MAX_BYTES"), "{}", run.stderr);
+    assert!(run.stderr.contains("Removed 2 of 2 files"), "{}", run.stderr);
+}
+
+#[test]
 fn after_a_run_and_after_an_interrupt_nothing_is_left() {
     let cleanup = "[cleanup]\npath = \"/files/{id}\"\n";
     let own = Own::new(&format!("{MULTIPART}{CHECKED}{cleanup}"));
@@ -448,8 +466,14 @@ fn the_gate_compares_the_commits_of_any_repository() {
 #[test]
 fn the_gate_says_which_commit_does_not_start() {
     let own = repository(&format!("{SERVE}{MULTIPART}{CASE}"), "import nothing\n");
-    let run = own.run(&["gate", "--budget", "4s", "--pairs", "10"]).exits(2);
+    // From a folder below that of the file.
+    let below = own.path().join("below");
+    std::fs::create_dir(&below).expect("makes it");
+    let command = &mut own.command(&["gate", "--budget", "4s", "--pairs", "10"]);
+    let run: Run = command.current_dir(below).output().expect("starts").into();
+    let run = run.exits(2);
     assert!(run.stderr.contains("head (this tree ("), "{}", run.stderr);
+    assert!(run.stderr.contains("\n  ModuleNotFoundError: No module named 'nothing'"), "{}", run.stderr);
     assert!(run.stderr.contains("the service ended with code 1 before it was ready"), "{}", run.stderr);
 }
 

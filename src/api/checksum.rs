@@ -16,9 +16,9 @@ use crate::units::hex;
 /// How a service tells the checksum of a stored file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checksum {
-    /// Where.
+    /// Where in the answer it stands.
     pub at: Where,
-    /// Of which algorithm it is.
+    /// The algorithm that it is made with.
     pub algorithm: Algorithm,
     /// How its bytes are written.
     pub encoding: Encoding,
@@ -35,7 +35,7 @@ pub enum Where {
     Header(HeaderName),
 }
 
-/// What a checksum is made with.
+/// The algorithm of a checksum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
@@ -70,6 +70,7 @@ impl Checksum {
 
     /// Whether what the service says is this digest, given in hex.
     pub fn is(&self, said: &str, digest: &str) -> bool {
+        // An `ETag` has its value in quotes (RFC 9110, section 8.8.3).
         let said = said.trim_matches('"');
         let Some(said) = said.strip_prefix(&self.prefix) else { return false };
         match self.encoding {
@@ -85,7 +86,7 @@ impl Checksum {
 impl FromStr for Where {
     type Err = String;
 
-    /// A JSON pointer, or `header:` with the name of one.
+    /// A JSON pointer, or `header:` and the name of a header.
     fn from_str(text: &str) -> Result<Self, String> {
         let Some(name) = text.strip_prefix("header:") else {
             let pointer: Pointer = text.parse().map_err(|e| format!("{e}, or header: and a name"))?;
@@ -142,7 +143,13 @@ mod tests {
 
     use super::*;
 
+    /// A checksum that is written in this way.
+    fn written(encoding: Encoding, prefix: &str) -> Checksum {
+        Checksum { encoding, prefix: prefix.to_owned(), ..Checksum::sha256_at(Pointer::of_member("x")) }
+    }
+
     fn digest(algorithm: Algorithm) -> String {
+        // In two pieces, as a body may come in any number of them.
         let pieces: [Result<&[u8], Infallible>; 2] = [Ok(b"a"), Ok(b"bc")];
         algorithm.of(pieces).expect("cannot fail")
     }
@@ -160,19 +167,15 @@ mod tests {
     #[test]
     fn every_way_of_writing_is_understood_and_nothing_else() {
         let md5 = digest(Algorithm::Md5);
-        let of = |encoding, prefix: &str| Checksum {
-            encoding,
-            prefix: prefix.to_owned(),
-            ..Checksum::sha256_at(Pointer::of_member("x"))
-        };
-        assert!(of(Encoding::Hex, "").is(&md5.to_uppercase(), &md5));
-        assert!(of(Encoding::Hex, "").is(&format!("\"{md5}\""), &md5), "an ETag has quotes");
-        assert!(of(Encoding::Hex, "md5:").is(&format!("md5:{md5}"), &md5));
-        assert!(of(Encoding::Base64, "").is("kAFQmDzST7DWlj99KOF/cg==", &md5));
-        assert!(of(Encoding::Base64, "").is("kAFQmDzST7DWlj99KOF/cg", &md5));
-        assert!(!of(Encoding::Hex, "md5:").is(&md5, &md5));
-        assert!(!of(Encoding::Base64, "").is(&md5, &md5));
-        assert!(!of(Encoding::Hex, "").is("", &md5));
+        assert!(written(Encoding::Hex, "").is(&md5.to_uppercase(), &md5));
+        assert!(written(Encoding::Hex, "").is(&format!("\"{md5}\""), &md5), "an ETag has quotes");
+        assert!(written(Encoding::Hex, "md5:").is(&format!("md5:{md5}"), &md5));
+        // The same 16 bytes in base64, with padding and without.
+        assert!(written(Encoding::Base64, "").is("kAFQmDzST7DWlj99KOF/cg==", &md5));
+        assert!(written(Encoding::Base64, "").is("kAFQmDzST7DWlj99KOF/cg", &md5));
+        assert!(!written(Encoding::Hex, "md5:").is(&md5, &md5));
+        assert!(!written(Encoding::Base64, "").is(&md5, &md5));
+        assert!(!written(Encoding::Hex, "").is("", &md5));
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl Api {
             _ => token.as_str().to_owned(),
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
+        // Keeps it out of debug output, and out of the tables that compress the headers of HTTP/2.
         value.set_sensitive(true);
         Some((name, value))
     }

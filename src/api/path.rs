@@ -63,20 +63,23 @@ impl PathTemplate {
 
     /// Reads a path that begins with a slash and has no other places than these.
     pub fn parse(text: &str, allowed: &[Place]) -> Result<Self, NotAPath> {
-        let not = |problem: String| NotAPath { text: text.to_owned(), problem };
         let Some(below) = text.strip_prefix('/') else {
-            return Err(not("must begin with a slash, like /files".to_owned()));
+            return Err(not_a_path(text, "must begin with a slash, like /files"));
         };
+        // Braces that are left once the known places are taken out belong to a place that is not known.
         let mut rest = below.to_owned();
         for place in allowed {
             rest = rest.replace(place.text(), "");
         }
         if rest.contains(['{', '}']) {
             let places: Vec<&str> = allowed.iter().map(|place| place.text()).collect();
-            return Err(not(format!("has a place that is not known here; there are {}", places.join(", "))));
+            let places = places.join(", ");
+            return Err(not_a_path(text, format!("has a place that is not known here; there are {places}")));
         }
+        // What follows a # would never be sent to the service.
         if let Some(character) = rest.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
-            return Err(not(format!("holds {character:?}, which no path may; write it percent-encoded")));
+            let problem = format!("holds {character:?}, which no path may; write it percent-encoded");
+            return Err(not_a_path(text, problem));
         }
         Ok(Self { text: below.to_owned() })
     }
@@ -93,6 +96,7 @@ impl PathTemplate {
 
     /// The path of one upload, percent-encoded.
     pub fn fill(&self, filled: Filled<'_>) -> String {
+        // Values are encoded, braces included: a file named `{id}` is not taken for a place.
         let mut path = self.text.clone();
         for (place, value) in [(Place::Name, filled.name), (Place::Uuid, filled.uuid), (Place::Id, filled.id)]
         {
@@ -100,6 +104,10 @@ impl PathTemplate {
         }
         path
     }
+}
+
+fn not_a_path(text: &str, problem: impl Into<String>) -> NotAPath {
+    NotAPath { text: text.to_owned(), problem: problem.into() }
 }
 
 impl fmt::Display for PathTemplate {

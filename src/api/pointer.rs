@@ -78,6 +78,7 @@ impl Json {
                 members.iter().filter(|(member, _)| member == name).map(|(_, value)| value).collect()
             }
             Self::Array(elements) => {
+                // RFC 6901, section 4: an element is named by its index.
                 let element = name.parse().ok().and_then(|index: usize| elements.get(index));
                 element.into_iter().collect()
             }
@@ -113,6 +114,7 @@ impl<'de> Deserialize<'de> for Json {
             }
 
             fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+                // JSON has no infinite numbers.
                 Ok(Number::from_f64(number).map_or(Json::Other, Json::Number))
             }
 
@@ -129,6 +131,7 @@ impl<'de> Deserialize<'de> for Json {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+                // A list and not a map: of two members with one name, a map would keep only the last.
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
@@ -149,6 +152,11 @@ mod tests {
         json.at(&pointer.parse().expect("is a pointer")).into_iter().cloned().collect()
     }
 
+    /// A pointer as messages have it.
+    fn printed(text: &str) -> String {
+        text.parse::<Pointer>().expect("is a pointer").to_string()
+    }
+
     #[test]
     fn a_pointer_leads_through_objects_and_arrays() {
         let text = r#"{"files": [{"size": 1}, {"size": 2.5}], "a/b": "x", "m~n": true}"#;
@@ -167,7 +175,7 @@ mod tests {
     #[test]
     fn a_pointer_begins_with_a_slash() {
         assert!("size".parse::<Pointer>().is_err() && "".parse::<Pointer>().is_err());
-        let print = |text: &str| text.parse::<Pointer>().expect("is one").to_string();
-        assert_eq!((print("/size"), print("/a~1b/c")), ("size".to_owned(), "/a~1b/c".to_owned()));
+        assert_eq!(printed("/size"), "size");
+        assert_eq!(printed("/a~1b/c"), "/a~1b/c");
     }
 }

@@ -14,10 +14,10 @@ use crate::error::Error;
 /// Bits of a generated key: the size the service uses.
 const KEY_BITS: usize = 2048;
 
-/// Why there is no usable key. Never carries key material.
+/// Error for a key that cannot be used. Never carries key material.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The text holds no RSA private key.
+    /// The text does not hold an RSA private key.
     #[error("no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): {found}")]
     NotAKey {
         /// What it holds instead.
@@ -60,6 +60,7 @@ impl KeyPair {
     /// Reads an unencrypted PKCS#8 or PKCS#1 private key, as leniently as OpenSSL does. Of several blocks, the first that
     /// holds one.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        // What the other blocks hold is told if none of them is a key: mostly the wrong file was given.
         let mut found = Vec::new();
         for block in pem::blocks(text) {
             match block.private_key() {
@@ -107,6 +108,7 @@ impl PublicKey {
     fn from_rsa(key: &rsa::PublicKey) -> Result<Self, KeyError> {
         use rsa::traits::PublicKeyParts;
         let bits = key.n().bit_width() as usize;
+        // RFC 7518, section 3.3: a key for RS256 has 2048 bits or more.
         if bits < KEY_BITS {
             return Err(KeyError::TooShort(bits));
         }
@@ -172,6 +174,7 @@ pub(crate) mod tests {
     #[test]
     fn short_keys_and_other_texts_are_refused() {
         assert!(KeyPair::from_pem(&KeyPair::generate_pem().expect("makes one")).is_ok());
+        // A key that can be read, and is refused for its length alone.
         let short = private(1024).to_pkcs8_pem(LineEnding::LF).expect("encodes");
         assert!(matches!(KeyPair::from_pem(&short), Err(KeyError::TooShort(1024))));
         assert!(matches!(KeyPair::from_pem("no key"), Err(KeyError::NotAKey { .. })));

@@ -13,12 +13,13 @@ pub(super) struct Block {
     label: String,
     /// Whether header lines say that the content is encrypted (RFC 1421).
     encrypted: bool,
-    /// The content; nothing where it is not base64.
+    /// The content; `None` where it is not base64.
     der: Option<Vec<u8>>,
 }
 
 /// All blocks in their order.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
+    // A variable holds a key on one line, with the two characters `\` and `n` for each line end.
     let text = text.replace("\\r", "\r").replace("\\n", "\n");
     let mut found = Vec::new();
     let mut rest = text.as_str();
@@ -30,6 +31,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
             rest = after;
             continue;
         };
+        // `Proc-Type: 4,ENCRYPTED` stands between the mark and the content, which is then not plain base64.
         let encrypted = content.contains("ENCRYPTED");
         let base64: String = content.chars().filter(|c| !c.is_whitespace()).collect();
         found.push(Block { label: label.to_owned(), encrypted, der: STANDARD.decode(base64).ok() });
@@ -64,6 +66,7 @@ impl Block {
             return Err(other.to_owned());
         }
         let der = self.der.as_deref().ok_or_else(|| "a private key that is not base64".to_owned())?;
+        // The label does not decide which of the two forms is read.
         PrivateKey::from_pkcs8_der(der)
             .or_else(|_| PrivateKey::from_pkcs1_der(der))
             .map_err(|_| "a private key that is not of RSA".to_owned())
@@ -78,7 +81,18 @@ mod tests {
     use super::*;
 
     fn key() -> PrivateKey {
+        // Too short to be used, and so made quickly: here it only has to be read.
         PrivateKey::new(&mut rand::rng(), 1024).expect("the system has randomness")
+    }
+
+    /// What is said of the first block, which does not hold a key.
+    fn says(text: &str) -> String {
+        first(text).expect_err("is not a key")
+    }
+
+    /// A block of three zero bytes.
+    fn block(label: &str) -> String {
+        format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n")
     }
 
     fn first(text: &str) -> Result<PrivateKey, String> {
@@ -110,6 +124,7 @@ mod tests {
                 format!("{begin}\n{}\n{end}", content.replace('\n', "")),
                 format!("{begin}\n{folded}{end}"),
                 format!("Bag Attributes\n    friendlyName: me\n{pem}"),
+                // A block that was cut off stands before the key.
                 format!("-----BEGIN CERTIFICATE-----\nAAAA\n{pem}"),
                 format!("{begin}\nAAAA\n{pem}"),
             ] {
@@ -120,8 +135,6 @@ mod tests {
 
     #[test]
     fn what_is_not_such_a_key_is_named() {
-        let says = |text: &str| first(text).expect_err("is none");
-        let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
         assert_eq!(says(&block("CERTIFICATE")), "a certificate");
         assert_eq!(says(&block("EC PRIVATE KEY")), "an elliptic-curve key");
         assert!(says(&block("ENCRYPTED PRIVATE KEY")).starts_with("an encrypted private key"));

@@ -1,4 +1,4 @@
-//! Keeping what a service repeats of a token out of messages and reports, however it writes it.
+//! Keeps what a service repeats of a token out of messages and reports, however it is written.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,7 +20,7 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
-/// Recognises parts of secrets in a text. Cloning is not cheap: it is to be shared.
+/// Recognises parts of secrets in a text. To be shared, as it holds every part of them.
 pub struct Redactor {
     /// Every run of [`TELLING`] characters of the secret.
     parts: HashSet<Vec<u8>>,
@@ -102,6 +102,7 @@ fn decodings(text: &str) -> Vec<Vec<u8>> {
     found.extend(numbers(text));
     let mut bytes_apart = String::new();
     for run in text.split(|c: char| !c.is_ascii_hexdigit()) {
+        // The run may begin in the middle of a byte, so it is read from its second digit as well.
         found.extend([hex(run), hex(run.get(1..).unwrap_or_default())]);
         // 65:79:4A, as fingerprints are written, and 6579 4a68, as dumps are.
         if run.len() <= GROUP && run.len().is_multiple_of(2) {
@@ -125,6 +126,7 @@ fn escaped(bytes: &[u8], mark: &[u8], radix: u32, most: usize) -> Vec<u8> {
             let len = digits.iter().take(most).take_while(|byte| (**byte as char).is_digit(radix)).count();
             let number = std::str::from_utf8(&digits[..len]).ok();
             if let Some(code) = number.and_then(|number| u32::from_str_radix(number, radix).ok()) {
+                // A code above 255 is not one of a token's characters: nothing takes its place.
                 decoded.extend(u8::try_from(code));
                 rest = &digits[len..];
                 continue;
@@ -140,7 +142,7 @@ fn escaped(bytes: &[u8], mark: &[u8], radix: u32, most: usize) -> Vec<u8> {
 fn numbers(text: &str) -> Option<Vec<u8>> {
     let numbers: Vec<u8> =
         text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect();
-    (numbers.len() >= TELLING).then_some(numbers)
+    if numbers.len() >= TELLING { Some(numbers) } else { None }
 }
 
 fn hex(run: &str) -> Vec<u8> {
@@ -178,6 +180,7 @@ mod tests {
 
     #[test]
     fn twelve_characters_are_a_part_though_few_of_them_are_letters() {
+        // `ab-_c-_d-_e-` has twelve characters, and only five letters.
         let redactor = Redactor::of("eyJhbGci.ab-_c-_d-_e-_f");
         assert_eq!(redactor.clean("it was ab-_c-_d-_e-"), REDACTED);
         assert_eq!(redactor.clean("it was b-_c-_d"), "it was b-_c-_d");
@@ -210,6 +213,7 @@ mod tests {
                 each(part, |b| format!("{} ", b as char)),
                 BASE64.encode(part),
                 URL_SAFE_NO_PAD.encode(part),
+                // One or two bytes in front shift all that follows within the groups of base64.
                 BASE64.encode(format!("a{part}")),
                 BASE64.encode(format!("ab{part}")),
                 part.as_bytes().chunks(8).map(|chunk| String::from_utf8_lossy(chunk) + "\r\n").collect(),
@@ -227,6 +231,7 @@ mod tests {
         for text in [
             "",
             "no storage element is available; retry in 30 s",
+            // Ten characters are too few to tell anything.
             &TOKEN[..10],
             "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
             "{\"detail\": [{\"loc\": [\"body\", \"file\"], \"msg\": \"field required\"}]}",

@@ -25,7 +25,7 @@ impl Token {
         &self.0
     }
 
-    /// What was signed, and the signature's bytes; nothing where it is no token.
+    /// What was signed, and the signature's bytes; `None` where the text is not a token.
     pub(crate) fn parts(&self) -> Option<(&str, Vec<u8>)> {
         let (message, signature) = self.0.rsplit_once('.')?;
         Some((message, URL_SAFE_NO_PAD.decode(signature).ok()?))
@@ -79,6 +79,7 @@ fn uploader(now: u64, lifetime: Duration) -> Claims {
         iat: issued,
         exp: now.saturating_add(lifetime.as_secs()),
         nbf: issued,
+        // The Go service wants this, or the role above; the Python service asks for the role.
         scope: Some("files:write".to_owned()),
         client_id: Some("ingester-perf".to_owned()),
         rate_limit: None,

@@ -16,7 +16,7 @@ use super::token;
 /// Longest token looked at. The service's own have about 700 bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// Why a token was turned away. The stub answers all of them alike.
+/// Error for a token that is not accepted. The stub answers all of them alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// Not three base64url parts of JSON, too long, or it asks for an extension (`crit`) that is unknown here.
@@ -67,15 +67,18 @@ impl Verifier {
 
     /// As `verify`, at `now` seconds since 1970.
     fn verify_at(&self, token: &str, now: u64) -> Result<Claims, Rejection> {
+        // Before anything is decoded: all that follows takes longer the longer the token is.
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejection::Malformed);
         }
         let (message, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(Rejection::Malformed)?;
+        // The header says how the token is signed, and so is checked before the signature.
         check_header(header)?;
         if !self.key.signed(message.as_bytes(), &decode(signature)?) {
             return Err(Rejection::Signature);
         }
+        // Only now can the claims be believed.
         let claims: Claims = parse(&decode(payload)?).ok_or(Rejection::Claims)?;
         check_times(&claims, now)?;
         Ok(claims)
@@ -85,6 +88,7 @@ impl Verifier {
 fn check_header(part: &str) -> Result<(), Rejection> {
     let json = decode(part)?;
     let header: Header<'_> = serde_json::from_slice(&json).map_err(|_| Rejection::Malformed)?;
+    // `crit` names extensions that have to be understood (RFC 7515, section 4.1.11); none is known here.
     match (header.alg.as_ref(), header.crit) {
         ("RS256", false) => Ok(()),
         ("RS256", true) => Err(Rejection::Malformed),
@@ -135,9 +139,12 @@ mod tests {
                "iat": NOW, "exp": NOW + 60, "nbf": NOW})
     }
 
+    fn encoded(part: &Value) -> String {
+        URL_SAFE_NO_PAD.encode(part.to_string())
+    }
+
     fn signed(header: Value, claims: &Value) -> String {
-        let part = |v: &Value| URL_SAFE_NO_PAD.encode(v.to_string());
-        let message = format!("{}.{}", part(&header), part(claims));
+        let message = format!("{}.{}", encoded(&header), encoded(claims));
         let signature =
             jsonwebtoken::crypto::sign(message.as_bytes(), PAIR.signing(), jsonwebtoken::Algorithm::RS256)
                 .expect("signs");
@@ -146,6 +153,16 @@ mod tests {
 
     fn rs256(claims: &Value) -> String {
         signed(json!({"alg": "RS256", "typ": "JWT"}), claims)
+    }
+
+    /// The subject of a token that is valid at `now`.
+    fn subject_at(token: &str, now: u64) -> Result<String, Rejection> {
+        verifier().verify_at(token, now).map(|claims| claims.sub)
+    }
+
+    /// The verdict on a token with this header and valid claims.
+    fn with(header: Value) -> Result<(), Rejection> {
+        verifier().verify_at(&signed(header, &claims()), NOW).map(|_| ())
     }
 
     /// `jsonwebtoken`'s verdict, as strict as it can be set.
@@ -169,11 +186,11 @@ mod tests {
     #[test]
     fn times_are_checked_to_the_second() {
         let token = rs256(&claims());
-        let at = |now| verifier().verify_at(&token, now).map(|c| c.sub);
-        assert_eq!(at(NOW - 1), Err(Rejection::NotYetValid));
-        assert_eq!(at(NOW), Ok("s".to_owned()));
-        assert_eq!(at(NOW + 59), Ok("s".to_owned()));
-        assert_eq!(at(NOW + 60), Err(Rejection::Expired));
+        assert_eq!(subject_at(&token, NOW - 1), Err(Rejection::NotYetValid));
+        // `nbf` itself is valid, `exp` itself is not.
+        assert_eq!(subject_at(&token, NOW), Ok("s".to_owned()));
+        assert_eq!(subject_at(&token, NOW + 59), Ok("s".to_owned()));
+        assert_eq!(subject_at(&token, NOW + 60), Err(Rejection::Expired));
     }
 
     #[test]
@@ -187,7 +204,6 @@ mod tests {
 
     #[test]
     fn only_rs256_without_extensions_is_taken() {
-        let with = |header| verifier().verify_at(&signed(header, &claims()), NOW).map(|_| ());
         assert_eq!(with(json!({"alg": "RS256"})), Ok(()));
         assert_eq!(with(json!({"alg": "none"})), Err(Rejection::Algorithm));
         assert_eq!(with(json!({"alg": "HS256"})), Err(Rejection::Algorithm));
@@ -205,6 +221,7 @@ mod tests {
         let token = rs256(&claims());
         let parts: Vec<&str> = token.split('.').collect();
         let forged = URL_SAFE_NO_PAD.encode(claims().to_string().replace("admin", "owner"));
+        // The payload is another one, under the signature of the first.
         let swapped = format!("{}.{forged}.{}", parts[0], parts[2]);
         assert_eq!(verifier().verify_at(&swapped, NOW), Err(Rejection::Signature));
     }

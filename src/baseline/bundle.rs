@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use super::kept::{Kept, Side};
 use super::saved::{Criterion, FILES, check_name};
-use super::side::{Kept, Side};
 use crate::case::{Spec, Suite};
 use crate::error::Error;
 use crate::files::StagedFolder;
@@ -61,17 +61,10 @@ impl Bundle {
 
     /// The bundle's text.
     pub fn to_text(&self) -> String {
-        let case = |(id, kept): &(String, Kept)| {
-            let mut files = BTreeMap::from([(REPORT.to_owned(), kept.text.clone())]);
-            for (name, text) in FILES.iter().zip(kept.criterion.iter().flat_map(|kept| &kept.texts)) {
-                files.insert((*name).to_owned(), text.clone());
-            }
-            WireCase { case: id.clone(), files }
-        };
         let mut wire = Wire {
             schema_version: SCHEMA_VERSION,
             baseline: self.baseline.clone(),
-            cases: self.cases.iter().map(case).collect(),
+            cases: self.cases.iter().map(|(id, kept)| WireCase::of(id, kept)).collect(),
             checksum: String::new(),
         };
         wire.checksum = wire.sum();
@@ -80,27 +73,29 @@ impl Bundle {
 
     /// Reads and checks a bundle of cases of the suite; messages name `path` and the case.
     pub fn parse(path: &Path, text: &str, suite: &Suite) -> Result<Self, Error> {
-        let malformed = |problem: String| Error::malformed(path, problem);
-        let wire: Wire = serde_json::from_str(text).map_err(|e| malformed(format!("is no baseline: {e}")))?;
+        let wire: Wire =
+            serde_json::from_str(text).map_err(|e| Error::malformed(path, format!("is no baseline: {e}")))?;
+        // The version first: in another one the fields below may mean something else.
         if wire.schema_version != SCHEMA_VERSION {
-            let version = wire.schema_version;
-            return Err(malformed(format!("has version {version}, and {SCHEMA_VERSION} is understood")));
+            let problem = format!("has version {}, and {SCHEMA_VERSION} is understood", wire.schema_version);
+            return Err(Error::malformed(path, problem));
         }
-        check_name(&wire.baseline).map_err(malformed)?;
+        // The name becomes that of a folder.
+        check_name(&wire.baseline).map_err(|problem| Error::malformed(path, problem))?;
         if wire.checksum != wire.sum() {
-            return Err(malformed(
-                "does not match its checksum: it was changed or damaged; export it again".to_owned(),
-            ));
+            let problem = "does not match its checksum: it was changed or damaged; export it again";
+            return Err(Error::malformed(path, problem));
         }
+        // A checksum that fits says that the file is whole, not that it is sound: whoever can write one can compute one.
         let mut cases: Vec<(String, Kept)> = Vec::new();
         for case in wire.cases {
             if cases.iter().any(|(id, _)| *id == case.case) {
-                return Err(malformed(format!("{} is in it twice", case.case)));
+                return Err(Error::malformed(path, format!("{} is in it twice", case.case)));
             }
             cases.push(case.check(path, suite)?);
         }
         if cases.is_empty() {
-            return Err(malformed("has no cases".to_owned()));
+            return Err(Error::malformed(path, "has no cases"));
         }
         Ok(Self { baseline: wire.baseline, cases })
     }
@@ -136,6 +131,7 @@ impl Bundle {
             staged.push(StagedFolder::write(&folder, FILES.iter().copied().zip(files))?);
             texts.push((format!("{}.json", spec.operation), kept.text.as_str()));
         }
+        // The reports of all cases lie in one folder, Criterion's files in one for each case.
         let texts = texts.iter().map(|(file, text)| (file.as_str(), *text));
         staged.push(StagedFolder::write(&reports.join(name), texts)?);
         for folder in taken {
@@ -149,42 +145,61 @@ impl Wire {
     /// Every text with its name and length before it, so that no two bundles have the same bytes.
     fn sum(&self) -> String {
         let mut context = Context::new(&SHA256);
-        let mut add = |text: &str| {
-            context.update(&(text.len() as u64).to_le_bytes());
-            context.update(text.as_bytes());
-        };
-        add(&self.baseline);
+        add(&mut context, &self.baseline);
         for WireCase { case, files } in &self.cases {
-            add(case);
+            add(&mut context, case);
             for (name, text) in files {
-                add(name);
-                add(text);
+                add(&mut context, name);
+                add(&mut context, text);
             }
         }
         hex(context.finish().as_ref())
     }
 }
 
+fn add(context: &mut Context, text: &str) {
+    context.update(&(text.len() as u64).to_le_bytes());
+    context.update(text.as_bytes());
+}
+
 impl WireCase {
+    /// The case as it is written.
+    fn of(id: &str, kept: &Kept) -> Self {
+        let mut files = BTreeMap::from([(REPORT.to_owned(), kept.text.clone())]);
+        for (name, text) in FILES.iter().zip(kept.criterion.iter().flat_map(|kept| &kept.texts)) {
+            files.insert((*name).to_owned(), text.clone());
+        }
+        Self { case: id.to_owned(), files }
+    }
+
     /// The case's files, each checked, and none missing.
     fn check(mut self, path: &Path, suite: &Suite) -> Result<(String, Kept), Error> {
         let at = path.join(&self.case);
         let spec = spec(path, &self.case, suite)?;
-        let mut take = |name: &str| {
-            self.files
-                .remove(name)
-                .ok_or_else(|| Error::malformed(path, format!("{}: has no {name}", spec.id())))
-        };
         let [benchmark, estimates, sample, tukey] = FILES;
-        let texts = [take(benchmark)?, take(estimates)?, take(sample)?, take(tukey)?];
-        let report = take(REPORT)?;
+        let texts = [
+            self.take(path, benchmark)?,
+            self.take(path, estimates)?,
+            self.take(path, sample)?,
+            self.take(path, tukey)?,
+        ];
+        let report = self.take(path, REPORT)?;
         let criterion = Some(Criterion::check(&at, texts)?);
         let kept = Kept { criterion, ..Kept::of_report(&at.join(REPORT), report)? };
+        // A report of another operation would later be compared under this case's name.
         if kept.report.operation != spec.operation {
             let problem = format!("{}: its report is of {}", spec.id(), kept.report.operation);
             return Err(Error::malformed(path, problem));
         }
         Ok((self.case, kept))
+    }
+
+    /// Takes the text of one file out of the case.
+    fn take(&mut self, path: &Path, name: &str) -> Result<String, Error> {
+        match self.files.remove(name) {
+            Some(text) => Ok(text),
+            None => Err(Error::malformed(path, format!("{}: has no {name}", self.case))),
+        }
     }
 }
 
@@ -214,8 +229,13 @@ mod tests {
         ];
         let files = files.map(|(name, text)| (name.to_owned(), text)).into();
         let case = WireCase { case: "jwt/validate".to_owned(), files };
-        let (schema_version, baseline) = (SCHEMA_VERSION, "main".to_owned());
-        let mut wire = Wire { schema_version, baseline, cases: vec![case], checksum: String::new() };
+        let mut wire = Wire {
+            schema_version: SCHEMA_VERSION,
+            baseline: "main".to_owned(),
+            cases: vec![case],
+            checksum: String::new(),
+        };
+        // Sealed after the change: what refuses it must be another check than that of the checksum.
         change(&mut wire);
         wire.checksum = wire.sum();
         let text = serde_json::to_string(&wire).expect("serialises");
@@ -231,10 +251,10 @@ mod tests {
 
     #[test]
     fn a_checksum_does_not_make_it_sound() {
-        let says = |change: fn(&mut Wire), what: &str| {
+        fn says(change: fn(&mut Wire), what: &str) {
             let error = sealed(change).expect_err(what);
             assert!(error.starts_with("b.json") && error.contains(what), "{error}");
-        };
+        }
         says(|w| w.cases[0].case = "../../etc".to_owned(), "../../etc: this suite has no such case");
         says(|w| drop(w.cases[0].files.remove("sample.json")), "jwt/validate: has no sample.json");
         says(

@@ -9,6 +9,7 @@ pub fn criterion_home() -> PathBuf {
     if let Some(home) = env::var_os("CRITERION_HOME") {
         return home.into();
     }
+    // The order of Criterion's own search. In another one this program would look where Criterion has not written.
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).or_else(target_of_cargo);
     target.map_or_else(|| "target/criterion".into(), |target| target.join("criterion"))
 }

@@ -4,6 +4,7 @@
 mod bundle;
 mod compare;
 mod home;
+mod kept;
 mod report;
 mod saved;
 mod side;
@@ -11,6 +12,6 @@ mod side;
 pub use bundle::Bundle;
 pub use compare::{Comparison, Figure, Figures, Row, compare};
 pub use home::criterion_home;
+pub use kept::Side;
 pub use report::{Origin, Report};
 pub use saved::{Criterion, check_name, check_saved};
-pub use side::Side;

@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
-/// The version of reports that is understood.
-/// Percentiles of version 1 were of successes only, which is the same where nothing failed.
+/// Versions of reports that are understood. Percentiles of version 1 were of successes only, which is the same where nothing
+/// failed.
 const SCHEMA_VERSIONS: [u32; 2] = [1, 2];
 /// The quantile that the machine's slow spells hardly move.
+// Of windows of 8 s on a shared machine, the medians spread by 8 %, the 5 % quantiles by 0.3 %.
 const LOW: f64 = 0.05;
 
 /// Figures of one operation.
@@ -80,6 +81,7 @@ impl Report {
         Self::of(wire).map_err(|problem| Error::malformed(path, problem))
     }
 
+    /// The figures; an error where they cannot be compared.
     fn of(wire: Wire) -> Result<Self, String> {
         if !SCHEMA_VERSIONS.contains(&wire.schema_version) {
             return Err(format!("has version {}, and 1 and 2 are understood", wire.schema_version));
@@ -88,20 +90,15 @@ impl Report {
         if wire.partial {
             return Err(format!("{operation}: the run was interrupted; measure it again"));
         }
-        let sound = |name: &str, value: Option<f64>| {
-            let value = value.ok_or_else(|| {
-                format!("{operation}: has no {name}: nothing succeeded, or too much was lost")
-            })?;
-            let positive = value.is_finite() && value > 0.0;
-            if positive { Ok(value) } else { Err(format!("{operation}: {name} is not above 0")) }
-        };
-        let low_ms = wire.histogram.as_deref().and_then(low_ms);
+        // A histogram that is missing or cannot be read counts as broken, not as one without successes: NaN is refused as a
+        // figure that is not above 0.
+        let low_ms = wire.histogram.as_deref().and_then(low_ms).unwrap_or(f64::NAN);
         Ok(Self {
-            mean_ms: sound("avg_latency_ms", wire.avg_latency_ms)?,
-            p50_ms: sound("median_latency_ms", wire.median_latency_ms)?,
-            p95_ms: sound("p95_latency_ms", wire.p95_latency_ms)?,
-            p99_ms: sound("p99_latency_ms", wire.p99_latency_ms)?,
-            low_ms: sound("histogram", Some(low_ms.unwrap_or(f64::NAN)))?,
+            mean_ms: sound(&operation, "avg_latency_ms", wire.avg_latency_ms)?,
+            p50_ms: sound(&operation, "median_latency_ms", wire.median_latency_ms)?,
+            p95_ms: sound(&operation, "p95_latency_ms", wire.p95_latency_ms)?,
+            p99_ms: sound(&operation, "p99_latency_ms", wire.p99_latency_ms)?,
+            low_ms: sound(&operation, "histogram", Some(low_ms))?,
             origin: wire
                 .environment
                 .ok_or_else(|| format!("{operation}: does not say where it was measured"))?,
@@ -110,11 +107,26 @@ impl Report {
     }
 }
 
+/// The figure, if it is there and above 0: changes are shares of it.
+fn sound(operation: &str, name: &str, value: Option<f64>) -> Result<f64, String> {
+    let Some(value) = value else {
+        return Err(format!("{operation}: has no {name}: nothing succeeded, or too much was lost"));
+    };
+    if !value.is_finite() || value <= 0.0 {
+        return Err(format!("{operation}: {name} is not above 0"));
+    }
+    Ok(value)
+}
+
 /// The low quantile of an HDR histogram of ns (V2, base64).
 fn low_ms(histogram: &str) -> Option<f64> {
     let bytes = STANDARD.decode(histogram).ok()?;
     let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).ok()?;
-    (!histogram.is_empty()).then(|| histogram.value_at_quantile(LOW) as f64 / 1e6)
+    // Of an empty histogram every quantile is 0.
+    if histogram.is_empty() {
+        return None;
+    }
+    Some(histogram.value_at_quantile(LOW) as f64 / 1e6)
 }
 
 impl Origin {
@@ -177,16 +189,17 @@ pub(super) mod tests {
     fn a_report_is_read_back() {
         let report = parsed(|_| ()).expect("is sound");
         assert_eq!((report.mean_ms, report.p50_ms, report.p95_ms, report.p99_ms), (2.0, 2.0, 4.0, 6.0));
+        // A histogram of three digits holds every value to one part in a thousand.
         assert!((report.low_ms / 2.0 - 1.0).abs() < 1e-3, "{}", report.low_ms);
         assert_eq!(report.origin.decisive()[1], ("cores", "2".to_owned()));
     }
 
     #[test]
     fn what_cannot_be_compared_says_why() {
-        let says = |change: fn(&mut Value), what: &str| {
+        fn says(change: fn(&mut Value), what: &str) {
             let error = parsed(change).expect_err(what);
             assert!(error.starts_with("r.json: ") && error.contains(what), "{error}");
-        };
+        }
         says(|r| r["schema_version"] = json!(7), "has version 7");
         says(|r| r["partial"] = json!(true), "interrupted");
         says(|r| r["avg_latency_ms"] = Value::Null, "nothing succeeded");

@@ -1,5 +1,5 @@
-//! Is what Criterion saved complete and sound? It reads its files late, panics where they are missing, and goes on
-//! without a word in its exit code where they are broken; so they are looked at first.
+//! Checks that what Criterion saved is complete and sound. Criterion reads its files late, panics where they are missing,
+//! and goes on without a word in its exit code where they are broken; so they are looked at first.
 
 use std::path::Path;
 
@@ -48,7 +48,8 @@ struct ConfidenceInterval {
     upper_bound: f64,
 }
 
-/// Whether `name` can be a baseline's: it becomes a folder, and must not lead elsewhere or meet Criterion's own.
+/// Error for a name that a baseline cannot have. It becomes the name of a folder, and must not lead elsewhere or be that of
+/// a folder of Criterion's own.
 pub fn check_name(name: &str) -> Result<(), String> {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     if !plain || name.starts_with('.') {
@@ -92,19 +93,25 @@ impl Criterion {
 
     /// Checks the four texts; messages name their files in `dir`.
     pub fn check(dir: &Path, texts: [String; 4]) -> Result<Self, Error> {
-        let at = |file: usize| dir.join(FILES[file]);
-        for file in [0, 3] {
-            let _: serde_json::Value = parse(&at(file), &texts[file])?;
+        let [benchmark_at, estimates_at, sample_at, tukey_at] = FILES.map(|file| dir.join(file));
+        let [benchmark_text, estimates_text, sample_text, tukey_text] = &texts;
+        // Nothing in these two is used here: it is enough that Criterion will be able to read them.
+        parse::<serde_json::Value>(&benchmark_at, benchmark_text)?;
+        parse::<serde_json::Value>(&tukey_at, tukey_text)?;
+        let estimates: Estimates = parse(&estimates_at, estimates_text)?;
+        let sample: Sample = parse(&sample_at, sample_text)?;
+        if let Some(problem) = estimates.problem() {
+            return Err(broken(&estimates_at, &problem));
         }
-        let estimates: Estimates = parse(&at(1), &texts[1])?;
-        let sample: Sample = parse(&at(2), &texts[2])?;
-        estimates.problem().map_or(Ok(()), |problem| Err(broken(&at(1), &problem)))?;
-        sample.problem().map_or(Ok(()), |problem| Err(broken(&at(2), &problem)))?;
+        if let Some(problem) = sample.problem() {
+            return Err(broken(&sample_at, &problem));
+        }
         Ok(Self { mean_ns: estimates.mean.point_estimate, low_ns: sample.low_ns(), texts })
     }
 }
 
 impl Sample {
+    /// What makes the samples useless, if anything does.
     fn problem(&self) -> Option<String> {
         let Self { iters, times } = self;
         if iters.len() != times.len() {
@@ -122,11 +129,13 @@ impl Sample {
         let mut each: Vec<f64> =
             self.times.iter().zip(&self.iters).map(|(time, iters)| time / iters).collect();
         each.sort_by(f64::total_cmp);
+        // The samples were checked: there are two or more.
         each[each.len() / 20]
     }
 }
 
 impl Estimates {
+    /// What makes the estimates useless, if anything does.
     fn problem(&self) -> Option<String> {
         let all =
             [&self.mean, &self.median, &self.std_dev, &self.median_abs_dev].into_iter().chain(&self.slope);
@@ -190,6 +199,7 @@ mod tests {
 
     #[test]
     fn the_low_quantile_is_of_iterations() {
+        // 40 samples of two iterations, of 1 to 40 ns each: two of them, one in twenty, are below 3 ns.
         let iters = vec![2.0; 40];
         let times = (1..=40).map(|i| 2.0 * f64::from(i)).collect();
         assert_eq!(Sample { iters, times }.low_ns(), 3.0);
@@ -197,6 +207,7 @@ mod tests {
 
     #[test]
     fn broken_samples_are_named() {
+        // Cut off or empty, of unequal lengths, too few, and with values that no clock gives.
         for sample in [
             "",
             "{",

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::bundle::Bundle;
 use super::compare::Figures;
+use super::kept::{Kept, Side};
 use super::report::Report;
 use super::saved::{Criterion, MAX_BYTES, check_name};
 use crate::case::Suite;
@@ -13,32 +14,13 @@ use crate::files::read_limited;
 /// What Criterion calls the last run.
 const LAST_RUN: &str = "new";
 
-/// Cases with what was kept of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Side {
-    /// What the user called it.
-    pub name: String,
-    /// By the case's id; operations that are no case of this suite by their own name.
-    pub cases: Vec<(String, Kept)>,
-}
-
-/// What was kept of a case.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
-    /// Criterion's files; none where only a report was given.
-    pub criterion: Option<Criterion>,
-    /// The report beside them.
-    pub report: Report,
-    /// The report's text.
-    pub text: String,
-}
-
 impl Side {
     /// Reads what `given` names: a path where it holds a separator, ends in `.json` or exists; else a baseline in
     /// Criterion's folder `home`, with its reports in the folder of its name in `reports`.
     pub fn read(given: &str, suite: &Suite, home: &Path, reports: &Path) -> Result<Self, Error> {
         let path = Path::new(given);
         let is_path = given.contains(std::path::MAIN_SEPARATOR) || given.ends_with(".json");
+        // Where a folder and a saved baseline have the same name, the baseline is meant: `./NAME` is how to say the other.
         let cases = if path.is_dir() && (is_path || !has_baseline(suite, home, given)) {
             folder(path, suite)?
         } else if is_path || path.exists() && !path.is_dir() {
@@ -62,6 +44,8 @@ impl Side {
         for spec in suite.cases() {
             let dir = home.join(spec.id()).join(name);
             let report = reports.join(format!("{}.json", spec.operation));
+            // A saved report without Criterion's files is a broken baseline, and told as one. Reports of the last run may lie
+            // alone: Criterion keeps nothing of a case that ended early.
             if dir.exists() || (report.exists() && name != LAST_RUN) {
                 let criterion = Some(Criterion::read(&dir)?);
                 cases.push((spec.id(), Kept { criterion, ..kept(&report)? }));
@@ -77,14 +61,7 @@ impl Side {
     /// The figures of each case. Criterion's mean and low quantile are of iterations, a report's of operations:
     /// `of_iterations` says which are wanted.
     pub fn figures(&self, of_iterations: bool) -> Vec<(String, Figures)> {
-        let figures = |Kept { criterion, report, .. }: &Kept| {
-            let iterations = criterion.as_ref().filter(|_| of_iterations);
-            let (mean_ms, low_ms) = iterations
-                .map_or((report.mean_ms, report.low_ms), |kept| (kept.mean_ns / 1e6, kept.low_ns / 1e6));
-            let Report { p50_ms, p95_ms, p99_ms, ref origin, .. } = *report;
-            Figures { mean_ms, low_ms, p50_ms, p95_ms, p99_ms, origin: origin.clone() }
-        };
-        self.cases.iter().map(|(id, kept)| (id.clone(), figures(kept))).collect()
+        self.cases.iter().map(|(id, kept)| (id.clone(), kept.figures(of_iterations))).collect()
     }
 
     /// Whether Criterion's files are there for every case.
@@ -99,11 +76,14 @@ fn has_baseline(suite: &Suite, home: &Path, name: &str) -> bool {
 
 /// Every report in a folder.
 fn folder(dir: &Path, suite: &Suite) -> Result<Vec<(String, Kept)>, Error> {
-    let failed = |e| Error::file(dir, "read", e);
-    let entries = std::fs::read_dir(dir).map_err(failed)?;
-    let mut paths: Vec<PathBuf> =
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(failed)?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| Error::file(dir, "read", e))? {
+        let path = entry.map_err(|e| Error::file(dir, "read", e))?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    // A folder lists its files in any order; the table is to have the same one every time.
     paths.sort();
     let mut cases: Vec<(String, Kept)> = Vec::new();
     for path in paths {
@@ -135,13 +115,6 @@ fn file(path: &Path, suite: &Suite) -> Result<Vec<(String, Kept)>, Error> {
 
 fn kept(path: &Path) -> Result<Kept, Error> {
     Kept::of_report(path, read_limited(path, MAX_BYTES)?)
-}
-
-impl Kept {
-    /// What a report alone keeps.
-    pub(super) fn of_report(path: &Path, text: String) -> Result<Self, Error> {
-        Ok(Self { criterion: None, report: Report::parse(path, &text)?, text })
-    }
 }
 
 /// The id of the case that an operation is of.

@@ -28,10 +28,12 @@ pub struct Comparison {
 
 /// Runs both in blocks ABBA for `budget`, or ten blocks if that takes longer.
 pub fn compare(case: &mut Case, bound: &mut Case, budget: Duration) -> Result<Comparison, Error> {
+    // A slice of each arm lasts as long as the other's, however many iterations that takes.
     let mut arms = [Arm::calibrated(bound)?, Arm::calibrated(case)?];
     let mut ratios = Vec::new();
     let started = Instant::now();
     while ratios.len() < MIN_BLOCKS || started.elapsed() < budget {
+        // Bound, case, case, bound: a machine that gets steadily slower or faster slows both arms alike.
         let mut block = [0.0; 2];
         for arm in [0, 1, 1, 0] {
             block[arm] += arms[arm].slice()?;
@@ -101,6 +103,7 @@ mod tests {
 
     #[test]
     fn a_slice_holds_as_many_iterations_as_fit_and_at_least_one() {
+        // In 2 ms fit 20 iterations of 100 µs, and not one of 50 ms.
         assert_eq!(Arm::calibrated(&mut case(100)).expect("runs").iters, 20);
         assert_eq!(Arm::calibrated(&mut case(50_000)).expect("runs").iters, 1);
     }

@@ -48,6 +48,7 @@ impl Work {
         mix: &Mix,
     ) -> Result<Self, Error> {
         let runtime = upload::runtime()?;
+        // The pacer's timer registers with the event loop that it is made in.
         let pacer = {
             let _context = runtime.enter();
             Pacer::new().map_err(Error::Thread)?
@@ -63,6 +64,7 @@ impl worker::Work for Work {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
         let patience = self.patience();
         let Self { runtime, ingester, pacer, users, shared, scenario } = self;
+        // Tokens and connections first: neither is part of a pass.
         upload::renew(ingester, users.iter_mut().flatten())?;
         runtime.block_on(async {
             join_all(users.iter_mut().flatten().map(Client::prepare)).await;

@@ -24,7 +24,8 @@ pub struct Look {
     pub first: Duration,
     /// How long the second one took, on a connection that was there.
     pub second: Duration,
-    /// What the service says that ails it, behind the route that was asked; nothing where it is ready, or has no such route.
+    /// What the service says is wrong with it, behind the route that was asked; nothing where it is ready, or has no such
+    /// route.
     pub ails: Option<String>,
 }
 
@@ -32,7 +33,7 @@ impl Look {
     /// What people should know before they believe what is measured; nothing where the service is well.
     pub fn warning(&self) -> Option<String> {
         let ails = self.ails.as_ref()?;
-        Some(format!("The service says that it is not well ({ails}); what follows is of a sick one"))
+        Some(format!("The service says that it is not well ({ails}): its figures may be worse than usual"))
     }
 }
 
@@ -53,6 +54,7 @@ pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes, http: H
             let said = said.ok().and_then(|said| ailment(&said));
             ails = said.map(|said| format!("/{path}: {said}"));
         }
+        // A failed connection and a refused token are told as what they are: a second upload would say nothing more.
         let first = uploader.upload(&file).await.finished;
         match &first.outcome {
             Err(failure) if failure.class == Class::Connect => {
@@ -63,6 +65,7 @@ pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes, http: H
             }
             _ => {}
         }
+        // One failure may be chance. After two that are alike the run would measure failures.
         let second = uploader.upload(&file).await.finished;
         if let Some(failure) = same_failure(&first.outcome, &second.outcome)
             && !settings.even_if_failing
@@ -75,22 +78,23 @@ pub fn probe(ingester: &Arc<Ingester>, settings: &Settings, size: Bytes, http: H
 
 /// Removes what was left with the ingester until now, as its API says, outside measured time. `None` where the API does not
 /// say how.
-pub fn clean_up(ingester: &Ingester, settings: &Settings) -> Result<Option<Removed>, Error> {
+pub fn clean_up(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Option<Removed>, Error> {
     let Some(cleanup) = &ingester.api().cleanup else { return Ok(None) };
     let left = ingester.leftovers().take();
     if left.0.is_empty() && left.1 == 0 {
         return Ok(None);
     }
-    let user = upload::user(ingester, settings, Http::One)?;
+    let user = upload::user(ingester, settings, http)?;
     let removed = upload::runtime()?.block_on(remove(&user, cleanup, left));
     Ok(Some(removed))
 }
 
 /// What an answer to the route of readiness says against the service: an error of its own, or that its `status` is `degraded`.
 fn ailment(said: &Said) -> Option<String> {
+    // Many services have no such route, or answer in another form. Only what says clearly that something is wrong counts.
     let health: Option<Health> = serde_json::from_slice(&said.body).ok();
     let is_degraded = health.is_some_and(|health| health.status == "degraded");
-    (is_degraded || said.status.is_server_error()).then(|| said.text())
+    if is_degraded || said.status.is_server_error() { Some(said.text()) } else { None }
 }
 
 #[derive(Deserialize)]
@@ -112,12 +116,17 @@ mod tests {
 
     use super::*;
 
+    fn ails(status: u16, body: &'static str) -> Option<String> {
+        let status = StatusCode::from_u16(status).expect("is a status");
+        ailment(&Said { status, body: body.as_bytes().into() })
+    }
+
+    fn failed(status: u16) -> Outcome {
+        Err(Failure::status(status, ""))
+    }
+
     #[test]
     fn a_service_that_is_not_ready_or_degraded_ails() {
-        let ails = |status: u16, body: &'static str| {
-            let status = StatusCode::from_u16(status).expect("is a status");
-            ailment(&Said { status, body: body.as_bytes().into() })
-        };
         assert_eq!(ails(503, "no storage"), Some("503 Service Unavailable: no storage".to_owned()));
         assert_eq!(
             ails(200, r#"{"status":"degraded"}"#),
@@ -129,9 +138,8 @@ mod tests {
 
     #[test]
     fn two_uploads_fail_alike_or_they_do_not() {
-        let of = |status| Err(Failure::status(status, ""));
-        assert!(same_failure(&of(404), &of(404)).is_some());
-        assert!(same_failure(&of(404), &of(413)).is_none());
-        assert!(same_failure(&of(503), &Ok(())).is_none() && same_failure(&Ok(()), &Ok(())).is_none());
+        assert!(same_failure(&failed(404), &failed(404)).is_some());
+        assert!(same_failure(&failed(404), &failed(413)).is_none());
+        assert!(same_failure(&failed(503), &Ok(())).is_none() && same_failure(&Ok(()), &Ok(())).is_none());
     }
 }

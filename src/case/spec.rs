@@ -50,8 +50,9 @@ pub enum Throughput {
     Operations(u64),
 }
 
-/// Say what every case does.
+/// Says what every case does.
 const SPECS: &str = "src/case/spec.rs";
+/// Says which cases there are.
 const SUITE: &str = "src/case/suite.rs";
 /// Times every case.
 const TIMING: &str = "src/case/worker.rs";

@@ -105,9 +105,11 @@ impl Suite {
 
     /// The limits in this file. Where it is the usual one and not there, as in another folder, those that are built in.
     pub fn targets_in(&self, path: &Path) -> Result<Targets, Error> {
+        // Only where nobody named the file: one that was named and is missing is an error.
         if path == Settings::default().targets && !path.exists() {
             let built_in = Self::default().parse_targets(BUILT_IN_TARGETS);
             let built_in = built_in.map_err(|e| Error::malformed(path, e))?;
+            // They are of all cases of the project's, and this suite may have fewer.
             return Ok(built_in.only(&self.operations()));
         }
         let text = read_limited(path, MAX_TARGETS)?;

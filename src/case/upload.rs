@@ -38,6 +38,7 @@ impl worker::Work for Work {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error> {
         renew(&self.ingester, std::iter::once(&mut self.uploader))?;
         self.runtime.block_on(async {
+            // The connection stands before the clock starts.
             self.uploader.prepare().await;
             let mut elapsed = Duration::ZERO;
             for _ in 0..iters {

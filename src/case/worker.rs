@@ -63,6 +63,7 @@ impl Case {
         let thread = std::thread::Builder::new()
             .name(format!("client {id}"))
             .spawn(move || {
+                // Here, as it is the calling thread that is bound to the core.
                 pin(core);
                 for Order { iters, spin: share } in asked {
                     let mut recorder = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,6 +71,7 @@ impl Case {
                         let barren = recorder.failures_in_a_row() >= work.patience();
                         if barren { Err(nothing_succeeds(&name, &recorder)) } else { Ok(took) }
                     });
+                    // Given back before the answer is sent, as whoever gets that may ask for the counts at once.
                     drop(recorder);
                     let slice = slice.map(|took| Slice { took, spun: spin(took.mul_f64(share)) });
                     if results.send(slice).is_err() {
@@ -78,8 +80,14 @@ impl Case {
                 }
             })
             .map_err(Error::Thread)?;
-        let (id, orders, thread) = (id.to_owned(), Some(orders), Some(thread));
-        Ok(Self { id, slowdown: 0.0, orders, slices, recorder, thread })
+        Ok(Self {
+            id: id.to_owned(),
+            slowdown: 0.0,
+            orders: Some(orders),
+            slices,
+            recorder,
+            thread: Some(thread),
+        })
     }
 
     /// Makes every slice longer by a share of its own time, spent spinning: a known regression, for trying out what
@@ -97,10 +105,14 @@ impl Case {
 
     /// As `time`, followed by spinning for this share of the time that the iterations took.
     pub fn slice(&mut self, iters: u64, spin: f64) -> Result<Slice, Error> {
-        let ended = || Error::ThreadEnded(self.id.clone());
-        let order = Order { iters, spin };
-        self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or_else(ended)?;
-        self.slices.recv().map_err(|_| ended())?
+        let Some(orders) = &self.orders else { return Err(self.ended()) };
+        orders.send(Order { iters, spin }).map_err(|_| self.ended())?;
+        // Either channel is closed only where the thread has ended, by a panic that it has printed.
+        self.slices.recv().map_err(|_| self.ended())?
+    }
+
+    fn ended(&self) -> Error {
+        Error::ThreadEnded(self.id.clone())
     }
 
     /// An error if anything that was recorded failed.
@@ -127,6 +139,7 @@ impl Case {
 
 impl Drop for Case {
     fn drop(&mut self) {
+        // Without anybody to give orders the thread's loop ends. Joining it before that would wait for ever.
         drop(self.orders.take());
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed, and `time` has reported it.
@@ -174,7 +187,9 @@ mod tests {
                 recorder.record(Finished { latency: Duration::ZERO, outcome });
                 return Ok(Duration::ZERO);
             }
-            (0..iters).for_each(|_| recorder.record(five_ns()));
+            for _ in 0..iters {
+                recorder.record(five_ns());
+            }
             Ok(Duration::from_nanos(5 * iters))
         }
     }
@@ -218,6 +233,7 @@ mod tests {
                 Ok(Duration::from_millis(10))
             }
         }
+        // Half of 10 ms on top; spinning may take longer, but not less.
         let mut case = Case::start("nap", None, Nap).expect("starts").slowed_by(0.5);
         assert!(case.time(1).expect("runs") >= Duration::from_millis(15));
     }

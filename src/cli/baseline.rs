@@ -12,7 +12,7 @@ use ingester_perf::files::{read_limited, write_text};
 use ingester_perf::machine::{Environment, Placement};
 use ingester_perf::{Error, Exit};
 
-/// Largest bundle that is read.
+/// Largest bundle that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
 
 const EXAMPLES: &str = "\
@@ -75,9 +75,11 @@ impl BaselineArgs {
             }
             Command::Import { file, name, replace, even_so } => {
                 let bundle = Bundle::parse(&file, &read_limited(&file, MAX_BYTES)?, &suite)?;
+                // Whoever compares with it later would see the change of machines as one of the code.
                 let differences = differences(&bundle);
                 if !differences.is_empty() && !even_so {
-                    let (file, why) = (file.display(), differences.join("; "));
+                    let file = file.display();
+                    let why = differences.join("; ");
                     note(format_args!(
                         "error: {file} is not comparable with what is measured here: {why}; --even-so imports it"
                     ));
@@ -104,6 +106,7 @@ fn say(line: &str) -> Result<Exit, Error> {
 
 /// What makes the bundle's figures incomparable with this machine's and this build's.
 fn differences(bundle: &Bundle) -> Vec<String> {
+    // Neither the placement nor what was measured makes figures incomparable, so both are left open here.
     let here = Environment::read(&Placement::none(), "");
     let here = Origin {
         cpu: here.cpu,
@@ -122,6 +125,7 @@ fn differences(bundle: &Bundle) -> Vec<String> {
         .filter(|((_, there), (_, here))| there != here)
         .map(|((name, there), (_, here))| format!("{name}: {there}, here {here}"))
         .collect();
+    // All cases were usually measured on one machine, and differ in the same things.
     found.sort();
     found.dedup();
     found

@@ -11,16 +11,19 @@ use std::time::Duration;
 use ingester_perf::case::Suite;
 use ingester_perf::config::{self, Config};
 use ingester_perf::gate::own_executable;
+use ingester_perf::ingester::Subject;
 use ingester_perf::interrupt::Interrupt;
 use ingester_perf::{Error, Exit, harness};
 
 /// Tells such a process its group.
 const GROUP: &str = "INGESTER_PERF_BENCH_GROUP";
-/// What people type.
+/// What users type.
 const PROGRAM: &str = "ingester-perf bench";
 /// The one option that is not Criterion's.
 const CONFIG: &str = "--config";
-/// How often it is looked at.
+/// The same with its value in one word.
+const CONFIG_IS: &str = "--config=";
+/// Time between two looks at the running group.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The command's arguments, which are those of the benches.
@@ -41,14 +44,22 @@ impl BenchArgs {
     pub fn run(mut self) -> Result<Exit, Error> {
         let interrupt = Interrupt::watch()?;
         let config = Config::find(self.take_config()?.as_deref())?;
-        let asks_for_help = self.options.iter().any(|option| option == "--help" || option == "-h");
+        let asks_for_help = self.has_any(&["--help", "-h"]);
         let suite = config.suite(&Suite::default());
-        if !asks_for_help {
-            config.build_for(&config.settings(&suite)?, &interrupt)?;
+        let settings = config.settings(&suite)?;
+        // Once here, and not by each group; and not for what measures nothing.
+        if !self.has_any(&["--help", "-h", "--version", "-V", "--list", "--load-baseline"]) {
+            config.build_for(&settings, &interrupt)?;
+        }
+        let mut groups = harness::groups(&suite);
+        // The lower bounds are those of the stub, which is not what is measured.
+        if !matches!(settings.subject, Subject::Stub | Subject::Running { .. }) {
+            groups.retain(|group| group != harness::FLOOR);
         }
 
+        // A missed target does not keep the other groups from being measured.
         let mut missed = false;
-        for group in harness::groups(&suite) {
+        for group in groups {
             match self.run_group(&group, &config, &interrupt)? {
                 0 => {}
                 1 => missed = true,
@@ -56,6 +67,7 @@ impl BenchArgs {
                 code => return Ok(Exit::of_code(code)),
             }
             interrupt.check()?;
+            // The help is the same for every group.
             if asks_for_help {
                 break;
             }
@@ -63,8 +75,17 @@ impl BenchArgs {
         Ok(if missed { Exit::Missed } else { Exit::Held })
     }
 
+    fn has_any(&self, names: &[&str]) -> bool {
+        self.options.iter().any(|option| names.iter().any(|name| option == name))
+    }
+
     /// The file that `--config` names. All other options are Criterion's, and are handed on.
     fn take_config(&mut self) -> Result<Option<PathBuf>, Error> {
+        let joined = self.options.iter().position(|option| option.to_string_lossy().starts_with(CONFIG_IS));
+        if let Some(at) = joined {
+            let option = self.options.remove(at);
+            return Ok(Some(option.to_string_lossy()[CONFIG_IS.len()..].into()));
+        }
         let Some(at) = self.options.iter().position(|option| option == CONFIG) else { return Ok(None) };
         if at + 1 == self.options.len() {
             return Err(Error::Setting { name: CONFIG, problem: "names no file".to_owned() });

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use ingester_perf::baseline::{Side, compare, criterion_home};
+use ingester_perf::baseline::{Comparison, Side, compare, criterion_home};
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::console::note;
@@ -48,14 +48,13 @@ impl Compare {
         let reports = config.settings(&suite)?.report_dir;
         let first = Side::read(&self.first, &suite, &home, &reports)?;
         let second = Side::read(&self.second, &suite, &home, &reports)?;
+        // Both sides in the same unit: an iteration of `load/` is a whole pass of a hundred uploads or more.
         let of_iterations = first.has_iterations() && second.has_iterations();
-        let comparison =
-            compare(&first.figures(of_iterations), &second.figures(of_iterations)).map_err(|missing| {
-                Error::Setting {
-                    name: "compare",
-                    problem: format!("{} and {}: {missing}", first.name, second.name),
-                }
-            })?;
+        let comparison = compare(&first.figures(of_iterations), &second.figures(of_iterations));
+        let comparison = comparison.map_err(|missing| Error::Setting {
+            name: "compare",
+            problem: format!("{} and {}: {missing}", first.name, second.name),
+        })?;
         if !comparison.incomparable.is_empty() && !self.even_so {
             let why = comparison.incomparable.join("; ");
             note(format_args!(
@@ -64,13 +63,18 @@ impl Compare {
             ));
             return Ok(Exit::NotComparable);
         }
-        let out = &mut io::stdout().lock();
-        print_changes(out, [&first.name, &second.name], &comparison)
-            .and_then(|()| {
-                writeln!(out, "\nTwo runs one after the other differ by several percent on a shared machine (docs/noise.md).")?;
-                writeln!(out, "Whether a change made it slower is told by ingester-perf gate.")
-            })
-            .map_err(Error::Output)?;
+        print(&first, &second, &comparison).map_err(Error::Output)?;
         Ok(Exit::Held)
     }
+}
+
+/// Prints the table, and below it what it cannot tell.
+fn print(first: &Side, second: &Side, comparison: &Comparison) -> io::Result<()> {
+    let out = &mut io::stdout().lock();
+    print_changes(out, [&first.name, &second.name], comparison)?;
+    writeln!(
+        out,
+        "\nTwo runs one after the other differ by several percent on a shared machine (docs/noise.md)."
+    )?;
+    writeln!(out, "Whether a change made it slower is told by ingester-perf gate.")
 }

@@ -11,6 +11,7 @@ use ingester_perf::{Error, Exit};
 /// Writes the file into the current folder. One that is there is left alone.
 pub fn run() -> Result<Exit, Error> {
     let path = Path::new(FILE_NAME);
+    // `create_new` looks and creates in one step: a file that appears in between is not overwritten.
     let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {

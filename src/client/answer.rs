@@ -1,4 +1,4 @@
-//! What the service said: is it a success, and is it true?
+//! Judges an answer: whether it is a success, and whether what it says of the file is true.
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
@@ -56,6 +56,7 @@ struct GoError {
 
 /// Judges an answer that was read to its end. A message quotes the service, but not what it repeats of a secret.
 pub(super) fn judge(received: &Received<'_>, expected: &Expected, api: &Api, secrets: &Redactor) -> Outcome {
+    // The status comes first: whatever else another answer says, it is not about a stored file.
     let status = received.status;
     if !api.success.contains(&status) {
         return Err(Failure::status(status.as_u16(), unwanted_status(received, api, secrets)));
@@ -72,12 +73,14 @@ pub(super) fn judge(received: &Received<'_>, expected: &Expected, api: &Api, sec
             return Err(Failure::new(Class::Protocol, message));
         }
     };
+    // Whole numbers of bytes are exact in floating point up to 2^53.
     for size in stored.sizes {
         if size != expected.size as f64 {
             let message = format!("sent {} bytes, the service says that it stored {size}", expected.size);
             return Err(Failure::new(Class::Corrupt, message));
         }
     }
+    // After the size: a file that was cut off has a wrong checksum as well, which says less about why.
     if let Some(checksum) = &api.says.checksum {
         for said in stored.checksums {
             if !checksum.is(&said, &expected.digest) {
@@ -103,6 +106,7 @@ pub(super) fn id(received: &Received<'_>, says: &Says) -> Option<String> {
 /// What is wrong with a status that is not a success.
 fn unwanted_status(received: &Received<'_>, api: &Api, secrets: &Redactor) -> String {
     let status = received.status;
+    // The service says itself that it refuses: what was wanted is clear.
     if status.is_client_error() || status.is_server_error() {
         return format!("{status}: {}", quote(received, secrets));
     }
@@ -124,6 +128,7 @@ struct Stored {
 /// What an answer says of the stored file, or what it lacks.
 fn stored(received: &Received<'_>, says: &Says) -> Result<Stored, String> {
     let mut stored = Stored::default();
+    // Where nothing is looked for in the body, it may be anything, or empty.
     let checksum_in_body = matches!(&says.checksum, Some(checksum) if matches!(checksum.at, Where::Body(_)));
     let body = if says.size.is_empty() && !checksum_in_body {
         Json::Other
@@ -143,7 +148,10 @@ fn stored(received: &Received<'_>, says: &Says) -> Result<Stored, String> {
             stored.sizes.push(size.ok_or("whose size is not a number")?);
         }
     }
-    if let Some(names) = says.size_for_people().filter(|_| stored.sizes.is_empty()) {
+    // One of the places is enough: the dialects name it differently.
+    if stored.sizes.is_empty()
+        && let Some(names) = says.size_for_people()
+    {
         let names = names.replace(['(', ')'], "");
         return Err(format!("without {names}"));
     }
@@ -169,6 +177,7 @@ fn quote(received: &Received<'_>, secrets: &Redactor) -> String {
     if !received.whole {
         return "its text was cut off".to_owned();
     }
+    // Compressed text would be quoted as noise; no encoding was asked for.
     let encoding = received.header(&CONTENT_ENCODING);
     if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         let encoding = shortened(&secrets.clean(encoding));
@@ -191,11 +200,12 @@ fn quote(received: &Received<'_>, secrets: &Redactor) -> String {
             Err(_) => return format!("{} bytes that are not text", body.len()),
         },
     };
+    // Cleaned before it is shortened: the cut could leave a part of a token that is not recognised.
     let looked_at: String = text.chars().take(MAX_LOOKED_AT).collect();
     shortened(&secrets.clean(&looked_at))
 }
 
-/// On one line, without what rules a terminal, and not too long.
+/// The text on one line, without what rules a terminal, cut after [`MAX_QUOTE`] characters.
 pub(super) fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut start: String = line.chars().take(MAX_QUOTE).collect();
@@ -238,7 +248,26 @@ mod tests {
 
     /// The class and the message of an answer that fails.
     fn failed(status: u16, body: &str) -> (Class, String) {
-        judged(&received(status, body.as_bytes())).expect_err("is no success")
+        judged(&received(status, body.as_bytes())).expect_err("is not a success")
+    }
+
+    /// What came, from the message about an answer that breaks the API.
+    fn got(status: u16, body: &str) -> String {
+        let (class, said) = failed(status, body);
+        assert_eq!(class, Class::Protocol, "{said}");
+        let got = said.strip_prefix("wanted 201 with file_size (or size) and checksum; got ");
+        got.expect(&said).to_owned()
+    }
+
+    /// The message about a refusal with this body.
+    fn refusal(body: &str) -> String {
+        failed(503, body).1
+    }
+
+    /// What a service that tells an id calls the file of this answer.
+    fn id_in(body: &str) -> Option<String> {
+        let says = Says { id: Some(Pointer::of_member("id")), ..Says::default() };
+        id(&received(201, body.as_bytes()), &says)
     }
 
     fn with_sum(text: &str) -> String {
@@ -274,64 +303,57 @@ mod tests {
 
     #[test]
     fn what_was_wanted_and_what_came_are_said() {
-        let says = |status, body: &str| {
-            let (class, said) = failed(status, body);
-            assert_eq!(class, Class::Protocol, "{said}");
-            said.strip_prefix("wanted 201 with file_size (or size) and checksum; got ")
-                .expect(&said)
-                .to_owned()
-        };
-        assert_eq!(says(201, ""), "201 that is not a JSON object: no body");
-        assert_eq!(says(201, "ok"), "201 that is not a JSON object: ok");
-        assert_eq!(says(201, "[1]"), "201 without file_size or size: [1]");
-        assert_eq!(says(201, "{}"), "201 without file_size or size: {}");
-        assert_eq!(says(201, r#"{"size": 5}"#), r#"201 without checksum: {"size": 5}"#);
+        assert_eq!(got(201, ""), "201 that is not a JSON object: no body");
+        assert_eq!(got(201, "ok"), "201 that is not a JSON object: ok");
+        assert_eq!(got(201, "[1]"), "201 without file_size or size: [1]");
+        assert_eq!(got(201, "{}"), "201 without file_size or size: {}");
+        assert_eq!(got(201, r#"{"size": 5}"#), r#"201 without checksum: {"size": 5}"#);
         assert_eq!(
-            says(201, r#"{"size": "5", "checksum": ""}"#),
+            got(201, r#"{"size": "5", "checksum": ""}"#),
             r#"201 whose size is not a number: {"size": "5", "checksum": ""}"#
         );
-        assert_eq!(says(200, "{}"), "200 OK with {}");
-        assert_eq!(says(204, ""), "204 No Content with no body");
+        assert_eq!(got(200, "{}"), "200 OK with {}");
+        assert_eq!(got(204, ""), "204 No Content with no body");
         let body = with_sum(r#"{"size": 5, "checksum": "SUM"}"#);
-        assert!(says(200, &body).starts_with(r#"200 OK with {"size": 5, "checksum": "abab"#));
+        assert!(got(200, &body).starts_with(r#"200 OK with {"size": 5, "checksum": "abab"#));
     }
 
     #[test]
     fn redirects_encodings_and_bytes_are_named() {
         let elsewhere = header(LOCATION, "/elsewhere");
         let redirect = Received { headers: &elsewhere, ..received(307, b"") };
-        let (_, said) = judged(&redirect).expect_err("is no success");
+        let (_, said) = judged(&redirect).expect_err("is not a success");
         assert!(
             said.ends_with("got 307 Temporary Redirect, a redirect to /elsewhere (not followed)"),
             "{said}"
         );
         let to_token = header(LOCATION, &format!("/login?token={TOKEN}"));
         let redirect = Received { headers: &to_token, ..received(302, b"") };
-        let (_, said) = judged(&redirect).expect_err("is no success");
+        let (_, said) = judged(&redirect).expect_err("is not a success");
         assert!(!said.contains("payload") && said.contains("[redacted"), "{said}");
         let gzip = header(CONTENT_ENCODING, "gzip");
         let packed = Received { headers: &gzip, ..received(201, b"\x1f\x8b\x08") };
-        let (_, said) = judged(&packed).expect_err("is no success");
+        let (_, said) = judged(&packed).expect_err("is not a success");
         assert!(said.ends_with("3 bytes with Content-Encoding: gzip, which was not asked for"), "{said}");
         let identity = header(CONTENT_ENCODING, "identity");
         let plain = Received { headers: &identity, ..received(201, b"{}") };
-        let (_, said) = judged(&plain).expect_err("is no success");
+        let (_, said) = judged(&plain).expect_err("is not a success");
         assert!(said.ends_with("201 without file_size or size: {}"), "{said}");
-        let (_, said) = judged(&received(201, b"\xff\xfe\x00")).expect_err("is no success");
+        let (_, said) = judged(&received(201, b"\xff\xfe\x00")).expect_err("is not a success");
         assert!(said.ends_with("201 that is not a JSON object: 3 bytes that are not text"), "{said}");
     }
 
     #[test]
     fn refusals_are_quoted_in_either_dialect() {
-        let said = |body: &str| failed(503, body).1;
-        assert_eq!(said("{\"detail\": \"no element\"}"), "503 Service Unavailable: no element");
+        assert_eq!(refusal("{\"detail\": \"no element\"}"), "503 Service Unavailable: no element");
         assert_eq!(
-            said("{\"error\": {\"code\": \"E1\", \"message\": \"full\"}}"),
+            refusal("{\"error\": {\"code\": \"E1\", \"message\": \"full\"}}"),
             "503 Service Unavailable: E1: full"
         );
-        assert_eq!(said("line\r\n\u{1b}[31mred"), r"503 Service Unavailable: line \u{1b}[31mred");
-        assert_eq!(said("a\u{202e}b\u{feff}"), r"503 Service Unavailable: a\u{202e}b\u{feff}");
-        let long = said(&"x".repeat(999));
+        assert_eq!(refusal("line\r\n\u{1b}[31mred"), r"503 Service Unavailable: line \u{1b}[31mred");
+        assert_eq!(refusal("a\u{202e}b\u{feff}"), r"503 Service Unavailable: a\u{202e}b\u{feff}");
+        // The ellipsis is one more character.
+        let long = refusal(&"x".repeat(999));
         assert_eq!(long.chars().count(), "503 Service Unavailable: ".len() + MAX_QUOTE + 1);
     }
 
@@ -340,6 +362,7 @@ mod tests {
         for body in [
             format!("bad token {TOKEN}!"),
             "claims payload-of-a-token".to_owned(),
+            // Only the first 20 characters of the token would be quoted.
             format!("{}{TOKEN}", "x".repeat(MAX_QUOTE - 20)),
             format!("{{\"detail\": \"{TOKEN}\"}}"),
         ] {
@@ -354,7 +377,7 @@ mod tests {
     fn a_service_that_says_nothing_of_the_file_is_believed_by_its_status() {
         let api = Api { success: vec![StatusCode::OK], says: Says::default(), ..Api::default() };
         assert_eq!(judged_by(&api, &received(200, b"thanks")), Ok(()));
-        let (_, said) = judged_by(&api, &received(204, b"")).expect_err("is no success");
+        let (_, said) = judged_by(&api, &received(204, b"")).expect_err("is not a success");
         assert_eq!(said, "wanted 200; got 204 No Content with no body");
     }
 
@@ -392,10 +415,8 @@ mod tests {
 
     #[test]
     fn the_services_name_of_a_file_is_a_text_or_a_number() {
-        let says = Says { id: Some(Pointer::of_member("id")), ..Says::default() };
-        let id = |body: &str| id(&received(201, body.as_bytes()), &says);
-        assert_eq!(id(r#"{"id": "a-1"}"#).as_deref(), Some("a-1"));
-        assert_eq!(id(r#"{"id": 17}"#).as_deref(), Some("17"));
-        assert_eq!((id(r#"{"id": ""}"#), id("{}"), id("")), (None, None, None));
+        assert_eq!(id_in(r#"{"id": "a-1"}"#).as_deref(), Some("a-1"));
+        assert_eq!(id_in(r#"{"id": 17}"#).as_deref(), Some("17"));
+        assert_eq!((id_in(r#"{"id": ""}"#), id_in("{}"), id_in("")), (None, None, None));
     }
 }

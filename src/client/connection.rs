@@ -44,11 +44,11 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 /// A connection that can carry one request after another.
 pub(super) struct Connection {
     sender: Sender,
-    /// Gone once it has ended: it must not be polled again.
+    /// `None` once it has ended, as a future must not be polled after its end.
     driver: Option<Driver>,
     /// Whether the head of the last request's answer has come.
     answered: bool,
-    /// What works for this connection in the background.
+    /// Tasks that work for this connection in the background.
     tasks: Tasks,
 }
 
@@ -66,7 +66,7 @@ impl Tasks {
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
     fn execute(&self, task: F) {
         let mut running = self.running();
-        // Those that have ended are forgotten.
+        // A set keeps what has ended until somebody asks; a kept connection would collect a task for each body.
         while running.try_join_next().is_some() {}
         running.spawn(task);
     }
@@ -117,16 +117,14 @@ impl Connection {
     /// Connects, with TLS where the endpoint wants it.
     pub async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
         let stream = TcpStream::connect(&*endpoint.addresses).await.map_err(not_connected)?;
+        // Else the last piece of a request would wait until the one before is acknowledged.
         stream.set_nodelay(true).map_err(not_connected)?;
         match &endpoint.tls {
             None => Self::over(stream, endpoint.http).await,
             Some(tls) => {
                 let shaken = tls.connector.connect(tls.name.clone(), stream).await;
-                let stream = shaken.map_err(|error| match (is_no_protocol(&error), endpoint.http) {
-                    (true, Http::One) => Failure::new(Class::Protocol, WrongHttp::OnlyTwo.to_string()),
-                    (true, Http::Two) => Failure::new(Class::Protocol, WrongHttp::NotTwo.to_string()),
-                    (false, _) => not_connected(error),
-                })?;
+                let stream = shaken.map_err(|error| not_secured(error, endpoint.http))?;
+                // A service that knows nothing of such offers agrees to none of them, and speaks HTTP/1.1.
                 let agreed = stream.get_ref().1.alpn_protocol();
                 if endpoint.http == Http::Two && agreed != Some(b"h2") {
                     return Err(Failure::new(Class::Protocol, WrongHttp::NotTwo.to_string()));
@@ -159,8 +157,9 @@ impl Connection {
     /// Itself, if another request can be sent: the peer may have closed meanwhile. What arrived since the event loop
     /// last looked is not seen.
     pub fn if_open(mut self) -> Option<Self> {
+        // hyper notices that a connection was closed only while it is driven: once is enough for what has arrived.
         let ended = self.driver.as_mut().is_none_or(|driver| driver.now_or_never().is_some());
-        (!ended && self.sender.is_ready()).then_some(self)
+        if !ended && self.sender.is_ready() { Some(self) } else { None }
     }
 
     /// Whether the head of the last request's answer has come.
@@ -185,6 +184,7 @@ impl Connection {
                 let head_at = Instant::now();
                 *answered = true;
                 let last = is_last(&response);
+                // The body belongs to the measured time, and is limited: a service could send without end.
                 let (head, body) = response.into_parts();
                 let status = head.status;
                 let refused = status.is_client_error() || status.is_server_error();
@@ -199,9 +199,11 @@ impl Connection {
                 Ok((answer, last || !whole))
             });
             let (answer, last) = drive(driver, answer).await.map_err(|failure| {
+                // A file that could not be read is this machine's fault, though it shows as a request that ended.
                 let why = trouble.as_ref().and_then(|trouble| trouble.get());
                 why.map_or(failure, unreadable)
             })?;
+            // Without a driver the connection counts as ended, and the next upload opens another one.
             if last {
                 *driver = None;
             }
@@ -210,9 +212,26 @@ impl Connection {
     }
 }
 
-/// Whether the fault is the service's or this machine's.
+/// The failure of a TLS handshake.
+fn not_secured(error: io::Error, http: Http) -> Failure {
+    if !is_no_protocol(&error) {
+        return not_connected(error);
+    }
+    let wrong = match http {
+        Http::One => WrongHttp::OnlyTwo,
+        Http::Two => WrongHttp::NotTwo,
+    };
+    Failure::new(Class::Protocol, wrong.to_string())
+}
+
+/// The failure of an exchange that took too long.
+pub(super) fn no_answer_within(limit: Duration) -> Failure {
+    Failure::new(Class::Timeout, format!("no answer within {limit:?}"))
+}
+
+/// The failure of connecting: the service's fault, or this machine's.
 fn not_connected(error: io::Error) -> Failure {
-    // As Linux and macOS number them.
+    // ENFILE and EMFILE, as Linux and macOS number them.
     const TOO_MANY_FILES: [i32; 2] = [23, 24];
     if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) {
         let message =
@@ -260,6 +279,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
+    // A date that has passed means now.
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
@@ -273,6 +293,7 @@ fn is_last<T>(response: &Response<T>) -> bool {
     }
     let options = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let mut options = options.flat_map(|value| value.split(','));
+    // HTTP/1.0 closes unless both sides agree otherwise, which this one never asks for.
     options.any(|option| option.trim().eq_ignore_ascii_case("close"))
         || response.version() == Version::HTTP_10
 }

@@ -32,13 +32,13 @@ pub struct Endpoint {
     pub(super) http: Http,
 }
 
-/// Why nothing can be sent to a URL.
+/// Error for a URL to which nothing can be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The URL has no host.
     #[error("the URL names no host")]
     NoHost,
-    /// The name leads nowhere.
+    /// The host's name cannot be resolved.
     #[error("cannot resolve {host}: {reason}")]
     Unresolved {
         /// The name asked for.
@@ -74,15 +74,16 @@ impl Endpoint {
     pub fn resolve(url: &Url, http: Http) -> Result<Self, EndpointError> {
         let host = url.host_str().ok_or(EndpointError::NoHost)?;
         let port = url.port_or_known_default().unwrap_or(80);
+        // A URL has an IPv6 address in brackets, which neither the resolver nor TLS knows.
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let unresolved = |reason: String| EndpointError::Unresolved { host: bare.to_owned(), reason };
         let addresses: Arc<[SocketAddr]> =
-            (bare, port).to_socket_addrs().map_err(|e| unresolved(e.to_string()))?.collect();
+            (bare, port).to_socket_addrs().map_err(|e| unresolved(bare, e))?.collect();
         if addresses.is_empty() {
-            return Err(unresolved("it has no address".to_owned()));
+            return Err(unresolved(bare, "it has no address"));
         }
+        // `port` is `None` for the scheme's own, which `Host` leaves out as well.
         let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let tls = (url.scheme() == "https").then(|| tls(bare, http)).transpose()?;
+        let tls = if url.scheme() == "https" { Some(tls(bare, http)?) } else { None };
         Ok(Self { addresses, authority, path: url.path().to_owned(), tls, http })
     }
 
@@ -98,25 +99,34 @@ impl Endpoint {
     }
 }
 
+fn unresolved(host: &str, reason: impl std::fmt::Display) -> EndpointError {
+    EndpointError::Unresolved { host: host.to_owned(), reason: reason.to_string() }
+}
+
 /// TLS that trusts what the system trusts.
 fn tls(host: &str, http: Http) -> Result<Tls, EndpointError> {
     use rustls_platform_verifier::BuilderVerifierExt;
-    let failed = |e: &dyn std::fmt::Display| EndpointError::Tls(e.to_string());
     if let Some(file) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|file| !file.is_file()) {
-        return Err(failed(&format!("SSL_CERT_FILE names {}, which is no file", file.display())));
+        return Err(no_tls(format!("SSL_CERT_FILE names {}, which is no file", file.display())));
     }
+    // Named here, as the default of the process may be set by a bench that this is linked into, or be missing.
     let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(|e| failed(&e))?
+        .map_err(no_tls)?
         .with_no_client_auth();
+    // Only one protocol is offered, so that the service cannot choose the other one.
     config.alpn_protocols = vec![match http {
         Http::One => b"http/1.1".to_vec(),
         Http::Two => b"h2".to_vec(),
     }];
-    let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&e))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(no_tls)?;
     Ok(Tls { connector: Arc::new(config).into(), name })
+}
+
+fn no_tls(reason: impl std::fmt::Display) -> EndpointError {
+    EndpointError::Tls(reason.to_string())
 }
 
 #[cfg(test)]

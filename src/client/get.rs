@@ -1,4 +1,4 @@
-//! One GET without a token: what a service says of itself.
+//! One GET without a token, for what a service says of itself.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use hyper::header::{ACCEPT, HOST, HeaderValue};
 use hyper::{Request, StatusCode};
 
 use super::answer::shortened;
-use super::connection::Connection;
+use super::connection::{Connection, no_answer_within};
 use super::endpoint::{Endpoint, Http};
 use super::upload::Sending;
 use crate::recording::{Class, Failure};
 
-/// What a service said.
+/// A service's answer to a GET.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// The answer's status.
@@ -22,18 +22,18 @@ pub struct Said {
 }
 
 impl Said {
-    /// The start of it on one line, for people.
+    /// The status and the beginning of the body on one line, for people.
     pub fn text(&self) -> String {
         format!("{}: {}", self.status, shortened(&String::from_utf8_lossy(&self.body)))
     }
 }
 
-/// Asks for a path below the endpoint's. A failure where no answer came within `limit`.
+/// Asks for a path below the endpoint's. Fails where no answer came within `limit`.
 pub async fn get(endpoint: &Endpoint, path: &str, limit: Duration) -> Result<Said, Failure> {
-    let unfit = || Failure::new(Class::Other, "the path cannot stand in a request");
     let mut request = Request::new(Sending::nothing());
     *request.uri_mut() = endpoint.uri(path).ok_or_else(unfit)?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    // HTTP/2 sends the authority of the URL in place of `Host`.
     if endpoint.http == Http::One {
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| unfit())?;
         request.headers_mut().insert(HOST, host);
@@ -42,7 +42,14 @@ pub async fn get(endpoint: &Endpoint, path: &str, limit: Duration) -> Result<Sai
         let mut connection = Connection::open(endpoint).await?;
         connection.exchange(request).await
     };
-    let late = || Failure::new(Class::Timeout, format!("no answer within {limit:?}"));
-    let answer = tokio::time::timeout(limit, exchange).await.map_err(|_| late())??;
+    // Connecting and the answer share one limit.
+    let answer = match tokio::time::timeout(limit, exchange).await {
+        Ok(answer) => answer?,
+        Err(_) => return Err(no_answer_within(limit)),
+    };
     Ok(Said { status: answer.status, body: answer.body })
+}
+
+fn unfit() -> Failure {
+    Failure::new(Class::Other, "the path cannot stand in a request")
 }

@@ -1,10 +1,10 @@
-//! What one user leaves with the service: where each upload can be removed, or that nobody can tell.
+//! What one user leaves with the service: where each upload can be removed, or that this is not known.
 
 use std::sync::Arc;
 
 use crate::ingester::Leftovers;
 
-/// Told to all when the user goes, so that no upload waits for a lock.
+/// The uploads of one user. They are added to those of all users when it ends, so that no upload waits for a lock.
 #[derive(Debug)]
 pub(super) struct Left {
     told_to: Option<Arc<Leftovers>>,
@@ -36,7 +36,9 @@ impl Left {
 
     /// An upload begins. Those before it that had no answer may be stored all the same.
     pub fn begins(&mut self) {
-        self.unknown += u64::from(self.pending);
+        if self.pending {
+            self.unknown += 1;
+        }
         self.pending = true;
     }
 
@@ -76,10 +78,12 @@ mod tests {
         let mut left = Left::told_to(&leftovers);
         left.begins();
         left.stored(Some("files/1".to_owned()));
+        // The first of these two has no answer when the second one begins: one that is unknown.
         left.begins();
         left.begins();
         left.refused();
         left.begins();
+        // An answer without a path is the second, an upload that is under way at the end the third.
         left.stored(None);
         left.begins();
         drop(left);

@@ -17,7 +17,7 @@ use super::endpoint::Http;
 const SETTINGS: u8 = 4;
 const TYPE_AT: usize = 3;
 
-/// Wraps a stream.
+/// A stream that is read on after the peer has stopped reading.
 pub(super) struct Outlasting<S> {
     stream: S,
     /// Whether the peer takes no more bytes.
@@ -47,6 +47,7 @@ impl<S> Outlasting<S> {
     /// An error where the first bytes are those of another HTTP. They may come one by one, or not at all.
     fn check_first(&mut self, read: &[u8]) -> Result<(), WrongHttp> {
         let Some(seen) = self.first_bytes else { return Ok(()) };
+        // The byte that decides may come later.
         let Some(kind) = read.get(TYPE_AT - seen) else {
             self.first_bytes = Some(seen + read.len());
             return Ok(());
@@ -92,6 +93,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Outlasting<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // The buffer may hold what was read earlier; only what this call adds is new.
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = read {
@@ -131,6 +133,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlasting<S> {
         if self.deaf {
             return self.unheard(0).map_ok(|_| ());
         }
+        // Flushing counts as writing nothing, so that a refusal is treated as one of writing is.
         let flushed = Pin::new(&mut self.stream).poll_flush(cx).map_ok(|()| 0);
         self.written(0, flushed).map_ok(|_| ())
     }
@@ -144,7 +147,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlasting<S> {
 mod tests {
     use super::*;
 
-    /// What the first bytes say, however they are cut.
+    /// The error that these pieces of the first bytes lead to.
     fn first(http: Http, pieces: &[&[u8]]) -> Option<String> {
         let mut stream = Outlasting::new((), http);
         pieces.iter().find_map(|piece| stream.check_first(piece).err()).map(|wrong| wrong.to_string())
@@ -152,6 +155,7 @@ mod tests {
 
     #[test]
     fn the_first_bytes_tell_what_the_peer_speaks() {
+        // The head of a frame (RFC 9113, 4.1): length in 3 bytes, type 4, flags, stream in 4 bytes.
         let settings: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0];
         let answer: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
         assert_eq!(first(Http::One, &[answer]), None);

@@ -79,6 +79,7 @@ impl UploadBody {
         if streamed.size > most {
             return Ok(streamed);
         }
+        // Read now, so that no upload waits for the disk.
         let mut whole = Vec::new();
         let mut body = streamed.body()?;
         while let Some(piece) = body.next() {
@@ -108,7 +109,7 @@ impl UploadBody {
     }
 }
 
-/// What the message of a failure begins with whose file could not be read.
+/// Beginning of the message about a file that could not be read; [`is_unreadable`] knows such a failure by it.
 const UNREADABLE: &str = "cannot read the file";
 
 /// A file that could not be read while it was sent.
@@ -125,7 +126,7 @@ fn header(content_type: &str) -> HeaderValue {
     HeaderValue::from_str(content_type).expect("a boundary has only letters, digits and dashes")
 }
 
-/// A body on its way: what stands first, the pieces of a file, what stands last.
+/// A body that is being sent: what stands before a file, the pieces of the file, what stands behind it.
 #[derive(Debug)]
 pub(super) struct Sending {
     left: u64,
@@ -149,6 +150,7 @@ impl Sending {
     }
 
     fn next(&mut self) -> Option<std::io::Result<Buffer>> {
+        // The first part, the file to its end, the last part: each is taken once.
         let first = self.parts[0].take().map(Ok);
         let next = first.or_else(|| self.file.as_mut()?.next()).or_else(|| self.parts[1].take().map(Ok));
         match (&next, &self.trouble) {
@@ -170,6 +172,7 @@ impl Body for Sending {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Buffer>, std::io::Error>>> {
+        // Never pending: a piece is in memory, or is read from disk now, and that blocks.
         Poll::Ready(self.next().map(|piece| piece.map(Frame::data)))
     }
 
@@ -222,6 +225,7 @@ mod tests {
         let api = Api { says: Says { checksum: Some(checksum), ..Says::default() }, ..Api::default() };
         let file = LargeFile::open(&path).expect("opens");
         let streamed = UploadBody::streamed(file, &api).expect("reads");
+        // MD5 of "abc", from RFC 1321, A.5.
         assert_eq!(streamed.expected.digest, "900150983cd24fb0d6963f7d28e17f72");
     }
 }

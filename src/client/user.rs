@@ -8,7 +8,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 use uuid::Uuid;
 
 use super::answer::{self, Received};
-use super::connection::{Answer, Connection, REFUSED_STREAM, retry_after};
+use super::connection::{Answer, Connection, REFUSED_STREAM, no_answer_within, retry_after};
 use super::endpoint::{Endpoint, Http};
 use super::left::Left;
 use super::upload::{Sending, UploadBody};
@@ -20,9 +20,9 @@ use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
 /// Connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// No service closes connections that were idle for less; ...
+/// Idle time from which on a service may have closed a kept connection; none closes one earlier.
 const LONG_IDLE: Duration = Duration::from_millis(100);
-/// ... and where it has closed one, writing to it fails within this.
+/// Time within which writing to a connection fails that the service closed while it was idle.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Sends files with one token. Nothing is retried, redirected or sent through a proxy.
@@ -37,14 +37,14 @@ pub struct Client {
     redactor: Arc<Redactor>,
     timeout: Duration,
     connection: Option<Connection>,
-    /// When the last upload on this connection ended; nothing where it was not used yet.
+    /// When the last upload on this connection ended; `None` where it was not used yet.
     idle_since: Option<Instant>,
     /// What is to be removed after the run.
     left: Left,
 }
 
 impl Client {
-    /// A user whose every upload has `timeout` to end. Fails where token or path cannot stand in a request.
+    /// A user with `timeout` as the limit of each upload. Fails where token or path cannot stand in a request.
     pub fn new(
         endpoint: Endpoint,
         api: &Arc<Api>,
@@ -57,10 +57,14 @@ impl Client {
             (ACCEPT, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(concat!("ingester-perf/", env!("CARGO_PKG_VERSION")))),
         ]);
+        // HTTP/2 sends the authority of the URL in place of `Host`.
         if endpoint.http == Http::One {
             headers.insert(HOST, host);
         }
-        headers.extend(api.headers.iter().cloned());
+        // Put in place of those above: two of a kind, as of `Host`, make a request invalid.
+        for (name, value) in &api.headers {
+            headers.insert(name, value.clone());
+        }
         let mut client = Self {
             endpoint,
             api: Arc::clone(api),
@@ -106,6 +110,7 @@ impl Client {
         if self.token.as_ref() == token {
             return Ok(());
         }
+        // Without a new token the last one stays in use.
         let Some(token) = token else { return Ok(()) };
         if self.api.token.is_some() {
             let header = self.api.token_header(token);
@@ -145,6 +150,8 @@ impl Client {
     /// One upload, on the kept connection or on a new one where the service has closed it.
     /// Its latency ends when the answer was read to its end; checking it comes after.
     pub async fn upload(&mut self, upload: &UploadBody) -> Performed {
+        // All that can be made beforehand is made before the clock starts. A request that cannot be made is told as a
+        // failure of the exchange.
         let uuid = self.fresh_uuid();
         let request = self.request(upload, &uuid);
         self.begin_leaving(upload, &uuid);
@@ -158,9 +165,10 @@ impl Client {
         let latency = began.elapsed();
         let idle = self.idle_since.replace(began + latency).map(|since| began - since);
 
-        let late = |_| Err(Failure::new(Class::Timeout, format!("no answer within {limit:?}")));
-        let (phases, outcome) = match answer.unwrap_or_else(late) {
+        let answer = answer.unwrap_or_else(|_| Err(no_answer_within(limit)));
+        let (phases, outcome) = match answer {
             Ok((answer, connect)) => {
+                // The head's time includes that of connecting, which is a phase of its own.
                 let head = answer.head_at - began;
                 let phases = Phases {
                     connect,
@@ -170,6 +178,7 @@ impl Client {
                 (phases, self.judge(&answer, upload, &uuid))
             }
             Err(failure) => {
+                // A service that had begun to answer did not close an idle connection.
                 let answered = self.connection.as_ref().is_some_and(Connection::was_answered);
                 let failure = if answered { failure } else { on_kept_connection(failure, idle, latency) };
                 (Phases::default(), self.give_up(failure))
@@ -186,10 +195,15 @@ impl Client {
             whole: answer.whole,
         };
         if let Some(cleanup) = self.api.cleanup.as_ref().filter(|cleanup| cleanup.path.has(Place::Id)) {
-            if answer.status.is_success() {
+            // Whatever is wrong with the answer: what the service stored has to be removed.
+            let status = answer.status;
+            if status.is_success() || self.api.success.contains(&status) {
                 let id = answer::id(&received, &self.api.says);
                 let path = id.map(|id| cleanup.path.fill(Filled { name: &upload.name, uuid, id: &id }));
                 self.left.stored(path);
+            } else if status.is_server_error() {
+                // It may have failed after it had stored the file, as a gateway that gave up waiting does.
+                self.left.stored(None);
             } else {
                 self.left.refused();
             }
@@ -256,11 +270,11 @@ impl Client {
             let (connection, _) = self.connected().await?;
             connection.exchange(request).await
         };
-        let late = || Failure::new(Class::Timeout, format!("no answer within {limit:?}"));
-        let answer = tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err(late()));
-        match answer {
+        let answer = tokio::time::timeout(limit, exchange).await;
+        match answer.unwrap_or_else(|_| Err(no_answer_within(limit))) {
             Ok(answer) => Ok(answer.status),
             Err(failure) => {
+                // An answer to this request could arrive later, and be taken for that to the next one.
                 self.connection = None;
                 Err(failure)
             }
@@ -277,7 +291,7 @@ fn unfit(what: &str) -> Failure {
     Failure::new(Class::Other, format!("the {what} cannot stand in a request"))
 }
 
-/// Recognises the token and the secrets of headers.
+/// A redactor that recognises the token and the secrets in headers.
 fn redactor(api: &Api, token: Option<&Token>) -> Redactor {
     Redactor::of_all(api.secrets.iter().map(Secret::as_str).chain(token.map(Token::as_str)))
 }

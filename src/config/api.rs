@@ -33,6 +33,7 @@ fn described(table: &ApiTable) -> Result<Api, Problem> {
     let raw = table.body == Some(BodyKind::Raw);
     let method = match &table.method {
         Some(text) => method("api", text)?,
+        // A raw body is the file itself, as it is to stand under this path: that is what PUT means (RFC 9110, 9.3.4).
         None if raw => Method::PUT,
         None => Method::POST,
     };
@@ -95,6 +96,7 @@ fn success(statuses: Option<&[u16]>) -> Result<Vec<StatusCode>, Problem> {
     let mut success = Vec::new();
     for status in statuses {
         match StatusCode::from_u16(*status) {
+            // A redirect is not followed, and so may be what a success looks like.
             Ok(status) if (200..400).contains(&status.as_u16()) => success.push(status),
             _ => return Err(wrong("success", format!("{status} is not a status from 200 to 399"))),
         }
@@ -118,6 +120,7 @@ fn says(table: &ApiTable) -> Result<Says, Problem> {
             })
         }
         None => {
+            // Without the place these would change nothing, and nothing would be checked.
             let of_a_checksum = [
                 ("checksum_algorithm", table.checksum_algorithm.is_some()),
                 ("checksum_encoding", table.checksum_encoding.is_some()),
@@ -166,6 +169,7 @@ fn headers(table: Option<&BTreeMap<String, String>>) -> Result<Headers, Problem>
                 format!("{name}: its value has characters that no header may hold"),
             ));
         };
+        // Also where nothing in it is a variable: the file itself may hold a key.
         value.set_sensitive(true);
         headers.all.push((parsed, value));
         headers.secrets.extend(expanded.secrets);
@@ -187,6 +191,7 @@ fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Expande
         let named = &rest[start + 2..];
         let Some(end) = named.find('}') else { return Err("${ has no } behind it".to_owned()) };
         let name = &named[..end];
+        // An empty variable is mostly a secret that a job was not given.
         let Some(value) = lookup(name).filter(|value| !value.is_empty()) else {
             return Err(format!("the variable {name} is not set"));
         };
@@ -212,6 +217,7 @@ fn removal(table: &CleanupTable, api: &Api) -> Result<Cleanup, Problem> {
     };
     let path = PathTemplate::parse(path, &[Place::Id, Place::Uuid, Place::Name])
         .map_err(|e| Problem::new("cleanup", "path", e))?;
+    // Each place has to have something that fills it.
     if path.has(Place::Id) && api.says.id.is_none() {
         return Err(Problem::new(
             "cleanup",
@@ -233,10 +239,16 @@ fn removal(table: &CleanupTable, api: &Api) -> Result<Cleanup, Problem> {
 }
 
 fn method(table: &'static str, text: &str) -> Result<Method, Problem> {
-    let not =
-        || Problem::new(table, "method", format!("\"{text}\" is not a method in capitals, like POST or PUT"));
-    let method: Method = text.parse().map_err(|_| not())?;
-    if method.as_str().chars().any(|c| c.is_ascii_lowercase()) { Err(not()) } else { Ok(method) }
+    let method: Method = text.parse().map_err(|_| not_a_method(table, text))?;
+    // Methods have a case (RFC 9110, 9.1): `post` would be one that no service knows.
+    if method.as_str().chars().any(|c| c.is_ascii_lowercase()) {
+        return Err(not_a_method(table, text));
+    }
+    Ok(method)
+}
+
+fn not_a_method(table: &'static str, text: &str) -> Problem {
+    Problem::new(table, "method", format!("\"{text}\" is not a method in capitals, like POST or PUT"))
 }
 
 fn wrong(key: &'static str, what: impl std::fmt::Display) -> Problem {
@@ -246,6 +258,17 @@ fn wrong(key: &'static str, what: impl std::fmt::Display) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An environment with one variable.
+    fn lookup(name: &str) -> Option<String> {
+        if name == "KEY" { Some("s3cret".to_owned()) } else { None }
+    }
+
+    /// The removal that this path makes, with the ingester's own API.
+    fn cleanup(path: &str) -> Result<Option<Cleanup>, String> {
+        let table = CleanupTable { method: None, path: Some(path.to_owned()) };
+        api(None, Some(&table)).map(|api| api.cleanup).map_err(|e| e.to_string())
+    }
 
     #[test]
     fn a_raw_put_says_no_more_than_it_was_told() {
@@ -262,7 +285,6 @@ mod tests {
 
     #[test]
     fn variables_are_expanded_and_kept_secret() {
-        let lookup = |name: &str| (name == "KEY").then(|| "s3cret".to_owned());
         let expanded = expand("Key ${KEY}!", lookup).expect("is set");
         assert_eq!((expanded.text.as_str(), expanded.secrets), ("Key s3cret!", vec![Secret::new("s3cret")]));
         assert_eq!(expand("${NONE}", lookup).err().as_deref(), Some("the variable NONE is not set"));
@@ -272,10 +294,6 @@ mod tests {
 
     #[test]
     fn a_removal_has_to_say_which_file() {
-        let cleanup = |path: &str| {
-            let table = CleanupTable { method: None, path: Some(path.to_owned()) };
-            api(None, Some(&table)).map(|api| api.cleanup).map_err(|e| e.to_string())
-        };
         let removal = cleanup("/files/{id}").expect("is fine").expect("is there");
         assert_eq!((removal.method, removal.path.to_string()), (Method::DELETE, "files/{id}".to_owned()));
         assert!(cleanup("/files").expect_err("is fixed").contains("the same for every upload"));

@@ -135,6 +135,7 @@ impl<'a> Located<'a> {
 
     /// The tables. An error names the line and the key.
     pub fn file(&self) -> Result<Tables, String> {
+        // The limits have a reader of their own, as their keys are the operations of the cases.
         let mut root = self.root.clone();
         root.get_mut().remove(TARGETS);
         Tables::deserialize(Deserializer::from(root)).map_err(|error| {
@@ -164,6 +165,7 @@ impl<'a> Located<'a> {
     fn place(&self, problem: &Problem) -> Option<usize> {
         let (name, number) = problem.table;
         let (key, value) = self.root.get_ref().get_key_value(name)?;
+        // What is not a table has no keys: the line of its name is shown.
         let table = match value.get_ref() {
             DeValue::Table(table) => table,
             DeValue::Array(tables) => match tables.get(number)?.get_ref() {
@@ -198,6 +200,7 @@ fn key_at(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
             _ => None,
         };
         let name = key.get_ref();
+        // A key further in says more than the table that it is in.
         if let Some(inner) = inner {
             return Some(format!("{name}.{inner}"));
         }

@@ -12,7 +12,8 @@ mod template;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use service::{Build, BuildError, Restart};
+pub use overrides::{NONE, SERVICE};
+pub use service::{Build, BuildError, COMMIT_VARIABLE, Restart};
 pub use template::TEMPLATE;
 
 use crate::case::Suite;
@@ -70,6 +71,7 @@ impl Config {
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let located = Located::parse(text).map_err(|e| Error::malformed(path, e))?;
         let file = located.file().map_err(|e| Error::malformed(path, e))?;
+        // The cases come before the limits, which are named after them.
         let suite = match &file.case {
             Some(tables) => {
                 let cases = cases::specs(tables);
@@ -94,14 +96,16 @@ impl Config {
         };
         let mut file = overrides::apply(&text)?;
         let service = file.service.get_or_insert_default();
+        // A URL and a command exclude each other.
         service.serve = Some(serve.to_owned());
         service.url = None;
-        let wrong = |problem: file::Problem| Error::Setting { name: "--base-serve", problem: problem.what };
-        let (described, build) = service_and_api(&path, &file).map_err(wrong)?;
+        // The file was checked when it was read: what is wrong now comes from the command that was given.
+        let (described, build) = service_and_api(&path, &file)
+            .map_err(|problem| Error::Setting { name: "--base-serve", problem: problem.what })?;
         Ok(Self { described, build, ..self.clone() })
     }
 
-    /// The cases: those of the file, else these.
+    /// The cases of the file, or `usual` where it has none.
     pub fn suite(&self, usual: &Suite) -> Suite {
         match &self.suite {
             Some(configured) => usual.clone().with_cases(configured.cases().to_vec()),
@@ -144,6 +148,14 @@ impl Config {
     pub fn has_targets(&self) -> bool {
         self.targets.is_some()
     }
+
+    /// The limits in another version of the file, as a commit has it; none where it has none. All else in it may be of
+    /// another time, and is not looked at.
+    pub fn targets_in(path: &Path, text: &str, suite: &Suite) -> Result<Targets, Error> {
+        let located = Located::parse(text).map_err(|e| Error::malformed(path, e))?;
+        let targets = located.targets(suite).map_err(|e| Error::malformed(path, e))?;
+        Ok(targets.unwrap_or_default())
+    }
 }
 
 /// What is to be measured, as these tables say.
@@ -155,10 +167,12 @@ fn service_and_api(path: &Path, file: &file::Tables) -> Result<(Described, Optio
     let mut build = None;
     if let Some(table) = service {
         described.url = service::url(table)?;
-        if let Some((command, how)) = service::command(table, folder)? {
+        if let Some((mut command, how)) = service::command(table, folder)? {
+            command.secrets.clone_from(&api.secrets);
             described.command = Some(Arc::new(command));
             build = Some(how);
         }
+        // Where the service says that it is ready, it is asked again before a run.
         api.ready = service::ready_path(table).or(api.ready);
     }
     described.api = Arc::new(api);

@@ -55,6 +55,11 @@ const OVERRIDES: [Override; 26] = [
     text("INGESTER_CLEANUP_PATH", "cleanup", "path"),
 ];
 
+/// Set to `none`, it leaves the whole table `[service]` out, for a worker that is to measure what it brings itself.
+pub const SERVICE: &str = "INGESTER_SERVICE";
+/// That value.
+pub const NONE: &str = "none";
+
 /// The tables of a file that was read before, with the variables of this process above them.
 pub fn apply(text: &str) -> Result<Tables, Error> {
     apply_from(text, |name| std::env::var(name).ok())
@@ -64,30 +69,54 @@ fn apply_from(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Tab
     let mut root: Table = text.parse().expect("the file was read before");
     // Limits are read elsewhere.
     root.remove("targets");
+    let without_service = lookup(SERVICE).is_some_and(|text| text == NONE);
+    if without_service {
+        root.remove("service");
+    }
     for Override { variable, table, key, is_text } in OVERRIDES {
         let Some(given) = lookup(variable) else { continue };
-        let wrong = |problem: String| Error::Setting { name: variable, problem };
-        let of_table = root.entry(table).or_insert_with(|| Value::Table(Table::new()));
-        let of_table = of_table.as_table_mut().expect("the file was read before");
-        if given.trim().is_empty() {
-            of_table.remove(key);
+        if without_service && table == "service" {
             continue;
         }
-        let value = if is_text { Value::String(given) } else { parsed(&given).map_err(wrong)? };
+        if given.trim().is_empty() {
+            // A table that has lost its last key says no more than one that was never there.
+            let of_table = root.get_mut(table).and_then(Value::as_table_mut);
+            let is_empty = of_table.is_some_and(|of_table| {
+                of_table.remove(key);
+                of_table.is_empty()
+            });
+            if is_empty {
+                root.remove(table);
+            }
+            continue;
+        }
+        // A variable may begin a table that the file does not have.
+        let of_table = root.entry(table).or_insert_with(|| Value::Table(Table::new()));
+        let of_table = of_table.as_table_mut().expect("the file was read before");
+        let value = if is_text {
+            Value::String(given)
+        } else {
+            parsed(&given).map_err(|problem| wrong(variable, problem))?
+        };
         of_table.insert(key.to_owned(), value);
         // One after the other, so that it is clear which of them is wrong.
         if let Err(error) = Tables::deserialize(root.clone()) {
-            return Err(wrong(error.message().to_owned()));
+            return Err(wrong(variable, error.message().to_owned()));
         }
     }
     Ok(Tables::deserialize(root).expect("it was right after every step"))
+}
+
+fn wrong(variable: &'static str, problem: String) -> Error {
+    Error::Setting { name: variable, problem }
 }
 
 /// A value in TOML.
 fn parsed(text: &str) -> Result<Value, String> {
     let parsed: Result<Table, _> = format!("value = {text}").parse();
     let value = parsed.ok().and_then(|mut table| table.remove("value"));
-    value.ok_or_else(|| format!("\"{text}\" is not a TOML value, like [200, 201]"))
+    // The text is not quoted: it may hold a secret, as headers do.
+    value.ok_or_else(|| "is not a value in TOML, like [200, 201] or { name = \"value\" }".to_owned())
 }
 
 /// An error of the variable that stands above a key, or else of the file.
@@ -106,8 +135,8 @@ mod tests {
     use super::*;
 
     fn apply(text: &str, variable: &str, value: &str) -> Result<Tables, String> {
-        let lookup = |name: &str| (name == variable).then(|| value.to_owned());
-        apply_from(text, lookup).map_err(|e| e.to_string())
+        let tables = apply_from(text, |name| if name == variable { Some(value.to_owned()) } else { None });
+        tables.map_err(|e| e.to_string())
     }
 
     #[test]
@@ -127,7 +156,23 @@ mod tests {
         let error = apply("", "INGESTER_API_BODY", "form").expect_err("is wrong");
         assert!(error.starts_with("INGESTER_API_BODY: unknown variant `form`"), "{error}");
         let error = apply("", "INGESTER_API_SUCCESS", "all").expect_err("is wrong");
-        assert!(error.starts_with("INGESTER_API_SUCCESS: \"all\" is not a TOML value"), "{error}");
+        assert!(error.starts_with("INGESTER_API_SUCCESS: is not a value in TOML"), "{error}");
+        let error = apply("", "INGESTER_API_HEADERS", "{ X = hush }").expect_err("is wrong");
+        assert!(!error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_variable_begins_no_table_and_ends_one_that_has_nothing_left() {
+        assert!(apply("", "INGESTER_API_TOKEN", "").expect("is fine").api.is_none());
+        let cleanup = "[cleanup]\npath = \"/{id}\"\n";
+        assert!(apply(cleanup, "INGESTER_CLEANUP_PATH", "").expect("is fine").cleanup.is_none());
+    }
+
+    #[test]
+    fn the_service_can_be_left_out_as_a_whole() {
+        let text = "[service]\nserve = \"x\"\nready_timeout = \"9s\"\n";
+        assert!(apply(text, SERVICE, NONE).expect("is fine").service.is_none());
+        assert!(apply(text, SERVICE, "").expect("is fine").service.is_some());
     }
 
     #[test]

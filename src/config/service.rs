@@ -14,11 +14,13 @@ use crate::interrupt::Interrupt;
 use crate::process_group;
 use crate::units::printable;
 
+/// The commit that the gate builds or starts, in the environment of `build` and `serve`.
+pub const COMMIT_VARIABLE: &str = "INGESTER_COMMIT";
 /// How long a service may take to start, unless told otherwise.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest such time that is allowed.
 const LONGEST_READY_TIMEOUT: Duration = Duration::from_secs(600);
-/// Of a failed build's output: an error or two, and the last words.
+/// Lines of a failed build's output that are shown: enough for an error or two.
 const LINES: usize = 40;
 /// Where the service's output goes, seen from the folder of the file.
 const LOG: &str = "target/performance_reports/service.log";
@@ -26,11 +28,11 @@ const LOG: &str = "target/performance_reports/service.log";
 /// How a service is built, and how often the gate starts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// The command line that builds it, for `sh -c`; none where nothing has to be built.
+    /// The command line that builds it, for `sh -c`; `None` where nothing has to be built.
     pub command: Option<String>,
     /// The folder in which it is built and started.
     pub dir: PathBuf,
-    /// What of that folder is needed to start it, seen from there; all of it if there is none.
+    /// What of that folder is needed to start it, seen from there; all of it where this is empty.
     pub keep: Vec<PathBuf>,
     /// How often the gate starts it.
     pub restart: Restart,
@@ -75,28 +77,45 @@ impl From<BuildError> for Error {
 impl Build {
     /// Builds the service in its folder, if there is something to build. Says on standard error what takes long.
     pub fn run(&self, interrupt: &Interrupt) -> Result<(), Error> {
-        self.run_in(&self.dir, interrupt)
+        let Some(line) = &self.command else { return Ok(()) };
+        build(line, shell(line, &self.dir), interrupt)
     }
 
-    /// The same in another folder, with a copy of the source.
-    pub fn run_in(&self, dir: &Path, interrupt: &Interrupt) -> Result<(), Error> {
+    /// The same in another folder, with the source of this commit.
+    pub fn run_commit_in(&self, dir: &Path, commit: &str, interrupt: &Interrupt) -> Result<(), Error> {
         let Some(line) = &self.command else { return Ok(()) };
-        note(format_args!("Building the service: {line}"));
-        let mut command = Command::new("sh");
-        command.args(["-c", line]).current_dir(dir);
-        let output = process_group::output(command, interrupt).map_err(BuildError::NotStarted)?;
-        interrupt.check()?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let printed = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&printed);
-        let lines: Vec<&str> = text.lines().collect();
-        let last: Vec<String> =
-            lines[lines.len().saturating_sub(LINES)..].iter().map(|line| printable(line)).collect();
-        let command = line.clone();
-        Err(BuildError::Failed { command, status: output.status, output: last.join("\n") }.into())
+        let mut command = shell(line, dir);
+        // For what is built elsewhere than in the folder, as an image is: two commits must not overwrite each other.
+        command.env(COMMIT_VARIABLE, commit);
+        // Else both commits would build into one folder that is not theirs.
+        command.env_remove("CARGO_TARGET_DIR");
+        build(line, command, interrupt)
     }
+}
+
+/// Runs the command that builds the service from this line.
+fn build(line: &str, command: Command, interrupt: &Interrupt) -> Result<(), Error> {
+    note(format_args!("Building the service: {line}"));
+    let output = process_group::output(command, interrupt).map_err(BuildError::NotStarted)?;
+    // What an interrupted build printed, and how it ended, says nothing about the build.
+    interrupt.check()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let printed = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&printed);
+    let lines: Vec<&str> = text.lines().collect();
+    let last: Vec<String> =
+        lines[lines.len().saturating_sub(LINES)..].iter().map(|line| printable(line)).collect();
+    let command = line.to_owned();
+    Err(BuildError::Failed { command, status: output.status, output: last.join("\n") }.into())
+}
+
+/// A command line in a folder.
+fn shell(line: &str, dir: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).current_dir(dir);
+    command
 }
 
 /// Where the service is running.
@@ -113,6 +132,7 @@ pub fn url(table: &ServiceTable) -> Result<Option<Url>, Problem> {
 /// How to start the service. The file lies in `folder`.
 pub fn command(table: &ServiceTable, folder: &Path) -> Result<Option<(ServiceCommand, Build)>, Problem> {
     let Some(serve) = &table.serve else {
+        // These keys mean nothing without a command: it was forgotten.
         let of_a_command = [
             ("build", table.build.is_some()),
             ("env", table.env.is_some()),
@@ -131,6 +151,7 @@ pub fn command(table: &ServiceTable, folder: &Path) -> Result<Option<(ServiceCom
         return Err(wrong("serve", "is empty; write the command that starts the service"));
     }
     let dir = folder.join(table.dir.as_deref().unwrap_or("."));
+    // Told here, as a process that cannot be started in a folder fails without naming it.
     if !dir.is_dir() {
         return Err(wrong("dir", format!("{} is not a folder", dir.display())));
     }
@@ -141,6 +162,8 @@ pub fn command(table: &ServiceTable, folder: &Path) -> Result<Option<(ServiceCom
         ready: ready(table)?,
         ready_timeout: ready_timeout(table)?,
         log: folder.join(table.log.as_deref().unwrap_or(LOG)),
+        // Those of the API, which is read apart from this table.
+        secrets: Vec::new(),
     };
     let build = Build { command: table.build.clone(), dir, keep: keep(table)?, restart: restart(table)? };
     Ok(Some((command, build)))
@@ -173,6 +196,7 @@ fn keep(table: &ServiceTable) -> Result<Vec<PathBuf>, Problem> {
     let mut keep = Vec::new();
     for text in table.keep.iter().flatten() {
         let path = PathBuf::from(text);
+        // Neither absolute nor through `..`: only what lies in the folder is copied along.
         let stays_inside = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         if text.is_empty() || !stays_inside {
             return Err(wrong("keep", format!("\"{text}\" is not a path below the service's folder")));
@@ -202,6 +226,16 @@ mod tests {
         ServiceTable { serve: Some(serve.to_owned()), ..ServiceTable::default() }
     }
 
+    /// What is wrong with this table.
+    fn error(table: &ServiceTable) -> String {
+        let folder = tempfile::tempdir().expect("makes one");
+        command(table, folder.path()).expect_err("is wrong").to_string()
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
     #[test]
     fn a_command_has_defaults_for_all_else() {
         let folder = tempfile::tempdir().expect("makes one");
@@ -213,9 +247,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused() {
-        let folder = tempfile::tempdir().expect("makes one");
-        let error = |table: &ServiceTable| command(table, folder.path()).expect_err("is wrong").to_string();
-        let some = |text: &str| Some(text.to_owned());
         assert!(error(&served(" ")).starts_with("service.serve: is empty"));
         assert!(error(&ServiceTable { dir: some("none"), ..served("run") }).contains("is not a folder"));
         assert!(error(&ServiceTable { ready: some("health"), ..served("run") }).contains("is not a path"));

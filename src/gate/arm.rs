@@ -16,6 +16,7 @@ use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
 use super::record::LARGEST_VALUE;
 use super::schedule::Role;
 use super::session::{Timed, TimedSlice};
+use crate::config;
 use crate::error::Error;
 use crate::files::open_plain;
 use crate::ingester::{OF_A_REAL_INGESTER, ServiceCommand};
@@ -23,45 +24,50 @@ use crate::interrupt::Interrupt;
 use crate::process_group;
 use crate::units::{hex, printable};
 
-/// How long a worker that was told to quit may take.
+/// Grace period of a worker that was told to quit.
 const GRACE: Duration = Duration::from_millis(500);
-/// The same for one that ends a service with it, or removes what it left there.
-const GRACE_OF_A_SERVICE: Duration = Duration::from_secs(10);
-/// Where the worker's service runs, and where its output goes.
+/// Grace period of a worker that ends a service with it, or removes what its uploads left there.
+// More than the time in which the supervisor of a service ends it (`STOP_WITHIN` in src/ingester/service.rs).
+const GRACE_OF_A_SERVICE: Duration = Duration::from_secs(20);
+/// Variable for the folder in which the worker's service runs.
 const SERVICE_DIR: &str = "INGESTER_SERVICE_DIR";
+/// Variable for the file that the service's output goes to.
 const SERVICE_LOG: &str = "INGESTER_SERVICE_LOG";
-/// How often a wait looks whether the user has interrupted it.
+/// Interval at which a wait checks for an interrupt by the user.
 const LOOK: Duration = Duration::from_millis(50);
-/// Characters of an unintelligible answer that are shown.
+/// Characters of an answer that is not understood that are shown.
 const SHOWN: usize = 60;
 
 /// What an arm runs and what it measures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Side {
-    /// What people call it: a commit, a file, a URL.
+    /// Name in messages: a commit, a file, a URL.
     pub name: String,
     /// The worker's executable.
     pub executable: PathBuf,
     /// SHA-256 of the executable, hex.
     pub sha256: String,
-    /// A running ingester; what the worker starts for itself if there is none.
+    /// URL of a running ingester. Without one, the worker starts what it measures.
     pub url: Option<String>,
     /// A service that the worker starts.
     pub service: Option<StartedService>,
+    /// The configuration that the worker reads; the one that it finds if there is none.
+    pub config: Option<PathBuf>,
 }
 
 /// A service that is started for a session, as the configuration says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StartedService {
-    /// How it is started.
+    /// The command that starts it.
     pub command: ServiceCommand,
-    /// Variables that tell a worker the same. One may be a private key, so this has no derived `Debug`.
+    /// Environment variables that describe the service to a worker. One may be a private key, so this type has no
+    /// derived `Debug`.
     pub env: Vec<(&'static str, String)>,
-    /// What was built of a commit. Each process is started in a copy of it.
+    /// The folder that was built of a commit. Each process is started in a copy of it.
     pub built: Option<PathBuf>,
     /// Whether it is started once for the session, and not for every pair.
     pub once: bool,
-    /// Whether it is shown a token.
+    /// Whether uploads carry a token.
     pub wants_token: bool,
 }
 
@@ -81,7 +87,8 @@ impl Side {
         let executable = path.canonicalize().map_err(|e| Error::file(path, "run", e))?;
         open_plain(&executable)?;
         let sha256 = sha256_of(&executable)?;
-        Ok(Self { name: path.display().to_string(), executable, sha256, url: None, service: None })
+        let name = path.display().to_string();
+        Ok(Self { name, executable, sha256, url: None, service: None, config: None })
     }
 
     /// A running ingester: the cases of `client` run against it.
@@ -101,7 +108,7 @@ impl Side {
     }
 }
 
-/// This program.
+/// Path of this program's executable.
 pub fn own_executable() -> Result<PathBuf, Error> {
     std::env::current_exe().map_err(|e| Error::file(Path::new("this program"), "find", e))
 }
@@ -126,7 +133,7 @@ impl From<ArmError> for Error {
     }
 }
 
-/// A line of a worker, and when it was there.
+/// A line of a worker, and the time of its arrival.
 type Line = (Instant, Result<String, String>);
 
 /// A running worker. Dropping it ends the process and all that it started.
@@ -136,10 +143,12 @@ pub struct Arm {
     input: Option<ChildStdin>,
     lines: mpsc::Receiver<Line>,
     patience: Duration,
-    /// How long it may take to end once it was told to.
+    /// Grace period once it was told to quit.
     grace: Duration,
+    /// Whether it measures a service that stays, from which what it uploaded may have to be removed.
+    leaves_files: bool,
     interrupt: Interrupt,
-    /// The folder of its service, which goes after it.
+    /// The folder of its service, removed after the worker has ended.
     _folder: Option<FolderCopy>,
 }
 
@@ -154,7 +163,10 @@ impl Arm {
         interrupt: &Interrupt,
     ) -> Result<(Self, Hello), Error> {
         let name = format!("{} ({})", role.name(), printable(&side.name));
+        // Each process runs a file of its own: those of one file share its pages, and an arm that shares with none is
+        // slower.
         let program = copies.of(&side.executable)?;
+        // What was built of a service is copied for the same reason.
         let built = side.service.as_ref().and_then(|service| service.built.as_ref());
         let folder = match built {
             Some(built) => Some(copies.of_folder(built)?),
@@ -175,8 +187,11 @@ impl Arm {
         let lines = read_in_background(child.stdout.take().expect("stdout is piped"));
         let grace = if side.is_a_service() { GRACE_OF_A_SERVICE } else { GRACE };
         let interrupt = interrupt.clone();
-        let arm = Self { name, child, input, lines, patience, grace, interrupt, _folder: folder };
-        // It has read its own file by the time it greets: the copy may go, and cannot be left behind.
+        let leaves_files = side.url.is_some() && side.service.is_none();
+        let arm =
+            Self { name, child, input, lines, patience, grace, leaves_files, interrupt, _folder: folder };
+        // The worker has hashed its own file by the time it greets. The copy is removed here, so that a gate that is
+        // killed later leaves none behind.
         let hello = arm.hello(side)?;
         drop(program);
         Ok((arm, hello))
@@ -184,6 +199,8 @@ impl Arm {
 
     fn hello(&self, side: &Side) -> Result<Hello, Error> {
         let (_, line) = self.line("; is it a build of ingester-perf that has the gate?")?;
+        // The version is looked at first: a greeting of another version may lack fields of this one, and would be
+        // refused as nonsense.
         let protocol = serde_json::from_str::<serde_json::Value>(&line).ok();
         let protocol = protocol.as_ref().and_then(|hello| hello.get("protocol")?.as_u64());
         if let Some(version) = protocol.filter(|version| *version != u64::from(PROTOCOL)) {
@@ -199,8 +216,9 @@ impl Arm {
         Ok(hello)
     }
 
-    /// Has it start its ingester.
-    pub fn begin(&mut self, side: &Side, begin: &Begin) -> Result<(), Error> {
+    /// Tells the worker to start its ingester, and checks that it measures the one that was meant; what it calls that.
+    pub fn begin(&mut self, side: &Side, begin: &Begin) -> Result<String, Error> {
+        // The service may use all of its own time limit before the worker can answer.
         let usual = self.patience;
         if let Some(service) = &side.service {
             self.patience += service.command.ready_timeout;
@@ -215,14 +233,15 @@ impl Arm {
             None => !subject.contains("://"),
         };
         if is_right {
-            return Ok(());
+            return Ok(subject);
         }
         let expected = side.url.as_deref().unwrap_or("its own service");
         Err(self.error(format!("it measures {}, not {expected}", printable(&subject))))
     }
 
-    /// Sends a request and waits for the answer; how long that took.
+    /// Sends a request and waits for the answer. Returns how long that took, too.
     fn ask(&mut self, request: &Request) -> Result<(Duration, Reply), Error> {
+        // A line that is there before the request cannot answer it, and would be taken for its answer.
         if self.lines.try_recv().is_ok() {
             return Err(self.error(
                 "its worker answered more than it was asked; its standard output is for answers alone, so print \
@@ -234,7 +253,11 @@ impl Arm {
         self.send(request)?;
         let (answered, line) = self.line("")?;
         match self.parse(&line)? {
-            Reply::Failed { problem } => Err(self.error(printable(&problem))),
+            Reply::Failed { problem } => {
+                // Line by line: a service's output is quoted in several.
+                let lines: Vec<String> = problem.lines().map(printable).collect();
+                Err(self.error(lines.join("\n")))
+            }
             reply => Ok((answered - asked, reply)),
         }
     }
@@ -242,11 +265,12 @@ impl Arm {
     fn send(&mut self, request: &Request) -> Result<(), Error> {
         let mut line = serde_json::to_string(request).expect("messages have no maps or other trouble");
         line.push('\n');
+        // Writing fails where nobody reads any more: the worker has ended.
         let sent = self.input.as_mut().is_some_and(|input| input.write_all(line.as_bytes()).is_ok());
         if sent { Ok(()) } else { Err(self.ended("")) }
     }
 
-    /// The next line, and when it came. `advice` is added to the message if there is none.
+    /// Waits for the next line. `advice` is added to the message if none comes.
     fn line(&self, advice: &str) -> Result<(Instant, String), Error> {
         let deadline = Instant::now() + self.patience;
         loop {
@@ -266,6 +290,7 @@ impl Arm {
     }
 
     fn parse<T: DeserializeOwned>(&self, line: &str) -> Result<T, Error> {
+        // Only the start of the line is shown: it may have 256 KB.
         serde_json::from_str(line).map_err(|_| {
             let start: String = line.chars().take(SHOWN).collect();
             self.error(format!(
@@ -318,10 +343,12 @@ impl Timed for Arm {
 
 /// Whether a slice took something, and spun only where it was asked to.
 fn is_possible(value: u64, spun: u64, spin: f64) -> bool {
+    // A worker that does not spin although it was asked to is left to the positive control.
     (1..=LARGEST_VALUE).contains(&value) && spun <= LARGEST_VALUE && (spin > 0.0 || spun == 0)
 }
 
-/// Whether latencies are such as a histogram has: each value once, with a count that sums up.
+/// Whether latencies can be those of a histogram: each value once, in ascending order, with counts whose sum does not
+/// overflow.
 fn are_ascending(latencies: &[(u64, u64)]) -> bool {
     let in_order = latencies.windows(2).all(|pair| pair[0].0 < pair[1].0);
     let allowed = 1..=LARGEST_VALUE;
@@ -332,8 +359,10 @@ impl Drop for Arm {
     fn drop(&mut self) {
         let _ = self.send(&Request::Quit);
         drop(self.input.take());
-        // Who wants to leave does not wait for an arm that hangs.
-        let grace = if self.interrupt.signal().is_some() { Duration::ZERO } else { self.grace };
+        // After an interrupt nobody waits for an arm that hangs. One that removes its uploads first has its time: a second
+        // Ctrl-C ends the gate at once.
+        let interrupted = self.interrupt.signal().is_some();
+        let grace = if interrupted && !self.leaves_files { Duration::ZERO } else { self.grace };
         process_group::end(&mut self.child, grace);
     }
 }
@@ -343,11 +372,19 @@ fn command(side: &Side, program: &Path) -> Command {
     command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
     // Ctrl-C at a terminal goes to the whole group: the gate gets it, and ends its workers in order.
     process_group::of_its_own(&mut command);
-    // Of a service that is started here, nothing may lead elsewhere.
-    if side.url.is_none() || side.service.is_some() {
+    // What the user has set for a running ingester must not lead the worker there instead of to its own service. A service
+    // that is started here may take the user's token, as it does with `load`.
+    if side.service.is_some() {
+        command.env_remove("INGESTER_URL");
+    } else if side.url.is_none() {
         for variable in OF_A_REAL_INGESTER {
             command.env_remove(variable);
         }
+        // Nor may the configured service be measured in place of a build: both sides would be that.
+        command.env(config::SERVICE, config::NONE);
+    }
+    if let Some(path) = &side.config {
+        command.env(config::VARIABLE, path);
     }
     if let Some(url) = &side.url {
         command.env("INGESTER_URL", url);
@@ -365,6 +402,7 @@ fn read_in_background(output: ChildStdout) -> mpsc::Receiver<Line> {
     std::thread::spawn(move || {
         let mut output = BufReader::new(output);
         while let Some(line) = read_line(&mut output).transpose() {
+            // Reading stops at an error: after a line that is too long, its rest would be taken for the next line.
             let broken = line.is_err();
             let line = line.map_err(|e| format!("its worker's answer cannot be read: {e}"));
             if lines.send((Instant::now(), line)).is_err() || broken {

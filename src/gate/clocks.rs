@@ -1,7 +1,9 @@
-//! Do the workers' clocks agree with the gate's own? A worker says how long its slices took; the gate waited for them.
+//! Do the workers' clocks agree with the gate's own? A worker says how long its slices took; the gate times how long
+//! it waited for them.
 //!
-//! What the gate waits beside that (the pipe, waking up, work that a worker does not time) is the same for all arms, or one
-//! of them has a clock that runs at another speed, or works outside the part that it times.
+//! The gate waits for more than a slice: for the pipe, for waking up, for work that a worker does not time. That rest
+//! is the same for all arms. Where it is not, one arm has a clock that runs at another speed, or works outside the
+//! timed part.
 
 use super::record::{Block, CaseRecord};
 use super::schedule::Role;
@@ -10,11 +12,12 @@ use crate::stats::{median, quantile_ranks};
 /// Arms may differ in what the gate waits beside their own times by this share of those. Between processes of one build
 /// the difference is below 0.3 %.
 const TOLERANCE: f64 = 0.01;
-/// And by this share of the difference between their own times: on a busy machine, who ran for longer waits for longer.
+/// They may also differ by this share of the difference between their own times: on a busy machine, an arm that ran
+/// for longer is waited for longer.
 const TOLERANCE_OF_EFFECT: f64 = 0.1;
 /// Confidence of the interval that has to lie beyond the tolerance: of 20 pairs 18 have to, of 10 all.
 const CONFIDENCE: f64 = 0.998;
-/// A clock is said to stand still only if at least so many slices took the same time.
+/// Fewest slices of exactly the same time that show that a clock stands still.
 const FEW: usize = 10;
 
 /// What is wrong with the clocks of one case, a sentence each.
@@ -22,6 +25,7 @@ pub fn problems_of_clocks(case: &CaseRecord) -> Vec<String> {
     let mut problems = Vec::new();
     for role in Role::ALL {
         let arm = role.name();
+        // One sentence an arm, the plainest cause first: a clock that stands still may fail the other checks as well.
         if let Some(value) = only_value(case, role) {
             problems.push(format!(
                 "{}: every slice of {arm} took exactly {value} ns: its clock stands still",
@@ -45,7 +49,7 @@ pub fn problems_of_clocks(case: &CaseRecord) -> Vec<String> {
     problems
 }
 
-/// The value of all slices, if they are all the same.
+/// The value that all slices of an arm have in common, if they have one.
 fn only_value(case: &CaseRecord, role: Role) -> Option<u64> {
     let mut values = Vec::new();
     for block in case.pairs.iter().flat_map(|pair| &pair.blocks) {
@@ -53,9 +57,10 @@ fn only_value(case: &CaseRecord, role: Role) -> Option<u64> {
     }
     let first = *values.first()?;
     let alike = values.len() >= FEW && values.iter().all(|value| *value == first);
-    alike.then_some(first)
+    if alike { Some(first) } else { None }
 }
 
+/// Whether an arm's slices took longer by its own clock than the gate waited for them.
 fn claims_too_much(case: &CaseRecord, role: Role) -> bool {
     let mut shares = Vec::new();
     for block in case.pairs.iter().flat_map(|pair| &pair.blocks) {
@@ -67,13 +72,14 @@ fn claims_too_much(case: &CaseRecord, role: Role) -> bool {
 /// By what share more (or less) the gate waited beside this arm's time than beside those of the other two: the smaller of
 /// the two differences, if both lie beyond the tolerance on the same side.
 fn differs_from_both_others(case: &CaseRecord, role: Role) -> Option<f64> {
+    // The two sound arms differ from an odd one, but not from each other: so only the odd one is named.
     let mut differences = Vec::new();
     for other in Role::ALL.into_iter().filter(|other| *other != role) {
         differences.push(difference(case, role, other)?);
     }
     let smaller = differences.iter().copied().min_by(|a, b| a.abs().total_cmp(&b.abs()))?;
     let same_side = differences.iter().all(|difference| difference.signum() == smaller.signum());
-    same_side.then_some(smaller)
+    if same_side { Some(smaller) } else { None }
 }
 
 /// The difference of two arms as a share of what the other took, if it is beyond the tolerance with its whole interval
@@ -90,6 +96,7 @@ fn difference(case: &CaseRecord, role: Role, other: Role) -> Option<f64> {
         }
         untimed.push(median(shares)?);
     }
+    // A tenth of the effect and no more: a clock that is 3 % slow shows as an effect of 3 %, and has to be noticed.
     let tolerance = TOLERANCE + TOLERANCE_OF_EFFECT * median(effects)?.abs();
     untimed.sort_by(f64::total_cmp);
     let ranks = quantile_ranks(untimed.len() as u64, 0.5, CONFIDENCE)?;
@@ -98,9 +105,11 @@ fn difference(case: &CaseRecord, role: Role, other: Role) -> Option<f64> {
     if lower > tolerance || upper < -tolerance { median(untimed) } else { None }
 }
 
-/// Nanoseconds that the gate waited for both slices of an arm beside what the arm says that they took. Not a ratio: what
-/// is waited beside does not grow with the time of a slice, so that a slower arm would look different.
+/// Nanoseconds that the gate waited for both slices of an arm beyond what the arm says that they took. A difference
+/// and not a ratio: that rest does not grow with the time of a slice, so in a ratio a slower arm would look
+/// different.
 fn untimed_ns(block: &Block, role: Role) -> f64 {
+    // What head spins on purpose (`--inject`) is part of its value already.
     let spun = if role == Role::Control { block.spun } else { 0 };
     block.waited(role) as f64 - (block.sum(role) + spun) as f64
 }
@@ -108,7 +117,8 @@ fn untimed_ns(block: &Block, role: Role) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::super::fake::{self, Trait, session};
-    use super::super::verdict::{Conclusion, Finding, judge};
+    use super::super::finding::Finding;
+    use super::super::verdict::{Conclusion, judge};
     use super::*;
 
     /// What is said of the clocks in a session of one case with such workers, whose verdict has to be inconclusive.

@@ -1,16 +1,17 @@
-//! One side of a session against the base: an effect a case, and whether it is more than chance.
+//! One arm of a session against the base: an effect for each case, and whether it is more than chance.
 
 use std::cell::OnceCell;
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal};
 
+use super::finding::Finding;
 use super::plan::Plan;
 use super::record::{CaseRecord, Compared};
-use super::verdict::Finding;
 use crate::stats::{SignFlip, detectable_shift, median, median_effect, quantile_ranks, sign_flip_max};
 
-/// How surely a slowdown of the minimum detectable effect is found.
+/// Probability with which a slowdown of the minimum detectable effect is found.
+// The output (print.rs) says it in words: nine times in ten.
 const POWER: f64 = 0.9;
 
 /// A spread below this is a rounding error.
@@ -23,13 +24,13 @@ pub struct Effect {
     pub share: f64,
     /// Lower end, an order statistic over pairs.
     pub lower: Option<f64>,
-    /// Upper end.
+    /// Upper end, likewise.
     pub upper: Option<f64>,
     /// How often such an interval covers the true effect: 0.95 or more.
     pub coverage: Option<f64>,
 }
 
-/// Every case of one side.
+/// One arm against the base, in every case.
 pub struct Comparison {
     /// Log ratios: for each case, a value a pair.
     values: Vec<Vec<f64>>,
@@ -45,6 +46,7 @@ impl Comparison {
     /// Compares all cases together. Returns nothing if there are no cases, or if they differ in their number of pairs.
     pub fn new(cases: &[&CaseRecord], of: Compared, plan: &Plan) -> Option<Self> {
         let values: Vec<Vec<f64>> = cases.iter().map(|case| pair_effects(case, of)).collect::<Option<_>>()?;
+        // The signs of a pair are flipped for all cases at once, so each case needs a value of every pair.
         let pairs = values.first()?.len();
         if pairs == 0 || values.iter().any(|case| case.len() != pairs) {
             return None;
@@ -79,12 +81,15 @@ impl Comparison {
     /// By how many standard deviations beyond the margin a case has to be slower to be found.
     fn detectable_shift(&self) -> f64 {
         *self.detectable_shift.get_or_init(|| {
+            // The critical value is that of all cases together, so one case needs a larger shift where there are more
+            // of them.
             let critical = self.slower().critical(self.alpha);
             detectable_shift(self.values[0].len(), critical, POWER)
         })
     }
 
     fn test(&self, direction: f64) -> SignFlip {
+        // The margin is taken off after mirroring: the test for "faster" asks for more than the margin, too.
         let mut beyond = Vec::new();
         for case in &self.values {
             beyond.push(case.iter().map(|value| direction * value - self.margin).collect());
@@ -93,7 +98,7 @@ impl Comparison {
     }
 }
 
-/// The value of each pair: the median of its blocks' log ratios.
+/// The value of each pair: the median of its blocks' log ratios. Nothing where a pair has no blocks.
 pub fn pair_effects(case: &CaseRecord, of: Compared) -> Option<Vec<f64>> {
     let mut values = Vec::new();
     for pair in &case.pairs {
@@ -102,7 +107,7 @@ pub fn pair_effects(case: &CaseRecord, of: Compared) -> Option<Vec<f64>> {
     Some(values)
 }
 
-/// One case of one side.
+/// One case of a comparison.
 pub struct OneCase<'a> {
     all: &'a Comparison,
     index: usize,
@@ -116,6 +121,7 @@ impl OneCase<'_> {
     /// The median over pairs.
     pub fn effect(&self) -> Effect {
         let logs = median_effect(self.values().to_vec()).expect("a case has pairs");
+        // The same ranks as in `median_effect`, for the coverage alone: ranks are whole numbers, so it is above 95 %.
         let ranks = quantile_ranks(logs.blocks, 0.5, 0.95);
         Effect {
             share: logs.ratio.exp_m1(),
@@ -141,11 +147,10 @@ impl OneCase<'_> {
     /// Slower or faster, if it is by at least the threshold and by more than chance.
     pub fn found(&self, threshold: f64) -> Option<Finding> {
         let beyond_chance = self.p(threshold)? <= self.all.alpha;
-        match beyond_chance {
-            true if self.effect().share > 0.0 => Some(Finding::Regressed),
-            true => Some(Finding::Improved),
-            false => None,
+        if !beyond_chance {
+            return None;
         }
+        if self.effect().share > 0.0 { Some(Finding::Regressed) } else { Some(Finding::Improved) }
     }
 
     /// Standard deviation from pair to pair.
@@ -161,6 +166,7 @@ impl OneCase<'_> {
     /// sqrt(pi / 2) times a mean's).
     pub fn mde(&self, threshold: f64) -> f64 {
         let spread = self.spread();
+        // Values that are counts may not vary at all. Then every slowdown of at least the threshold is found.
         if spread < NEGLIGIBLE {
             return threshold;
         }
@@ -170,4 +176,14 @@ impl OneCase<'_> {
         let by_estimate = threshold.ln_1p() + Normal::standard().inverse_cdf(POWER) * standard_error;
         by_test.max(by_estimate).exp_m1()
     }
+}
+
+/// One case in all three comparisons with the base.
+pub struct OneCaseArms<'a> {
+    /// The change.
+    pub head: OneCase<'a>,
+    /// The A/A control.
+    pub control: OneCase<'a>,
+    /// The positive control.
+    pub positive: OneCase<'a>,
 }

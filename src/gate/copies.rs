@@ -12,7 +12,7 @@ use super::schedule::Role;
 use crate::error::Error;
 use crate::files::{copy_tree, remove};
 
-/// Digits of a copy's name.
+/// Digits of a copy's name, which is its number.
 const DIGITS: usize = 8;
 
 /// A folder for copies. Dropping it removes it, after the programs in it.
@@ -23,10 +23,11 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// In this folder, which must be locked: copies that a gate left there when it was killed are removed, nothing else.
+    /// Makes the folder if need be. It must be locked: copies that a gate left there when it was killed are removed.
     pub fn in_folder(dir: PathBuf) -> Result<Self, Error> {
         std::fs::create_dir_all(&dir).map_err(|e| Error::file(&dir, "make", e))?;
         for entry in std::fs::read_dir(&dir).map_err(|e| Error::file(&dir, "list", e))?.flatten() {
+            // By the form of its name: the folder may be one where somebody keeps other files.
             let name = entry.file_name();
             let is_copy = name.len() == DIGITS && name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
             if is_copy {
@@ -36,8 +37,8 @@ impl Copies {
         Ok(Self { dir, made: 0 })
     }
 
-    /// A copy of this executable. All paths have the same length: a program's name lies on its stack, and moves what
-    /// lies below.
+    /// A copy of this executable. All copies have paths of the same length, because a program's name lies on its
+    /// stack and shifts what lies below it.
     pub fn of(&mut self, executable: &Path) -> Result<Program, Error> {
         if is_script(executable)? {
             return Ok(Program { path: executable.to_owned(), is_copy: false });
@@ -47,26 +48,26 @@ impl Copies {
         std::fs::copy(executable, &path).map_err(|e| Error::file(&path, "copy the executable to", e))?;
         Ok(Program { path, is_copy: true })
     }
-}
 
-impl Copies {
     /// A copy of this folder, for a service that is started from it. As with executables, no two processes share the pages of
     /// a file.
     pub fn of_folder(&mut self, folder: &Path) -> Result<FolderCopy, Error> {
         self.made += 1;
         let path = self.dir.join(format!("{:0DIGITS$}", self.made));
+        // Made before copying, so that dropping it removes half a copy as well.
         let copy = FolderCopy { path };
         copy_tree(folder, &copy.path)?;
         Ok(copy)
     }
 
-    /// Where the output of a role's service goes. All names have the same length, for the same reason.
+    /// The file for the output of a role's service. All names have the same length, as the paths of copies have.
     pub fn log_of(&self, role: Role) -> PathBuf {
         let name = match role {
             Role::Base => "service-base.log",
             Role::Head => "service-head.log",
             Role::Control => "service-ctrl.log",
         };
+        // Beside the folder of the copies, which is removed at the end: the output is needed where a service fails.
         self.dir.parent().unwrap_or(&self.dir).join(name)
     }
 }
@@ -86,12 +87,12 @@ impl Drop for FolderCopy {
 
 impl Drop for Copies {
     fn drop(&mut self) {
-        // It stays where something else lies in it.
+        // This fails where something else lies in the folder, which then stays.
         let _ = std::fs::remove_dir(&self.dir);
     }
 }
 
-/// Something that can be started. Dropping it removes the file, if it is a copy.
+/// An executable that can be started. Dropping it removes the file, if it is a copy.
 #[derive(Debug)]
 pub struct Program {
     /// The file.
@@ -107,8 +108,8 @@ impl Drop for Program {
     }
 }
 
-/// A script's pages are its interpreter's, which all arms share; and it may need the files that lie beside it. So it is
-/// started where it is.
+/// Whether a file is a script (`#!`). It is started where it lies: its pages are those of its interpreter, which all
+/// arms share, and it may need the files beside it.
 pub fn is_script(executable: &Path) -> Result<bool, Error> {
     let mut head = Vec::new();
     let opened = File::open(executable).map_err(|e| Error::file(executable, "run", e))?;

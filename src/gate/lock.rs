@@ -1,4 +1,4 @@
-//! One gate a folder: two at once would measure each other, and write the same files.
+//! A lock for one gate per folder: two at once would disturb each other's measurements, and write the same files.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// Someone else has the lock.
+/// Error for a lock that another process has.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{}: another gate{} builds or measures here; two at once would measure each other: wait for it",
@@ -14,7 +14,7 @@ use crate::error::Error;
 )]
 pub struct Taken {
     path: PathBuf,
-    /// Whose it is, where that is known.
+    /// The number of that process, where it is known.
     process: Option<String>,
 }
 
@@ -24,17 +24,18 @@ impl From<Taken> for Error {
     }
 }
 
-/// Held while the gate builds and measures. The system lets go of it however the process ends.
+/// Held while the gate builds and measures. The system releases it however the process ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// Takes the lock of this name in a folder, which is made if need be, or says who has it.
+    /// Takes the lock of this name in a folder, which is made if need be. The error names the process that has it.
     pub fn take(home: &Path, name: &str) -> Result<Self, Error> {
         let path = home.join(name);
         std::fs::create_dir_all(home).map_err(|e| Error::file(home, "make", e))?;
+        // Not truncated: whoever has the lock has left a number in the file.
         let mut file = File::options()
             .create(true)
             .truncate(false)
@@ -59,7 +60,7 @@ impl Drop for Lock {
     }
 }
 
-/// Leaves this process's number for the one who finds the lock taken.
+/// Writes this process's number into the file, for another gate that finds the lock taken.
 fn sign(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -69,8 +70,9 @@ fn sign(file: &mut File) -> std::io::Result<()> {
 fn busy(path: &Path, file: &mut File) -> Taken {
     let mut process = String::new();
     // Some systems refuse to read what another has locked; the number is a courtesy.
-    let read = file.read_to_string(&mut process).is_ok() && !process.is_empty();
-    Taken { path: path.to_owned(), process: read.then_some(process) }
+    let is_known = file.read_to_string(&mut process).is_ok() && !process.is_empty();
+    let process = if is_known { Some(process) } else { None };
+    Taken { path: path.to_owned(), process }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Measuring two arms: who they are, which cases both have, and the session.
+//! Measuring two sides: what they are, which cases both have, and the session.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,12 +25,15 @@ use crate::recording::Sent;
 use crate::targets::Targets;
 use crate::units::{Bytes, Share, printable, rfc3339};
 
-/// A worker answers within this and the time limit of an upload.
+/// Time that a worker has for an answer beyond the time limit of an upload.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+// Standard deviations between pairs of processes of one build, by case: 0.3 to 8.6 % with everything on one core, 0.6
+// to 1.0 % with client and stub pinned apart.
 const UNPINNED: &str = "client and stub could not be given a core of their own (one core, pinning refused, \
     or INGESTER_PLACEMENT=none): expect effects to vary by 1 to 9 % from pair to pair instead of 1 %, and cases to come out undecided";
 
+// The factor of two was seen between two stubs of one build, where the scheduler put one beside the client.
 const TWO_INSTANCES: &str = "each side is one running instance: what sets two instances of one build apart (memory, \
     what is stored already: a few percent) counts as an effect, and no control sees it; two on this machine have to be \
     started on one core (taskset -c 1), or where the scheduler puts them counts as an effect of up to a factor of two";
@@ -38,7 +41,8 @@ const TWO_INSTANCES: &str = "each side is one running instance: what sets two in
 const STARTED_ONCE: &str = "each service was started once (restart = \"session\"): the answer is of one process each, and \
     what sets two processes of one build apart (a few percent) counts as an effect";
 
-/// A service that starts faster than this needs no word about it.
+/// Below this, the time that a service takes to start is not worth a note.
+// With 20 pairs it starts 60 times, which is 15 s in all.
 const SLOW_START: Duration = Duration::from_millis(250);
 
 /// What is to be compared.
@@ -47,27 +51,27 @@ pub struct Gate<'a> {
     pub base: &'a Side,
     /// The change.
     pub head: &'a Side,
-    /// How.
+    /// How the session runs and is judged.
     pub plan: &'a Plan,
-    /// What this build knows of the cases.
+    /// The cases that this build knows.
     pub suite: &'a Suite,
-    /// Ids of the cases; all that both have if there are none.
+    /// Ids of the cases to compare. If there are none, all that both sides have.
     pub only: &'a [String],
-    /// Time limit, placement, bytes.
+    /// Time limit, placement, and how much may be sent.
     pub settings: &'a Settings,
-    /// What fails a case, where it has a threshold of its own.
+    /// Thresholds of cases that have one of their own.
     pub targets: &'a Targets,
-    /// What is known already of the two, for the reader.
+    /// Notices for the reader that are known before measuring.
     pub notices: Vec<String>,
     /// Ids of cases that head may lack.
     pub allow_missing: &'a [String],
     /// Folder for copies of the executables, on a file system from which programs can be started.
     pub copies: &'a Path,
-    /// Ends the session in order.
+    /// Ends the session in order when a signal comes.
     pub interrupt: &'a Interrupt,
 }
 
-/// The two greetings, and what they have in common.
+/// The greetings of both sides, and the cases that they have in common.
 struct Met {
     base: Hello,
     head: Hello,
@@ -75,7 +79,8 @@ struct Met {
 }
 
 impl Gate<'_> {
-    /// Runs the session; `watch` is told how far it is. An interrupted one has a record that says so, once it has begun.
+    /// Runs the session; `watch` receives its progress. The record of a session that was interrupted after its start
+    /// says so.
     pub fn measure(mut self, watch: impl FnMut(Progress)) -> Result<Record, Error> {
         self.plan.check()?;
         let Placement { client, stub } = self.settings.placement;
@@ -85,34 +90,42 @@ impl Gate<'_> {
         if self.head.url.is_some() {
             self.notices.push(TWO_INSTANCES.to_owned());
         }
+
+        // One key for all workers, so that both sides check and show the same tokens.
         let begin = Begin { key: KeyPair::generate_pem()?, client, stub };
         let mut copies = Copies::in_folder(self.copies.to_owned())?;
         let running = Running::start(self.base, self.head, &mut copies, &begin, self.interrupt)?;
         if running.is_some() {
             self.notices.push(STARTED_ONCE.to_owned());
         }
+
+        // What can be refused is refused here, before anything is measured.
         let met = self.meet(&mut copies)?;
         self.notices.extend(unlike(&met));
         let cases = self.cases(&met.common)?;
         self.check_injection(&cases)?;
 
-        let conditions = ConditionsMeter::start();
         let sent = Arc::new(Sent::default());
-        let told = false;
-        let sent_by_workers = Arc::clone(&sent);
-        let mut workers =
-            Workers { gate: &self, begin, copies, running, conditions, watch, sent: sent_by_workers, told };
+        let mut workers = Workers {
+            gate: &self,
+            begin,
+            copies,
+            running,
+            conditions: ConditionsMeter::start(),
+            watch,
+            sent: Arc::clone(&sent),
+            told: false,
+            subject: None,
+        };
         let measured = Session::new(self.plan, &cases).run(&mut workers)?;
+        let subject = workers.subject.take();
+        // Ends services that ran for the whole session, and removes the copies.
         drop(workers);
         if self.head.url.is_some() {
             self.notices.push(format!("sent to the two ingesters in all, warming up included: {sent}"));
         }
 
-        let subject = match (&self.head.url, &self.head.service) {
-            (Some(url), _) => url,
-            (None, Some(_)) => "the configured service",
-            (None, None) => "stub",
-        };
+        let subject = self.head.url.clone().or(subject).unwrap_or_else(|| "stub".to_owned());
         let environment = Environment::read(&self.settings.placed(), subject);
         let lacked = self.wanted(lacking(&met.base, &met.head));
         let (allowed_missing, missing) = lacked.into_iter().partition(|id| self.allow_missing.contains(id));
@@ -137,10 +150,11 @@ impl Gate<'_> {
         })
     }
 
-    /// Starts a worker of each once, to hear who they are.
+    /// Starts a worker of each side once, for its greeting.
     fn meet(&self, copies: &mut Copies) -> Result<Met, Error> {
         let (_, base) = self.worker(Role::Base, self.base, copies)?;
         let (_, head) = self.worker(Role::Head, self.head, copies)?;
+        // Values of different units have no meaningful ratio.
         if base.unit != head.unit {
             return Err(Error::Worker(format!(
                 "of base counts {}, that of head {}: they cannot be compared",
@@ -148,7 +162,7 @@ impl Gate<'_> {
                 printable(&head.unit)
             )));
         }
-        // What sends nothing measures this machine, whatever the service.
+        // With a service on both sides a case that sends nothing (a token check, say) measures only this machine.
         let mut common = Vec::new();
         for id in head.cases.iter().filter(|id| base.cases.contains(id)) {
             let sends = self.suite.case(id).is_some_and(|spec| spec.uploads().is_some());
@@ -157,8 +171,8 @@ impl Gate<'_> {
             }
         }
         // A case that head lacks may be asked for: it comes out as missing.
-        let is_missing = |id: &String| base.cases.contains(id) && !head.cases.contains(id);
-        if let Some(id) = self.only.iter().find(|id| !common.contains(id) && !is_missing(id)) {
+        let missing = lacking(&base, &head);
+        if let Some(id) = self.only.iter().find(|id| !common.contains(id) && !missing.contains(id)) {
             let problem = format!("{id} cannot be compared; there are {}", printable(&common.join(", ")));
             return Err(Error::Setting { name: "--case", problem });
         }
@@ -177,6 +191,7 @@ impl Gate<'_> {
         Arm::start(role, side, copies, self.settings.timeout + PATIENCE, self.interrupt)
     }
 
+    /// Plans the cases that are compared: their thresholds, and how much of each may be sent.
     fn cases(&self, common: &[String]) -> Result<Vec<CasePlan>, Error> {
         let ids = self.wanted(common.to_vec());
         let mut cases = Vec::new();
@@ -185,6 +200,7 @@ impl Gate<'_> {
             let max_iters = self.max_iters(spec, ids.len())?;
             let own = spec.and_then(|spec| self.targets.gate_threshold(&spec.operation));
             let threshold = own.unwrap_or(self.plan.threshold);
+            // A slowdown between the two would be large enough to fail the case, and yet never be proved.
             if threshold < self.plan.margin {
                 let margin = Share(self.plan.margin);
                 let own = Share(threshold);
@@ -198,15 +214,19 @@ impl Gate<'_> {
         Ok(cases)
     }
 
-    /// What may be sent to real ingesters, shared among cases and pairs.
+    /// Most iterations of a case in one pair. To running ingesters no more than the allowed bytes may be sent in all.
     fn max_iters(&self, spec: Option<&Spec>, cases: usize) -> Result<u64, Error> {
-        let Some((uploads, size)) = spec.and_then(Spec::uploads).filter(|_| self.head.url.is_some()) else {
+        // A service that is started for each pair keeps what a pair sends, and is then gone with it.
+        let stays = self.head.url.is_some() || self.head.service.as_ref().is_some_and(|service| service.once);
+        let Some((uploads, size)) = spec.and_then(Spec::uploads).filter(|_| stays) else {
             return Ok(u64::MAX);
         };
-        // Pairs that were added or repeated send too.
+        // Pairs that were added or repeated send too. At most one planned pair in five is repeated, so this is more
+        // than there can be.
         let slots = (cases * (self.plan.max_pairs + self.plan.pairs)) as u64;
         let iteration = uploads * size.0;
         let iters = self.settings.max_bytes.0 / slots / iteration;
+        // With fewer than these a pair could not even run one block, after calibration and warm-up.
         if iters >= LEAST_SLICES {
             return Ok(iters);
         }
@@ -219,13 +239,15 @@ impl Gate<'_> {
         )))
     }
 
-    /// A slowdown of nothing would look like a gate that misses it.
+    /// An error where `--inject` names a case that is not compared: the gate would seem to miss a slowdown that was
+    /// never there.
     fn check_injection(&self, cases: &[CasePlan]) -> Result<(), Error> {
-        let unknown = self.plan.injected.as_ref().filter(|i| cases.iter().all(|case| case.id != i.case));
-        unknown.map_or(Ok(()), |injection| {
-            let problem = format!("{} is not among the cases that are compared", injection.case);
-            Err(Error::Setting { name: "--inject", problem })
-        })
+        let Some(injection) = &self.plan.injected else { return Ok(()) };
+        if cases.iter().any(|case| case.id == injection.case) {
+            return Ok(());
+        }
+        let problem = format!("{} is not among the cases that are compared", injection.case);
+        Err(Error::Setting { name: "--inject", problem })
     }
 }
 
@@ -239,16 +261,20 @@ struct Workers<'a, W> {
     conditions: ConditionsMeter,
     watch: W,
     sent: Arc<Sent>,
-    /// Whether it was said how long starting takes.
+    /// Whether the first start is over, and the time that starting takes has been noted where it is long.
     told: bool,
+    /// What the first worker said that it measures.
+    subject: Option<String>,
 }
 
 impl<W> Workers<'_, W> {
-    /// Says in advance how long starting a slow service takes beside the measuring, from its first start.
+    /// Prints in advance how long the starts of a slow service take beside the measuring, estimated from its first
+    /// one.
     fn tell_start(&mut self, side: &Side, took: Duration) {
+        // Only after the first start: later would not be in advance.
+        let was_told = std::mem::replace(&mut self.told, true);
         let starts_anew = side.service.is_some() && self.running.is_none();
-        // Only of the first: later is not in advance.
-        if std::mem::replace(&mut self.told, true) || !starts_anew || took < SLOW_START {
+        if was_told || !starts_anew || took < SLOW_START {
             return;
         }
         let pairs = self.gate.plan.pairs;
@@ -280,6 +306,7 @@ impl Timed for Counted<'_> {
     fn slice(&mut self, iters: u64, spin: f64) -> Result<TimedSlice, Error> {
         let (uploads, size) = self.iteration;
         let uploads = iters.saturating_mul(uploads);
+        // Counted before it is sent: a slice that fails has sent some of it as well.
         self.sent.add(uploads, uploads.saturating_mul(size.0));
         self.arm.slice(iters, spin)
     }
@@ -295,9 +322,12 @@ impl<'a, W: FnMut(Progress)> Host for Workers<'a, W> {
     fn start(&mut self, role: Role) -> Result<Counted<'a>, Error> {
         let configured = if role == Role::Head { self.gate.head } else { self.gate.base };
         let side = self.running.as_ref().map_or(configured, |running| running.side(role)).clone();
-        let (mut arm, _) = self.gate.worker(role, &side, &mut self.copies)?;
+        // What was built is copied before the worker starts, and the service when it is told to begin: both are part of a
+        // start.
         let asked = Instant::now();
-        arm.begin(&side, &self.begin)?;
+        let (mut arm, _) = self.gate.worker(role, &side, &mut self.copies)?;
+        let subject = arm.begin(&side, &self.begin)?;
+        self.subject.get_or_insert(subject);
         self.tell_start(&side, asked.elapsed());
         let suite = self.gate.suite;
         Ok(Counted { arm, suite, iteration: Default::default(), sent: Arc::clone(&self.sent) })
@@ -317,9 +347,10 @@ impl<'a, W: FnMut(Progress)> Host for Workers<'a, W> {
     }
 }
 
-/// What a reader should know of two builds that were not made alike, or of a case that is left out.
+/// Notices for the reader: builds that were not made alike, and cases that are left out.
 fn unlike(met: &Met) -> Vec<String> {
-    let (base, head) = (&met.base.build, &met.head.build);
+    let base = &met.base.build;
+    let head = &met.head.build;
     let mut notices = Vec::new();
     for (what, base, head) in
         [("profile", &base.profile, &head.profile), ("compiler", &base.compiler, &head.compiler)]
@@ -330,9 +361,12 @@ fn unlike(met: &Met) -> Vec<String> {
             notices.push(format!("the {what} of base is {base}, of head {head}: an effect may be its doing"));
         }
     }
-    let left_out = |id: &&String| met.base.cases.contains(id) && !met.common.contains(id);
-    notices
-        .extend(met.head.cases.iter().filter(left_out).map(|id| format!("{id} sends nothing: not compared")));
+    // Of the cases that both have, `meet` leaves out those that send nothing.
+    for id in &met.head.cases {
+        if met.base.cases.contains(id) && !met.common.contains(id) {
+            notices.push(format!("{id} sends nothing: not compared"));
+        }
+    }
     notices
 }
 
@@ -340,6 +374,7 @@ fn described(side: &Side, hello: Hello) -> Measured {
     Measured { name: side.name.clone(), build: hello.build, url: side.url.clone() }
 }
 
+/// Ids of the cases of one greeting that the other lacks.
 fn lacking(of: &Hello, other: &Hello) -> Vec<String> {
     of.cases.iter().filter(|id| !other.cases.contains(id)).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! What a session sets out to do. All of it is fixed before the first slice.
+//! The plan of a session. All of it is fixed before the first slice.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use crate::error::Error;
 use crate::stats::{EXHAUSTIVE_PAIRS, smallest_p};
 use crate::units::Share;
 
-/// Fewest pairs of processes. Fewer are too few to know their spread by.
+/// Fewest pairs of processes. From fewer, their spread cannot be estimated.
 pub const MIN_PAIRS: usize = 10;
-/// Most pairs of processes: a day of measuring at three seconds a pair is nobody's intention.
+/// Most pairs of processes: ten minutes of measuring, at the three seconds a pair that are the default.
 pub const MAX_PAIRS: usize = 200;
-/// The positive control is slowed by this at least, ...
+/// Least share by which the positive control is slowed.
 const POSITIVE_CONTROL: f64 = 0.05;
-/// ... and by so many times the threshold of its case.
+/// Least share by which the positive control is slowed, as a multiple of the threshold of its case.
+// Beyond twice the threshold, the slowdown with which no case may pass (`passes_below`).
 const POSITIVE_CONTROL_PER_THRESHOLD: f64 = 2.5;
 
 /// How a session runs and how it is judged. Shares are of 1: 0.02 is 2 %.
@@ -22,11 +23,11 @@ const POSITIVE_CONTROL_PER_THRESHOLD: f64 = 2.5;
 pub struct Plan {
     /// Pairs of processes, each started anew.
     pub pairs: usize,
-    /// Where a case is undecided after them, the session goes on to at most so many.
+    /// Most pairs, if a case could come out undecided after the planned ones.
     pub max_pairs: usize,
     /// Time of all slices of `pairs` pairs together, in ms. Further pairs take as long as these did, each.
     pub budget_ms: u64,
-    /// A slowdown up to this is none: what is tested is whether a case got slower by more.
+    /// A slowdown up to this counts as none: the test asks whether a case got slower by more.
     pub margin: f64,
     /// A slowdown fails a case from here on.
     pub threshold: f64,
@@ -49,12 +50,12 @@ pub struct Injection {
     pub share: f64,
 }
 
-/// A case to be run, and what is special about it.
+/// A case to be run, with the limits of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CasePlan {
     /// Its id.
     pub id: String,
-    /// A slowdown fails it from here on.
+    /// The slowdown from which on it fails.
     pub threshold: f64,
     /// Most iterations of it in one pair, of all arms together.
     pub max_iters: u64,
@@ -63,13 +64,17 @@ pub struct CasePlan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
+            // The most for which all patterns of signs can be tried. Twenty short pairs decide more sessions than ten
+            // of twice the length.
             pairs: 20,
+            // At most twice the time.
             max_pairs: 40,
             budget_ms: 60_000,
             margin: 0.01,
             threshold: 0.02,
             alpha: 0.005,
             tail_alpha: 0.001,
+            // The record keeps it, so that the order of the arms can be checked afterwards.
             seed: rand::random(),
             injected: None,
         }
@@ -89,6 +94,7 @@ impl Plan {
             let problem = format!("{} is not from {} (--pairs) to {MAX_PAIRS}", self.max_pairs, self.pairs);
             return wrong_setting("--max-pairs", problem);
         }
+        // Even if every pair showed the largest slowdown, p would not fall below this.
         if smallest_p(self.pairs) > self.alpha {
             let alpha = Share(self.alpha);
             let problem = format!(
@@ -97,7 +103,8 @@ impl Plan {
             );
             return wrong_setting("--pairs", problem);
         }
-        // The largest number of pairs, too, has to be able to: beyond the exhaustive test, p has a floor of its own.
+        // A session that goes on must be able to reach it as well: with random patterns, p has another smallest
+        // value.
         if self.max_pairs > EXHAUSTIVE_PAIRS && smallest_p(self.max_pairs) > self.alpha {
             let floor = Share(smallest_p(self.max_pairs));
             return wrong_setting(
@@ -108,6 +115,7 @@ impl Plan {
                 ),
             );
         }
+        // A slowdown between the two would be large enough to fail a case, and yet never be proved.
         if self.margin > self.threshold {
             let margin = Share(self.margin);
             let threshold = Share(self.threshold);
@@ -119,12 +127,12 @@ impl Plan {
         Ok(())
     }
 
-    /// The time in which each of these blocks, and so each case, can be judged: the budget that they need together.
+    /// The budget with which each of these cases can be judged, from what one block of each takes.
     pub fn needed(blocks: &[Duration], block_at_most: f64) -> Duration {
         let all: f64 = weights(blocks).iter().sum();
         let mut needed = Duration::ZERO;
         for (block, weight) in blocks.iter().zip(weights(blocks)) {
-            // Of all time the case gets this share, and its block may take no more than its part of that.
+            // The case gets this share of all time, and its block may take only a part of that.
             let share = weight / all;
             needed = needed.max(block.div_f64(block_at_most * share));
         }
@@ -148,8 +156,9 @@ impl Plan {
     }
 }
 
-/// In which proportion cases share the time, from what a block of each takes.
+/// Weights by which cases share the time, from what a block of each takes.
 fn weights(blocks: &[Duration]) -> Vec<f64> {
+    // 0 would give all cases the same time, 1 the same number of blocks; `Plan::slots` says why neither.
     blocks.iter().map(|block| block.as_secs_f64().powf(2.0 / 3.0)).collect()
 }
 
@@ -202,21 +211,28 @@ mod tests {
         assert_eq!(plan.slots(&[ms(7)]), [Duration::from_secs(6)]);
     }
 
+    /// Whether each block fits twice into the time that its case has in one pair.
+    fn fit(blocks: &[Duration], slots: &[Duration]) -> bool {
+        blocks.iter().zip(slots).all(|(block, slot)| *block <= 2 * *slot)
+    }
+
     #[test]
     fn the_budget_that_slow_cases_need_makes_room_for_their_blocks() {
         let ms = Duration::from_millis;
         let blocks = [ms(10), ms(80), ms(600)];
         let needed = Plan::needed(&blocks, 0.1);
         let plan = Plan { pairs: 20, budget_ms: needed.as_millis() as u64 + 1, ..Plan::default() };
-        let fits = |slots: Vec<Duration>| blocks.iter().zip(slots).all(|(block, slot)| *block <= 2 * slot);
-        assert!(fits(plan.slots(&blocks)));
+        // A tenth of the time of 20 pairs is that of two.
+        assert!(fit(&blocks, &plan.slots(&blocks)));
         let less = Plan { budget_ms: plan.budget_ms * 9 / 10, ..plan };
-        assert!(!fits(less.slots(&blocks)));
+        assert!(!fit(&blocks, &less.slots(&blocks)));
+        // Alone, a case has all of the time: ten times its block.
         assert_eq!(Plan::needed(&[ms(500)], 0.1), Duration::from_secs(5));
     }
 
     #[test]
     fn the_positive_control_lies_well_above_the_threshold() {
+        // 5 % at least, else 2.5 times the threshold.
         assert_eq!([0.01, 0.02, 0.1].map(positive_control), [0.05, 0.05, 0.25]);
     }
 }

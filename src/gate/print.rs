@@ -1,22 +1,23 @@
-//! A verdict for people: a table for a terminal, Markdown for a pull request.
+//! A verdict as text: a table for a terminal, Markdown for a pull request.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use super::compared::Effect;
+use super::finding::Finding;
 use super::plan::{Plan, passes_below};
 use super::protocol::NANOSECONDS;
 use super::record::{CaseRecord, Record};
 use super::session::BLOCK_AT_MOST;
 use super::tail::{LEAST_OPERATIONS, Tail};
-use super::verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict};
+use super::verdict::{CaseVerdict, Conclusion, Figures, Verdict};
 use crate::report::{latency, table};
 use crate::units::{Share, change, printable};
 
 const COLUMNS: usize = 7;
 
-/// The table, what is to be known of the run, and its conclusion.
+/// Prints the table, what a reader has to know of the run, and the conclusion.
 pub fn print_verdict(out: &mut dyn Write, record: &Record, verdict: &Verdict) -> io::Result<()> {
     let header = header(verdict);
     let mut table = table(&header.each_ref().map(String::as_str));
@@ -27,10 +28,11 @@ pub fn print_verdict(out: &mut dyn Write, record: &Record, verdict: &Verdict) ->
     for line in remarks(record, verdict) {
         writeln!(out, "{line}")?;
     }
+    // Last, where a terminal shows it without scrolling.
     writeln!(out, "\n{}", sentence(verdict))
 }
 
-/// The same for a pull request.
+/// The same as Markdown, for a pull request.
 pub fn markdown(record: &Record, verdict: &Verdict) -> String {
     let mut out = format!("### Gate: {}\n\n", sentence(verdict));
     let head = printable(&record.head.name);
@@ -61,24 +63,26 @@ fn figures(verdict: &Verdict) -> impl Iterator<Item = &Figures> + Clone {
 }
 
 fn row(case: &CaseVerdict, unit: &str) -> [String; COLUMNS] {
+    // Ids come from workers: without `printable`, one with control characters could take over the terminal.
     let id = printable(&case.id);
     let label = label(case.finding).to_owned();
     let Some(figures) = &case.figures else {
-        let none = || "-".to_owned();
-        return [id, none(), none(), none(), none(), none(), label];
+        let none = "-".to_owned();
+        return [id, none.clone(), none.clone(), none.clone(), none.clone(), none, label];
     };
     [
         id,
         quantity(figures.base, unit),
         quantity(figures.head, unit),
         interval(figures.effect),
-        figures.effect.upper.map_or_else(|| "-".to_owned(), change),
+        bound(figures.effect.upper),
         format!("{:.2} %", 100.0 * figures.spread),
         label,
     ]
 }
 
 fn quantity(value: f64, unit: &str) -> String {
+    // `latency` takes milliseconds.
     if unit == NANOSECONDS { latency(Some(value / 1e6)) } else { format!("{value:.0} {}", printable(unit)) }
 }
 
@@ -114,6 +118,7 @@ fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
     for case in verdict.cases.iter().filter(|case| case.threshold != record.plan.threshold) {
         remarks.push(format!("{} fails from {} on.", printable(&case.id), Share(case.threshold)));
     }
+    // What makes all of the run worthless stands before what concerns one case.
     let of_cases = verdict.cases.iter().flat_map(|case| &case.distrust);
     for problem in verdict.distrust.iter().chain(of_cases) {
         remarks.push(format!("Not to be trusted: {}.", printable(problem)));
@@ -130,11 +135,13 @@ fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
     remarks
 }
 
-/// The time that cases need which are too slow for the budget.
+/// The budget that would do for cases that are too slow for this one.
 fn needed_budget(record: &Record) -> Option<String> {
     let slow: Vec<&CaseRecord> = record.cases.iter().filter(|case| case.too_slow).collect();
+    // Records of an earlier version do not have the time of a block: it reads as 0, and nothing can be said.
     let slowest = slow.iter().max_by_key(|case| case.block_ns).filter(|case| case.block_ns > 0)?;
     let blocks: Vec<Duration> = record.cases.iter().map(|case| Duration::from_nanos(case.block_ns)).collect();
+    // Rounded up to whole seconds: rounded down, it would not be enough.
     let all = Plan::needed(&blocks, BLOCK_AT_MOST).as_secs_f64().ceil();
     let alone = Plan::needed(&[Duration::from_nanos(slowest.block_ns)], BLOCK_AT_MOST).as_secs_f64().ceil();
     let id = printable(&slowest.id);
@@ -146,6 +153,7 @@ fn needed_budget(record: &Record) -> Option<String> {
 }
 
 fn worse_tail(id: &str, tail: &Tail) -> String {
+    // "A tenth" is `LATE_BY` of tail.rs in words.
     format!(
         "{}: p99 was {}, is {}; {} of the operations take longer than base's p99 by more than a tenth, {} of base's.",
         printable(id),
@@ -158,6 +166,7 @@ fn worse_tail(id: &str, tail: &Tail) -> String {
 
 /// Least and most of what the controls showed.
 fn controls(verdict: &Verdict) -> Option<String> {
+    // Cases with a threshold of their own may have a larger positive control.
     let least = figures(verdict).map(|figures| figures.positive_control_share).reduce(f64::min)?;
     let same = figures(verdict).all(|figures| figures.positive_control_share == least);
     let share = format!("{}{}", Share(least), if same { "" } else { " or more" });
@@ -168,16 +177,20 @@ fn controls(verdict: &Verdict) -> Option<String> {
     ))
 }
 
-/// Least and most of what tails showed, and the cases whose tails were not compared.
+/// Least and most of what the tails showed, and the cases whose tails were not compared.
 fn tails(verdict: &Verdict) -> Vec<String> {
     let mut said = Vec::new();
     let mut compared = figures(verdict).filter_map(|figures| figures.tail.as_ref()).peekable();
     if compared.peek().is_some() {
         said.push(format!("Tails: p99 of head against base's {}.", range(compared.map(|tail| tail.p99))));
     }
-    let without_tail =
-        |case: &&CaseVerdict| case.figures.as_ref().is_some_and(|figures| figures.tail.is_none());
-    let left: Vec<&str> = verdict.cases.iter().filter(without_tail).map(|case| case.id.as_str()).collect();
+    // A case that was not measured at all has a row that says so, and is not named here.
+    let mut left = Vec::new();
+    for case in &verdict.cases {
+        if case.figures.as_ref().is_some_and(|figures| figures.tail.is_none()) {
+            left.push(case.id.as_str());
+        }
+    }
     if !left.is_empty() {
         said.push(format!(
             "Tails not compared, as an arm has fewer than {LEAST_OPERATIONS} operations in a pair: {}.",
@@ -188,7 +201,9 @@ fn tails(verdict: &Verdict) -> Vec<String> {
 }
 
 fn detectable(verdict: &Verdict) -> Option<String> {
+    // Without a measured case there is no range.
     figures(verdict).next()?;
+    // "Nine times in ten" is `POWER` of compared.rs in words.
     Some(format!(
         "Minimum detectable effect, found nine times in ten: {}.",
         range(figures(verdict).map(|figures| figures.mde))
@@ -237,21 +252,31 @@ fn how(record: &Record) -> String {
     out
 }
 
+/// Ids of the cases with one of these findings.
+fn ids_with(findings: &[Finding], verdict: &Verdict) -> String {
+    let mut ids = Vec::new();
+    for case in &verdict.cases {
+        if findings.contains(&case.finding) {
+            ids.push(case.id.as_str());
+        }
+    }
+    printable(&ids.join(", "))
+}
+
+/// The conclusion, with the cases that it rests on and what to do about them.
 fn sentence(verdict: &Verdict) -> String {
-    let named = |findings: &[Finding]| {
-        let cases = verdict.cases.iter().filter(|case| findings.contains(&case.finding));
-        printable(&cases.map(|case| case.id.as_str()).collect::<Vec<_>>().join(", "))
-    };
     match verdict.conclusion {
         Conclusion::Pass => "passed, no case got slower".to_owned(),
         Conclusion::Regression => {
-            format!("FAILED, slower: {}", named(&[Finding::Regressed, Finding::TailRegressed]))
+            let slower = ids_with(&[Finding::Regressed, Finding::TailRegressed], verdict);
+            format!("FAILED, slower: {slower}")
         }
         Conclusion::Inconclusive if !verdict.distrust.is_empty() => {
             "inconclusive: this run is not to be trusted, as said above; run it again on a quieter machine"
                 .to_owned()
         }
         Conclusion::Inconclusive => {
+            // Each reason has a remedy of its own, so cases are grouped by it.
             let mut reasons = Vec::new();
             for (findings, advice) in [
                 (&[Finding::Untrusted][..], "not to be trusted, as said above"),
@@ -259,7 +284,7 @@ fn sentence(verdict: &Verdict) -> String {
                 (&[Finding::Undecided], "undecided: take a larger --budget or more --max-pairs"),
                 (&[Finding::TooSlow], "too slow for the time: take a larger --budget, as said above"),
             ] {
-                let cases = named(findings);
+                let cases = ids_with(findings, verdict);
                 if !cases.is_empty() {
                     reasons.push(format!("{cases} {advice}"));
                 }
@@ -270,8 +295,12 @@ fn sentence(verdict: &Verdict) -> String {
 }
 
 fn interval(effect: Effect) -> String {
-    let end = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), change);
-    format!("{} [{}, {}]", change(effect.share), end(effect.lower), end(effect.upper))
+    format!("{} [{}, {}]", change(effect.share), bound(effect.lower), bound(effect.upper))
+}
+
+/// One end of an interval, which is missing where there are too few pairs for one.
+fn bound(end: Option<f64>) -> String {
+    end.map_or_else(|| "-".to_owned(), change)
 }
 
 #[cfg(test)]
@@ -310,6 +339,7 @@ mod tests {
 
     #[test]
     fn a_row_holds_both_times_the_effect_and_its_interval() {
+        // An iteration of the fake takes 0.1 ms, and that of a head that is 5 % slower 105 µs.
         let [text, markdown] = printed(&["a"], &[Trait::Slower(0.05)]);
         for row in [text.lines().nth(1), markdown.lines().find(|line| line.starts_with("| `a`"))] {
             let row = row.expect("has a row");
@@ -321,6 +351,7 @@ mod tests {
 
     #[test]
     fn a_case_without_figures_has_a_row_too() {
+        // A block takes 6 * 40 ms, more than a tenth of 2 s.
         let record =
             session(&super::super::Plan { budget_ms: 2_000, ..fake::plan(1) }, &["slow"], &[Trait::Quiet]);
         let text = markdown(&record, &judge(&record));
@@ -330,6 +361,7 @@ mod tests {
     #[test]
     fn what_comes_from_outside_cannot_rule_the_terminal() {
         let mut record = session(&fake::plan(1), &["a\u{1b}[2J"], &[Trait::Slower(0.05)]);
+        // The title of the terminal's window, and a character that turns the direction of writing.
         for name in [&mut record.base.name, &mut record.head.name] {
             name.push_str("\u{1b}]0;\u{7}\u{202e}");
         }

@@ -8,15 +8,16 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use super::extension::needs_more_pairs;
+use super::finding::Finding;
 use super::protocol::NANOSECONDS;
 use super::record::{CaseRecord, Record};
 use super::store::load_record;
-use super::verdict::{CaseVerdict, Conclusion, Figures, Finding, Verdict, judge, judge_cases};
+use super::verdict::{CaseVerdict, Conclusion, Figures, Verdict, is_slower, judge, judge_cases};
 use crate::error::Error;
 
-/// Seed of the draws.
+/// Seed of the draws, of the first thread.
 const SEED: u64 = 1;
-/// The kinds of session whose two builds have the same code, on a quiet machine: as built, and the files exchanged.
+/// Kinds of session of two builds with the same code on a quiet machine: as built, and with the files exchanged.
 const SAME: [&str; 2] = ["same", "swapped"];
 /// Kinds of session in which no case of head is slower.
 const NONE_SLOWER: [&str; 3] = ["same", "swapped", "busy_same"];
@@ -32,15 +33,19 @@ struct StoredSession {
 /// Sessions by kind.
 type Kinds = BTreeMap<String, Vec<StoredSession>>;
 
-/// Reads the sessions in `dir`, each in a folder `kind.number`, and counts them, and `draws` more that are drawn from
-/// their pairs. Markdown.
+/// Reads the sessions in `dir`, each in a folder `kind.number`, and counts their outcomes, and those of `draws` more
+/// sessions that are drawn from their pairs. Returns Markdown.
 pub fn prove(dir: &Path, draws: u32) -> Result<String, Error> {
     let kinds = read(dir)?;
     let mut out = outcomes(&kinds);
     out.push_str(&by_case(&kinds));
-    let all_cases = |session: &&StoredSession| session.record.cases.iter().all(|case| !case.too_slow);
-    let same: Vec<&StoredSession> =
-        SAME.iter().filter_map(|kind| kinds.get(*kind)).flatten().filter(all_cases).collect();
+    // Sessions to draw from: a case that was too slow has no pairs, so a session with one is left out.
+    let mut same = Vec::new();
+    for session in SAME.iter().filter_map(|kind| kinds.get(*kind)).flatten() {
+        if session.record.cases.iter().all(|case| !case.too_slow) {
+            same.push(session);
+        }
+    }
     if !same.is_empty() {
         out.push_str(&drawn(&same, draws));
     }
@@ -48,13 +53,13 @@ pub fn prove(dir: &Path, draws: u32) -> Result<String, Error> {
 }
 
 fn read(dir: &Path) -> Result<Kinds, Error> {
-    let failed = |e| Error::file(dir, "read", e);
-    let mut kinds = Kinds::new();
-    let entries = std::fs::read_dir(dir).map_err(failed)?;
-    let mut paths: Vec<PathBuf> =
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(failed)?;
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| Error::file(dir, "read", e))? {
+        paths.push(entry.map_err(|e| Error::file(dir, "read", e))?.path());
+    }
     // In one order, so that the same sessions give the same draws.
     paths.sort();
+    let mut kinds = Kinds::new();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // The exit code is written last: without one the session is not over.
@@ -67,11 +72,7 @@ fn read(dir: &Path) -> Result<Kinds, Error> {
     Ok(kinds)
 }
 
-fn is_slower(case: &CaseVerdict) -> bool {
-    matches!(case.finding, Finding::Regressed | Finding::TailRegressed)
-}
-
-/// What the sessions of each kind came to.
+/// Outcomes of the sessions of each kind, as a table.
 fn outcomes(kinds: &Kinds) -> String {
     let mut out = String::from(
         "| sessions | number | passed | slower | of them naming a case that is not | inconclusive | with more pairs | \
@@ -90,10 +91,12 @@ fn outcomes(kinds: &Kinds) -> String {
                 Conclusion::Regression => slower += 1,
                 Conclusion::Inconclusive => unclear += 1,
             }
-            let none = NONE_SLOWER.contains(&kind.as_str());
-            wrong += usize::from(
-                verdict.cases.iter().any(|case| is_slower(case) && (none || case.id == UNTOUCHED)),
-            );
+            // A case that is called slower although nothing was done to it is a false alarm, also in a session that
+            // is rightly called a regression.
+            let none_is_slower = NONE_SLOWER.contains(&kind.as_str());
+            let named_wrongly =
+                verdict.cases.iter().any(|case| is_slower(case) && (none_is_slower || case.id == UNTOUCHED));
+            wrong += usize::from(named_wrongly);
             extended += usize::from(record.numbers.len() > record.plan.pairs);
             repeated += record.storms.len();
         }
@@ -107,7 +110,7 @@ fn outcomes(kinds: &Kinds) -> String {
     out
 }
 
-/// For each kind and case: what was found, and how it varies.
+/// Findings of each kind and case, and how they vary between sessions, as a table.
 fn by_case(kinds: &Kinds) -> String {
     let mut out = String::from(
         "| sessions | case | called slower | undecided or not to be trusted | effect, mean | standard error | largest | \
@@ -121,24 +124,24 @@ fn by_case(kinds: &Kinds) -> String {
         }
         for (id, verdicts) in cases {
             let figures: Vec<&Figures> = verdicts.iter().filter_map(|case| case.figures.as_ref()).collect();
-            let all = |of: fn(&Figures) -> f64| figures.iter().map(|f| of(f)).collect::<Vec<f64>>();
-            let effects = all(|f| f.effect.share);
+            let effects: Vec<f64> = figures.iter().map(|f| f.effect.share).collect();
+            let slower = verdicts.iter().filter(|case| is_slower(case)).count();
+            let unclear = verdicts
+                .iter()
+                .filter(|case| matches!(case.finding, Finding::Undecided | Finding::Untrusted))
+                .count();
+            // Cases of few operations have no tail.
             let tails: Vec<f64> = figures.iter().filter_map(|f| Some(f.tail.as_ref()?.p99)).collect();
             let _ = writeln!(
                 out,
-                "| {kind} | `{id}` | {} of {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-                verdicts.iter().filter(|case| is_slower(case)).count(),
+                "| {kind} | `{id}` | {slower} of {} | {unclear} | {} | {} | {} | {} | {} | {} | {} |",
                 verdicts.len(),
-                verdicts
-                    .iter()
-                    .filter(|case| matches!(case.finding, Finding::Undecided | Finding::Untrusted))
-                    .count(),
                 percent(mean(&effects)),
                 percent(standard_error(&effects)),
-                percent(effects.iter().copied().fold(0.0, |a, b| if b.abs() > f64::abs(a) { b } else { a })),
-                percent(mean(&all(|f| f.spread))),
-                percent(mean(&all(|f| f.effect.upper.unwrap_or(f64::NAN)))),
-                percent(mean(&all(|f| f.mde))),
+                percent(farthest_from_zero(&effects)),
+                percent(mean_of(&figures, |f| f.spread)),
+                percent(mean_of(&figures, |f| f.effect.upper.unwrap_or(f64::NAN))),
+                percent(mean_of(&figures, |f| f.mde)),
                 percent(mean(&tails)),
             );
         }
@@ -147,6 +150,23 @@ fn by_case(kinds: &Kinds) -> String {
     out
 }
 
+/// The value of the largest size, with its sign; 0 where there are none.
+fn farthest_from_zero(values: &[f64]) -> f64 {
+    let mut farthest: f64 = 0.0;
+    for value in values {
+        if value.abs() > farthest.abs() {
+            farthest = *value;
+        }
+    }
+    farthest
+}
+
+fn mean_of(figures: &[&Figures], of: fn(&Figures) -> f64) -> f64 {
+    let values: Vec<f64> = figures.iter().map(|figures| of(figures)).collect();
+    mean(&values)
+}
+
+/// A share in percent; `-` for what one or no session cannot have.
 fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:+.2} %", 100.0 * share) } else { "-".to_owned() }
 }
@@ -161,7 +181,7 @@ fn standard_error(values: &[f64]) -> f64 {
     (values.iter().map(|value| (value - center).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt()
 }
 
-/// What came of drawn sessions.
+/// Outcomes of drawn sessions.
 #[derive(Default)]
 struct Drawn {
     failed: u32,
@@ -177,6 +197,7 @@ fn drawn(sessions: &[&StoredSession], draws: u32) -> String {
     std::thread::scope(|scope| {
         let mut parts = Vec::new();
         for thread in 0..threads {
+            // The parts add up to `draws`.
             let part = draws / threads + u32::from(thread < draws % threads);
             parts.push(scope.spawn(move || draw(sessions, part, SEED + u64::from(thread))));
         }
@@ -187,20 +208,20 @@ fn drawn(sessions: &[&StoredSession], draws: u32) -> String {
             all.extended += part.extended;
         }
     });
-    let percent = |n: u32| 100.0 * f64::from(n) / f64::from(draws);
     format!(
         "{draws} sessions drawn from the pairs of the same code: {} ({:.2} %) called a case slower, {} ({:.2} %) were \
          inconclusive, {} ({:.2} %) went on to more pairs.\n",
         all.failed,
-        percent(all.failed),
+        100.0 * f64::from(all.failed) / f64::from(draws),
         all.unclear,
-        percent(all.unclear),
+        100.0 * f64::from(all.unclear) / f64::from(draws),
         all.extended,
-        percent(all.extended)
+        100.0 * f64::from(all.extended) / f64::from(draws)
     )
 }
 
 fn draw(sessions: &[&StoredSession], draws: u32, seed: u64) -> Drawn {
+    // All sessions of these kinds have the same plan, but for its seed, and the same cases (`ci/gate-proof.sh`).
     let plan = &sessions[0].record.plan;
     let clocks = sessions[0].record.unit == NANOSECONDS;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -210,6 +231,7 @@ fn draw(sessions: &[&StoredSession], draws: u32, seed: u64) -> Drawn {
         for case in &sessions[0].record.cases {
             cases.push(CaseRecord { pairs: Vec::new(), ..case.clone() });
         }
+        // The rule of `Session::goes_on`.
         let mut pairs = 0;
         while pairs < plan.pairs || pairs < plan.max_pairs && needs_more_pairs(&cases, plan.margin) {
             let from = &sessions[rng.random_range(0..sessions.len())].record;
@@ -219,6 +241,7 @@ fn draw(sessions: &[&StoredSession], draws: u32, seed: u64) -> Drawn {
             }
             pairs += 1;
         }
+        // The order of the arms is not looked at: drawn pairs are in no order of one seed.
         let verdict = judge_cases(plan, &cases, Vec::new(), clocks);
         drawn.extended += u32::from(pairs > plan.pairs);
         drawn.failed += u32::from(verdict.conclusion == Conclusion::Regression);

@@ -1,4 +1,4 @@
-//! The messages between the gate and a worker: one JSON value a line, a request and its answer in turn.
+//! The messages between the gate and a worker: one JSON value per line, requests and answers in turn.
 //!
 //! A worker greets first. The gate begins, prepares a case, asks for slices of it, asks for their latencies, prepares the
 //! next case, and quits. `docs/worker.md` describes the protocol for those who write a worker of their own.
@@ -7,12 +7,13 @@ use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
-/// Rises when a line below changes its meaning. Workers of another version are not measured.
+/// Version of the protocol. It rises when a line below changes its meaning; workers of another version are not
+/// measured.
 pub const PROTOCOL: u32 = 2;
 /// Maximum length of a line in bytes. The longest message of ours, a histogram of latencies, has about 30 KB.
 const MAX_LINE: u64 = 256 << 10;
 
-/// The unit of wall time. Only values of this unit can be held against the gate's own clock.
+/// The unit of wall time. Only values of this unit can be checked by the gate's own clock.
 pub const NANOSECONDS: &str = "ns";
 
 /// A worker's first line: what it is and what it can run.
@@ -23,6 +24,7 @@ pub struct Hello {
     /// The build.
     pub build: Build,
     /// What a slice's value counts: `ns` for wall time, else any word, like `instructions`.
+    // Optional, like all of the build but its checksum: a worker of one's own is to be short.
     #[serde(default = "nanoseconds")]
     pub unit: String,
     /// Ids of the cases that it can run, in their order.
@@ -33,7 +35,7 @@ fn nanoseconds() -> String {
     NANOSECONDS.to_owned()
 }
 
-/// The build that a worker is of.
+/// The build of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
     /// Version of the program.
@@ -74,7 +76,7 @@ pub enum Request {
     Quit,
 }
 
-/// What both arms have to have in common. Holds a private key, so it has no `Debug`.
+/// Settings that all arms share. Holds a private key, so it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Begin {
     /// RSA private key (PEM) of the stub's tokens and of the token check.
@@ -115,6 +117,7 @@ pub enum Reply {
 /// Reads a line, without its end. `None` at the end of the stream; an error for a line that is too long or not UTF-8.
 pub fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = String::new();
+    // Limited while reading: a line without end must not fill the memory.
     let read = from.by_ref().take(MAX_LINE).read_line(&mut line)?;
     if read == 0 {
         return Ok(None);
@@ -122,6 +125,7 @@ pub fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
     match line.strip_suffix('\n') {
         Some(text) => Ok(Some(text.to_owned())),
         None if read as u64 == MAX_LINE => Err(io::Error::other("a line is too long")),
+        // The stream ended within a line.
         None => Ok(Some(line)),
     }
 }
@@ -132,6 +136,7 @@ mod tests {
 
     #[test]
     fn messages_are_lines_that_a_person_can_read() {
+        // As docs/worker.md has them: workers that others wrote depend on these texts.
         let text = serde_json::to_string(&Request::Slice { iters: 3, spin: 0.05 }).expect("serialises");
         assert_eq!(text, r#"{"slice":{"iters":3,"spin":0.05}}"#);
         let reply: Reply = serde_json::from_str(r#"{"slice":{"value":5,"spun":0}}"#).expect("is one");

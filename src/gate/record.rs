@@ -1,4 +1,4 @@
-//! What a session measured: every slice, and all that is needed to judge it again.
+//! The record of a session: every slice, and all that is needed to judge it again.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,11 @@ use super::protocol::Build;
 use super::schedule::{Order, Role};
 use crate::machine::Conditions;
 
-/// Rises when a field below changes its meaning.
+/// Version of the record. It rises when a field below changes its meaning.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// Largest value of a slice, an hour in nanoseconds: so that no sum overflows.
+/// Largest value of a slice: an hour in nanoseconds. With the limit no sum overflows.
+// A u64 holds the sum of five million of them.
 pub const LARGEST_VALUE: u64 = 3_600_000_000_000;
 
 /// A whole session. The verdict follows from it alone.
@@ -18,22 +19,23 @@ pub const LARGEST_VALUE: u64 = 3_600_000_000_000;
 pub struct Record {
     /// Version of these fields.
     pub schema_version: u32,
-    /// SHA-256 of all else, hex, so that a part that was cut or left out is noticed. Empty before it is stored.
+    /// SHA-256 of the rest, hex, by which it is noticed if a part was cut or left out. Empty until the record is
+    /// stored.
     #[serde(default)]
     pub checksum: String,
     /// Whether the session ended before its plan did; such a one is not judged.
     pub partial: bool,
     /// When it was made (RFC 3339, UTC).
     pub made_at: String,
-    /// What was to be done.
+    /// How the session was to run and is judged.
     pub plan: Plan,
-    /// What was compared with.
+    /// What the change was compared with.
     pub base: Measured,
-    /// What was compared.
+    /// The change.
     pub head: Measured,
     /// Unit of all values: `ns`, or a word of the workers' own.
     pub unit: String,
-    /// The machine, as reports have it.
+    /// The machine and the build, as in reports.
     pub environment: serde_json::Value,
     /// What a reader should know before the figures, a sentence each.
     pub notices: Vec<String>,
@@ -51,23 +53,23 @@ pub struct Record {
     pub cases: Vec<CaseRecord>,
 }
 
-/// One arm.
+/// One side of the comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
-    /// What people call it.
+    /// Name in messages: a commit, a file, a URL.
     pub name: String,
-    /// What its worker said of itself.
+    /// The build, as its worker's greeting described it.
     pub build: Build,
-    /// The ingester's URL; the stub if there is none.
+    /// URL of the running ingester, if it was one.
     pub url: Option<String>,
 }
 
-/// A pair that does not count, because of what the machine did meanwhile.
+/// A pair that does not count because the machine was disturbed during it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Storm {
     /// Number of the pair in the order of the seed.
     pub number: usize,
-    /// What was wrong, for people.
+    /// What was wrong, in words.
     pub reason: String,
 }
 
@@ -76,13 +78,13 @@ pub struct Storm {
 pub struct CaseRecord {
     /// Its id.
     pub id: String,
-    /// A slowdown from here on fails it (a share of 1).
+    /// The slowdown from which on it fails (a share of 1).
     pub threshold: f64,
     /// Iterations in every slice; the same for all arms and pairs.
     pub iters: u64,
     /// Time of its slices in one pair, in ns.
     pub slot_ns: u64,
-    /// What one block takes, as was found before the first pair, in ns.
+    /// Duration of one block, as found before the first pair, in ns.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub block_ns: u64,
     /// Whether one block takes more than a tenth of the case's time.
@@ -91,7 +93,8 @@ pub struct CaseRecord {
     pub pairs: Vec<CasePair>,
 }
 
-/// Records of an earlier version do not say it, and their checksum is of what they say.
+/// Whether a number is left out. Records of an earlier version lack it, and must have the same text, and so the same
+/// checksum, when they are written again.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -107,7 +110,7 @@ pub struct CasePair {
     pub latencies: [Vec<(u64, u64)>; 3],
 }
 
-/// Six slices: each arm once, then once more in the opposite order.
+/// Six slices: each arm once, then each once more in the opposite order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Which arm ran when, in the first half.
@@ -144,11 +147,12 @@ impl Block {
         [numbers[first], numbers[numbers.len() - 1 - first]]
     }
 
-    /// Whether it has every arm, and every slice took time.
+    /// Whether it has every arm, and values that a slice can have.
     pub fn is_sound(&self) -> bool {
         let allowed = 1..=LARGEST_VALUE;
         let mut roles = self.order;
         roles.sort_unstable();
+        // A slice of 0 would make a ratio infinite, and a sum of larger values could overflow.
         roles == Role::ALL
             && self.values.iter().chain(&self.waited_ns).all(|number| allowed.contains(number))
             && self.spun <= LARGEST_VALUE
@@ -165,7 +169,7 @@ impl Block {
     }
 }
 
-/// What is set against the base.
+/// What is compared with the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compared {
     /// The change.
@@ -187,6 +191,8 @@ mod tests {
 
     #[test]
     fn a_block_by_hand() {
+        // In the order H B C C B H: head took 11 and 33, base 10 and 30, the control 20 and 20, and 4 for spinning.
+        // The gate waited 1 + 6 for head, 2 + 5 for base, 3 + 4 for the control.
         let block = block([Head, Base, Control], [11, 10, 20, 20, 30, 33], 4);
         assert_eq!((block.sum(Base), block.sum(Head), block.sum(Control)), (40, 44, 40));
         assert_eq!((block.waited(Base), block.waited(Head), block.waited(Control)), (7, 7, 7));
@@ -197,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_steady_drift_cancels_within_a_block() {
-        // 10 ns more from slice to slice.
+        // 10 ns more from slice to slice: each arm's two slices add up to 250.
         let block = block([Base, Control, Head], [100, 110, 120, 130, 140, 150], 0);
         assert_eq!((block.log_ratio(Compared::Head), block.log_ratio(Compared::Control)), (0.0, 0.0));
     }

@@ -6,14 +6,14 @@ use super::protocol::Begin;
 use super::schedule::Role;
 use crate::auth::KeyPair;
 use crate::error::Error;
-use crate::ingester::Service;
+use crate::ingester::{OF_A_REAL_INGESTER, Service};
 use crate::interrupt::Interrupt;
 
-/// Gives a worker the key of the tokens that its service takes.
+/// Variable that gives a worker the key for signing the tokens that its service accepts.
 const PRIVATE_KEY: &str = "INGESTER_PRIVATE_KEY";
 
-/// A running service for each role, and the sides that lead workers to them. Dropping it ends the services, and removes their
-/// folders after them.
+/// A running service for each role, and for each a side whose workers connect to it. Dropping it ends the services,
+/// then removes their folders.
 #[derive(Debug)]
 pub struct Running {
     sides: Vec<Side>,
@@ -22,7 +22,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the service of each role; `None` where services are started anew for every pair, or by nobody here.
+    /// Starts the service of each role. `None` where services are started anew for every pair, or where there are
+    /// none to start.
     pub fn start(
         base: &Side,
         head: &Side,
@@ -37,16 +38,23 @@ impl Running {
             let Some(started) = side.service.as_ref().filter(|service| service.once) else { return Ok(None) };
             let mut command = started.command.clone();
             command.log = copies.log_of(role);
+            // Each role has a copy of its own, so that no two of the processes share the pages of a file.
             if let Some(built) = &started.built {
                 let folder = copies.of_folder(built)?;
                 command.dir.clone_from(&folder.path);
                 running._folders.push(folder);
             }
+            // The service checks tokens by the public half of the session's key; workers sign them with the private
+            // one.
             let service = Service::start(&command, key.public(), begin.stub, interrupt)?;
             let mut env = started.env.clone();
-            if started.wants_token {
+            // A token of the user's own comes before those of this session's key.
+            let has_own = OF_A_REAL_INGESTER[1..].iter().any(|variable| std::env::var_os(variable).is_some());
+            if started.wants_token && !has_own {
                 env.push((PRIVATE_KEY, begin.key.clone()));
             }
+            // With a URL, a worker does not start the service. Without the slash at the end, as it answers with the
+            // URL in that form (`Arm::begin` compares the two).
             running.sides.push(Side {
                 url: Some(service.base().as_str().trim_end_matches('/').to_owned()),
                 service: Some(StartedService { env, built: None, ..started.clone() }),
@@ -59,6 +67,7 @@ impl Running {
 
     /// What a worker of this role measures.
     pub fn side(&self, role: Role) -> &Side {
+        // They were started in the order of `Role::ALL`.
         &self.sides[role as usize]
     }
 }

@@ -1,11 +1,11 @@
-//! Which arm runs when: all of it follows from the seed.
+//! The schedule: which arm runs when. All of it follows from the seed.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// The workers of one pair of processes, in the order of the letters that records use.
+/// The workers of one pair of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Role {
     /// What the change is compared with.
@@ -20,10 +20,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
+    /// All roles, in the order of their numbers (`role as usize`) and of the latencies in records.
     pub const ALL: [Self; 3] = [Self::Base, Self::Head, Self::Control];
 
-    /// For messages.
+    /// Name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
@@ -66,6 +66,7 @@ pub fn case_order(seed: u64, pair: usize, cases: usize) -> Vec<usize> {
 /// after them, each arm has each place once. The very first orders are dealt over six pairs, for cases whose blocks are so
 /// long that a pair has one or two. What is left to chance is as likely with two arms exchanged.
 pub fn block_orders(seed: u64, pair: usize, case: usize) -> impl Iterator<Item = Order> {
+    // Streams 0 and 1 are those of the order of starts and of cases.
     let of = 2 + case as u64;
     let mut rng = stream(seed, pair, of);
     let mut first = Some(first_of_pair(seed, pair, of));
@@ -79,6 +80,7 @@ pub fn block_orders(seed: u64, pair: usize, case: usize) -> impl Iterator<Item =
             square = 1 - square;
             if let Some((dealt_square, dealt_row)) = first.take() {
                 square = dealt_square;
+                // Rows are taken from the end.
                 rows.retain(|row| *row != dealt_row);
                 rows.push(dealt_row);
             }
@@ -90,6 +92,7 @@ pub fn block_orders(seed: u64, pair: usize, case: usize) -> impl Iterator<Item =
 /// The square and the row of a pair's first order: over six pairs each of the six orders comes first once.
 fn first_of_pair(seed: u64, pair: usize, of: u64) -> (usize, usize) {
     let mut dealt = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)];
+    // Rounds are counted down from the largest number, so that no round has the random stream of a pair.
     let round = usize::MAX - pair / dealt.len();
     dealt.shuffle(&mut stream(seed, round, of));
     dealt[pair % dealt.len()]
@@ -97,9 +100,13 @@ fn first_of_pair(seed: u64, pair: usize, of: u64) -> (usize, usize) {
 
 /// A stream of random numbers of its own for each use, so that none depends on how long another one ran.
 fn stream(seed: u64, pair: usize, of: u64) -> Xoshiro256PlusPlus {
-    [pair as u64, of].iter().fold(Xoshiro256PlusPlus::seed_from_u64(seed), |mut rng, number| {
-        Xoshiro256PlusPlus::seed_from_u64(rng.next_u64() ^ number)
-    })
+    // A number is mixed with a random one before it becomes a seed: neighbouring seeds, pairs and uses would meet in
+    // a sum.
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    for number in [pair as u64, of] {
+        rng = Xoshiro256PlusPlus::seed_from_u64(rng.next_u64() ^ number);
+    }
+    rng
 }
 
 #[cfg(test)]
@@ -108,11 +115,15 @@ mod tests {
 
     use super::*;
 
+    /// The order of cases and of some blocks.
+    fn schedule(seed: u64) -> (Vec<usize>, Vec<Order>) {
+        (case_order(seed, 3, 6), block_orders(seed, 3, 1).take(20).collect())
+    }
+
     #[test]
     fn the_same_seed_gives_the_same_schedule_and_another_one_another() {
-        let of = |seed| (case_order(seed, 3, 6), block_orders(seed, 3, 1).take(20).collect::<Vec<_>>());
-        assert_eq!(of(7), of(7));
-        assert_ne!(of(7), of(8));
+        assert_eq!(schedule(7), schedule(7));
+        assert_ne!(schedule(7), schedule(8));
     }
 
     #[test]
@@ -126,6 +137,7 @@ mod tests {
                     assert_eq!(there, Role::ALL, "pair {pair}: {orders:?}");
                 }
             }
+            // The two squares take turns, so six blocks have all six orders.
             for six in orders.chunks(6) {
                 let distinct: BTreeSet<&Order> = six.iter().collect();
                 assert_eq!(distinct.len(), 6, "pair {pair}: {orders:?}");
@@ -154,7 +166,7 @@ mod tests {
             }
             *seen.entry((3, start_order(seed, 7))).or_default() += 1;
         }
-        // 600 over 6 orders: 100 each, standard deviation 9.1.
+        // Four places of six orders. 600 over 6 orders: 100 each, standard deviation 9.1.
         assert_eq!(seen.len(), 24);
         assert!(seen.values().all(|n| (60..=140).contains(n)), "{seen:?}");
     }
@@ -166,6 +178,7 @@ mod tests {
             order.sort_unstable();
             assert_eq!(order, [0, 1, 2, 3, 4, 5]);
         }
+        // And not in one order: with this seed the first two pairs differ.
         assert_ne!(case_order(1, 0, 6), case_order(1, 1, 6));
     }
 }

@@ -1,20 +1,22 @@
-//! Promise: however the noise is shaped, a head at the very edge of what is no slowdown is called slower in one session of
-//! two hundred at most, also where sessions go on to more pairs. Simulated sessions, judged by the very test that the verdict rests on.
+//! Promise: whatever the shape of the noise, a head exactly at the margin is called slower in at most one session of
+//! two hundred, also where sessions go on to more pairs. The sessions are simulated, and judged by the test that the
+//! verdict rests on.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use super::compared::Comparison;
 use super::extension::needs_more_pairs;
+use super::finding::Finding;
 use super::plan::Plan;
 use super::record::{Block, CasePair, CaseRecord, Compared};
 use super::schedule::Role;
-use super::verdict::Finding;
 use crate::machine::Conditions;
 
+/// Simulated sessions of each kind of noise.
 const SESSIONS: u64 = 4_000;
 const CASES: usize = 3;
-/// What an iteration takes without noise, in ns: large, so that rounding to whole ones changes nothing.
+/// Time of an iteration without noise, in ns: large, so that rounding to whole ones changes nothing.
 const VALUE: f64 = 1e9;
 /// The test promises 0.5 %. Of 4,000 sessions 20 are expected at most; 28 are 1.8 standard deviations more.
 const ALLOWED: usize = 28;
@@ -31,12 +33,12 @@ fn gaussian(rng: &mut Xoshiro256PlusPlus, _: usize) -> [f64; CASES] {
     std::array::from_fn(|_| 0.01 * normal(rng))
 }
 
-/// Nothing has a mean: a ratio of two normal numbers.
+/// A ratio of two normal numbers, which has no mean. Its ends are cut.
 fn heavy_tailed(rng: &mut Xoshiro256PlusPlus, _: usize) -> [f64; CASES] {
     std::array::from_fn(|_| (0.01 * normal(rng) / normal(rng).abs().max(0.01)).clamp(-1.0, 1.0))
 }
 
-/// Only ever slower, and sometimes by much.
+/// Noise that only ever makes slower, sometimes by much: the exponential of a normal number.
 fn skewed(rng: &mut Xoshiro256PlusPlus, _: usize) -> [f64; CASES] {
     std::array::from_fn(|_| 0.005 * normal(rng).exp())
 }
@@ -67,17 +69,23 @@ fn outliers(rng: &mut Xoshiro256PlusPlus, _: usize) -> [f64; CASES] {
 /// Ten pairs, and up to twelve: so few that trying all signs takes no time.
 fn plan(seed: u64) -> Plan {
     let plan = Plan { pairs: 10, max_pairs: 12, seed, ..Plan::default() };
-    // Head lies at the margin, and nothing but the test stands between it and a verdict.
+    // With a threshold at the margin the size of the effect excludes little: the test decides nearly alone.
     Plan { threshold: plan.margin, ..plan }
 }
 
+/// What a block measures of an arm.
+fn took(log_noise: f64, slower: f64) -> u64 {
+    (VALUE * log_noise.exp() * slower) as u64
+}
+
+/// One pair of each case, of a single block.
 fn pair(rng: &mut Xoshiro256PlusPlus, number: usize, noise: Noise, margin: f64) -> [CasePair; CASES] {
     let arms = [noise(rng, number), noise(rng, number), noise(rng, number)];
     std::array::from_fn(|case| {
-        let of = |role: Role, slower: f64| (VALUE * arms[role as usize][case].exp() * slower) as u64;
-        let base = of(Role::Base, 1.0);
-        let head = of(Role::Head, 1.0 + margin);
-        let control = of(Role::Control, 1.0);
+        let base = took(arms[Role::Base as usize][case], 1.0);
+        let head = took(arms[Role::Head as usize][case], 1.0 + margin);
+        let control = took(arms[Role::Control as usize][case], 1.0);
+        // In the order of `Role::ALL`, then backwards.
         let values = [base, head, control, control, head, base];
         let block = Block {
             order: Role::ALL,
@@ -109,6 +117,7 @@ fn simulated(noise: Noise) -> (usize, usize) {
                 pairs: Vec::new(),
             });
         }
+        // The rule of `Session::goes_on`.
         let mut pairs = 0;
         while pairs < plan.pairs || pairs < plan.max_pairs && needs_more_pairs(&cases, plan.margin) {
             for (case, measured) in cases.iter_mut().zip(pair(&mut rng, pairs, noise, plan.margin)) {
@@ -118,8 +127,10 @@ fn simulated(noise: Noise) -> (usize, usize) {
         }
         let measured: Vec<&CaseRecord> = cases.iter().collect();
         let head = Comparison::new(&measured, Compared::Head, &plan).expect("every case has as many pairs");
-        let slower = |case| head.case(case).found(plan.threshold) == Some(Finding::Regressed);
-        called_slower += usize::from((0..CASES).any(slower));
+        // The false-alarm rate is that of the whole session: one case that is called slower is enough.
+        let any_slower =
+            (0..CASES).any(|case| head.case(case).found(plan.threshold) == Some(Finding::Regressed));
+        called_slower += usize::from(any_slower);
         extended += usize::from(pairs > plan.pairs);
     }
     (called_slower, extended)
@@ -144,5 +155,6 @@ fn at_the_edge_of_the_null_one_session_of_two_hundred_is_called_slower() {
         assert!(called_slower <= ALLOWED, "{name}: {called_slower} of {SESSIONS}");
         all_extended += extended;
     }
+    // The rule for more pairs must have had its chance to spoil the rate.
     assert!(all_extended > 1_000, "the rule that goes on was hardly tried: {all_extended}");
 }

@@ -18,7 +18,7 @@ const SUMMARY: &str = "summary.md";
 const COPIES: &str = "arms";
 /// Not the name of the lock of all that is built, which may lie in the same folder.
 const LOCK: &str = "report.lock";
-/// Largest record that is read: a hundred times an ordinary one.
+/// Largest record that is read, in bytes: a hundred times an ordinary one.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// The folder that a session is written to, locked for as long as this lives.
@@ -29,9 +29,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Makes the folder, locks it, and removes what an earlier session left in it: should this one fail, no old verdict
-    /// must stand for it. Better now than after measuring if nothing can be written there.
+    /// Makes the folder, locks it, and removes what an earlier session left in it: should this one fail, an old
+    /// verdict must not be taken for its own. Where nothing can be written to the folder, this fails before anything
+    /// is measured.
     pub fn begin(dir: &Path) -> Result<Self, Error> {
+        // Workers are told of folders below it, and look for them from elsewhere.
+        let dir = &std::path::absolute(dir).map_err(|e| Error::file(dir, "find", e))?;
         let lock = Lock::take(dir, LOCK)?;
         for file in [SLICES, VERDICT, SUMMARY] {
             remove(&dir.join(file))?;
@@ -39,7 +42,7 @@ impl Report {
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
-    /// Where it is.
+    /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -56,7 +59,7 @@ impl Report {
         write_text(&self.dir.join(SLICES), &(text(&sealed) + "\n"))
     }
 
-    /// Writes what follows from it.
+    /// Writes the verdict on a record, and its summary.
     pub fn save_verdict(&self, record: &Record, verdict: &Verdict) -> Result<(), Error> {
         write_json(&self.dir.join(VERDICT), verdict)?;
         write_text(&self.dir.join(SUMMARY), &markdown(record, verdict))
@@ -83,7 +86,7 @@ fn checksum(record: &Record) -> String {
 pub fn load_record(dir: &Path) -> Result<Record, Error> {
     let path = dir.join(SLICES);
     let text = read_limited(&path, MAX_BYTES)?;
-    // The message may quote what stands there.
+    // The message may quote the file, which may hold control characters.
     let record: Record =
         serde_json::from_str(&text).map_err(|e| Error::malformed(&path, printable(&e.to_string())))?;
     record.check().map_err(|problem| Error::malformed(&path, problem))?;
@@ -91,7 +94,7 @@ pub fn load_record(dir: &Path) -> Result<Record, Error> {
 }
 
 impl Record {
-    /// Why it cannot be judged.
+    /// An error where the record cannot be judged.
     fn check(&self) -> Result<(), String> {
         if self.schema_version != SCHEMA_VERSION {
             return Err(format!("has version {}, and {SCHEMA_VERSION} is understood", self.schema_version));
@@ -101,9 +104,11 @@ impl Record {
                 "its checksum is not that of its content: it was changed after it was written".to_owned()
             );
         }
+        // Its cases may differ in their number of pairs, and there is no test for that.
         if self.partial {
             return Err("the session was interrupted; a part of it has no verdict".to_owned());
         }
+        // What follows is not left to the checksum: whoever changes a record by hand can compute that as well.
         self.plan.check().map_err(|e| e.to_string())?;
         let pairs = self.numbers.len();
         if pairs < self.plan.pairs {
@@ -114,6 +119,7 @@ impl Record {
             if case.pairs.len() != pairs || case.pairs.iter().any(|pair| pair.blocks.is_empty()) {
                 return Err(format!("{id}: does not have blocks in each of {pairs} pairs"));
             }
+            // Ratios and logarithms of such values would be infinite, and sums overflow.
             let sound = case.pairs.iter().flat_map(|pair| &pair.blocks).all(Block::is_sound);
             if case.iters == 0 || !sound || case.threshold < self.plan.margin {
                 return Err(format!(
@@ -138,6 +144,21 @@ mod tests {
         (dir, record)
     }
 
+    /// Stores a record with this checksum, whether right or wrong, and returns the error of loading it.
+    fn load_error(dir: &Path, record: &Record, checksum: String) -> String {
+        let stored = Record { checksum, ..record.clone() };
+        write_text(&dir.join(SLICES), &text(&stored)).expect("writes");
+        load_record(dir).expect_err("was changed").to_string()
+    }
+
+    /// The reason why a record that was changed, with a checksum that is right, cannot be judged.
+    fn refused(record: &Record, change: impl FnOnce(&mut Record)) -> String {
+        let mut changed = record.clone();
+        change(&mut changed);
+        changed.checksum = checksum(&changed);
+        changed.check().expect_err("was changed")
+    }
+
     #[test]
     fn what_was_stored_is_read_back_to_the_last_digit() {
         let (dir, record) = stored();
@@ -148,44 +169,47 @@ mod tests {
     #[test]
     fn cut_pairs_and_cases_that_were_left_out_are_noticed() {
         let (dir, record) = stored();
-        let refused = |changed: &Record, resealed: bool| {
-            let mut changed = changed.clone();
-            changed.checksum = checksum(if resealed { &changed } else { &record });
-            write_text(&dir.path().join(SLICES), &text(&changed)).expect("writes");
-            load_record(dir.path()).expect_err("was changed").to_string()
-        };
+        let original = checksum(&record);
+
         let mut fewer_cases = record.clone();
         fewer_cases.cases.pop();
-        assert!(refused(&fewer_cases, false).contains("its checksum is not that of its content"));
+        let error = load_error(dir.path(), &fewer_cases, original.clone());
+        assert!(error.contains("its checksum is not that of its content"), "{error}");
+
         let mut fewer_pairs = record.clone();
         fewer_pairs.cases[0].pairs.pop();
-        assert!(refused(&fewer_pairs, false).contains("its checksum"));
-        assert!(refused(&fewer_pairs, true).contains("a: does not have blocks in each of 10 pairs"));
+        let error = load_error(dir.path(), &fewer_pairs, original);
+        assert!(error.contains("its checksum"), "{error}");
+        // Even with a checksum that was computed anew.
+        let error = load_error(dir.path(), &fewer_pairs, checksum(&fewer_pairs));
+        assert!(error.contains("a: does not have blocks in each of 10 pairs"), "{error}");
+
         let mut cut = record.clone();
         cut.numbers.pop();
-        cut.cases.iter_mut().for_each(|case| drop(case.pairs.pop()));
-        assert!(refused(&cut, true).contains("has 9 pairs, and 10 were planned"));
+        for case in &mut cut.cases {
+            case.pairs.pop();
+        }
+        let error = load_error(dir.path(), &cut, checksum(&cut));
+        assert!(error.contains("has 9 pairs, and 10 were planned"), "{error}");
     }
 
     #[test]
     fn what_could_not_have_been_measured_is_refused_by_name() {
         let (_dir, record) = stored();
-        let refused = |change: &dyn Fn(&mut Record)| {
-            let mut changed = record.clone();
-            change(&mut changed);
-            changed.checksum = checksum(&changed);
-            changed.check().expect_err("was changed")
-        };
-        assert_eq!(refused(&|r| r.schema_version = 7), "has version 7, and 2 is understood");
-        assert!(refused(&|r| r.partial = true).contains("the session was interrupted"));
-        assert!(refused(&|r| r.plan.pairs = 3).contains("--pairs: 3 is not from"));
+        assert_eq!(refused(&record, |r| r.schema_version = 7), "has version 7, and 2 is understood");
+        assert!(refused(&record, |r| r.partial = true).contains("the session was interrupted"));
+        assert!(refused(&record, |r| r.plan.pairs = 3).contains("--pairs: 3 is not from"));
         let unsound = "a: has no iterations, a slice of no time";
-        assert!(refused(&|r| r.cases[0].iters = 0).contains(unsound));
-        assert!(refused(&|r| r.cases[0].pairs[4].blocks[1].values[2] = 0).contains(unsound));
-        assert!(refused(&|r| r.cases[0].pairs[4].blocks[1].waited_ns[5] = 0).contains(unsound));
-        assert!(refused(&|r| r.cases[0].pairs[4].blocks[1].order = [Role::Base; 3]).contains(unsound));
-        assert!(refused(&|r| r.cases[0].threshold = 0.001).contains(unsound));
-        assert!(refused(&|r| r.cases[0].pairs[4].blocks.clear()).contains("blocks in each of 10 pairs"));
+        assert!(refused(&record, |r| r.cases[0].iters = 0).contains(unsound));
+        assert!(refused(&record, |r| r.cases[0].pairs[4].blocks[1].values[2] = 0).contains(unsound));
+        assert!(refused(&record, |r| r.cases[0].pairs[4].blocks[1].waited_ns[5] = 0).contains(unsound));
+        assert!(
+            refused(&record, |r| r.cases[0].pairs[4].blocks[1].order = [Role::Base; 3]).contains(unsound)
+        );
+        assert!(refused(&record, |r| r.cases[0].threshold = 0.001).contains(unsound));
+        assert!(
+            refused(&record, |r| r.cases[0].pairs[4].blocks.clear()).contains("blocks in each of 10 pairs")
+        );
     }
 
     #[test]

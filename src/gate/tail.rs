@@ -1,7 +1,7 @@
-//! Slower in the tail: one upload in fifty that takes 5 ms longer moves no median, and is felt by users.
+//! Slower in the tail: if one upload in fifty takes 5 ms longer, no median moves, and yet users notice.
 //!
-//! Two measures a case, from the latencies of single operations in the same blocks. Both are tested over pairs of processes
-//! as the medians are, all of them together, with a false-alarm rate of their own.
+//! There are two measures for each case, from the latencies of single operations in the same blocks. Both are tested
+//! over pairs of processes as the medians are, all of them together, with a false-alarm rate of their own.
 //!
 //! * **p99**: head's over base's.
 //! * **late**: the share of operations more than a tenth beyond base's p99, head's less the A/A control's. Both are held
@@ -14,17 +14,17 @@ use super::record::CaseRecord;
 use super::schedule::Role;
 use crate::stats::{median, sign_flip_max};
 
-/// Fewest operations of each arm in each pair: with fewer, p99 is the maximum.
+/// Fewest operations of each arm in each pair. With fewer, p99 is the maximum.
 pub const LEAST_OPERATIONS: u64 = 100;
-/// Tested is whether p99 got later by more than this share, ...
+/// The test asks whether p99 got later by more than this share.
 const P99_MARGIN: f64 = 0.10;
-/// ... and it has to be later by this share.
+/// A tail is slower only if its p99 is later by at least this share.
 const P99_THRESHOLD: f64 = 0.20;
 /// An operation is late if it takes longer than base's p99 by more than this share.
 const LATE_BY: f64 = 0.10;
-/// Tested is whether more than this share of the operations became late, ...
+/// The test asks whether more than this share of the operations became late.
 const LATE_MARGIN: f64 = 0.005;
-/// ... and it has to be this share.
+/// A tail is slower only if at least this share of the operations became late.
 const LATE_THRESHOLD: f64 = 0.01;
 
 /// The tail of one case.
@@ -45,14 +45,16 @@ pub struct Tail {
     /// How often chance alone makes any case's tail look this much worse, by the clearer of the two measures. Nothing
     /// where no figure of any case was large enough to be tested.
     pub p: Option<f64>,
-    /// Whether it got worse, beyond chance and by as much as matters.
+    /// Whether it got worse, beyond chance and by at least a threshold.
     pub regressed: bool,
-    /// Whether the A/A control's p99 came out like that, too: then the case is not to be trusted.
+    /// Whether the A/A control's p99 got worse, too: then the case is not to be trusted.
     pub control_regressed: bool,
 }
 
-/// Why nothing can be said of a case's tail, if its latencies cannot be what the arms did.
+/// The sentence that a case's latencies say against it: they cannot be those of the arms' operations, or the A/A
+/// control's tail came out slower as well.
 pub fn problem_of_tails(case: &CaseRecord, tail: Option<&Tail>) -> Option<String> {
+    // Every block runs as many iterations of each arm, so an arm with fewer operations keeps some back.
     for (number, pair) in case.pairs.iter().enumerate() {
         let operations = Role::ALL.map(|role| count(&pair.latencies[role as usize]));
         if operations.iter().any(|n| *n != operations[0]) {
@@ -65,13 +67,17 @@ pub fn problem_of_tails(case: &CaseRecord, tail: Option<&Tail>) -> Option<String
             ));
         }
     }
-    let both = tail.is_some_and(|tail| tail.regressed && tail.control_regressed);
-    both.then(|| {
-        format!("{}: the tail of head is slower than base's, and so is that of the A/A control", case.id)
-    })
+    // The A/A control is a second process of base: if its tail is slower as well, the change need not be the reason.
+    if tail.is_some_and(|tail| tail.regressed && tail.control_regressed) {
+        return Some(format!(
+            "{}: the tail of head is slower than base's, and so is that of the A/A control",
+            case.id
+        ));
+    }
+    None
 }
 
-/// What one pair of processes says of a tail.
+/// The tails of one case in one pair of processes.
 struct PairTail {
     base_p99_ns: f64,
     head_p99_ns: f64,
@@ -92,21 +98,29 @@ pub fn compare_tails(cases: &[&CaseRecord], plan: &Plan) -> Vec<Option<Tail>> {
     tails
 }
 
-/// The figures, without a test.
+/// The figures of a tail, before the test.
 fn untested(pairs: &[PairTail]) -> Tail {
-    let middle = |of: fn(&PairTail) -> f64| median(pairs.iter().map(of).collect()).expect("there are pairs");
-    let mean = |of: fn(&PairTail) -> f64| pairs.iter().map(of).sum::<f64>() / pairs.len() as f64;
     Tail {
-        base_p99_ns: middle(|pair| pair.base_p99_ns),
-        head_p99_ns: middle(|pair| pair.head_p99_ns),
-        p99: middle(|pair| pair.head_p99_ns / pair.base_p99_ns) - 1.0,
-        control_p99: middle(|pair| pair.control_p99_ns / pair.base_p99_ns) - 1.0,
-        control_late: mean(|pair| pair.control_late),
-        head_late: mean(|pair| pair.head_late),
+        base_p99_ns: median_of(pairs, |pair| pair.base_p99_ns),
+        head_p99_ns: median_of(pairs, |pair| pair.head_p99_ns),
+        p99: median_of(pairs, |pair| pair.head_p99_ns / pair.base_p99_ns) - 1.0,
+        control_p99: median_of(pairs, |pair| pair.control_p99_ns / pair.base_p99_ns) - 1.0,
+        // Means, as shares of few operations: where fewer than half of the pairs have a late one, a median would be
+        // 0.
+        control_late: mean_of(pairs, |pair| pair.control_late),
+        head_late: mean_of(pairs, |pair| pair.head_late),
         p: None,
         regressed: false,
         control_regressed: false,
     }
+}
+
+fn median_of(pairs: &[PairTail], of: fn(&PairTail) -> f64) -> f64 {
+    median(pairs.iter().map(of).collect()).expect("there are pairs")
+}
+
+fn mean_of(pairs: &[PairTail], of: fn(&PairTail) -> f64) -> f64 {
+    pairs.iter().map(of).sum::<f64>() / pairs.len() as f64
 }
 
 impl Tail {
@@ -119,8 +133,9 @@ impl Tail {
     }
 }
 
-/// Both measures of all cases in one test, which is made only where a figure is large enough to matter.
+/// Tests both measures of all cases together, if any figure is large enough to matter.
 fn test_heads(tails: &mut [Option<Tail>], pairs: &[Option<Vec<PairTail>>], plan: &Plan) {
+    // Trying a million patterns of signs takes a moment, and no p could make a smaller figure fail.
     if !tails.iter().flatten().any(|tail| tail.p99_matters() || tail.late_matters()) {
         return;
     }
@@ -130,6 +145,7 @@ fn test_heads(tails: &mut [Option<Tail>], pairs: &[Option<Vec<PairTail>>], plan:
         things.push(pairs.iter().map(|pair| pair.head_late - pair.control_late - LATE_MARGIN).collect());
     }
     let tested = sign_flip_max(&things, plan.seed).expect("every case has as many pairs");
+    // Two values of p for each case that has a tail, in the order in which `things` were pushed.
     for (tail, p) in tails.iter_mut().flatten().zip(tested.p.chunks(2)) {
         let by_p99 = tail.p99_matters() && p[0] <= plan.tail_alpha;
         let by_share = tail.late_matters() && p[1] <= plan.tail_alpha;
@@ -138,7 +154,8 @@ fn test_heads(tails: &mut [Option<Tail>], pairs: &[Option<Vec<PairTail>>], plan:
     }
 }
 
-/// The A/A control's p99 against base's, by the same rule.
+/// Tests the A/A control's p99 against base's by the same rule. Only that: the share of late operations is head's
+/// less the control's own.
 fn test_controls(tails: &mut [Option<Tail>], pairs: &[Option<Vec<PairTail>>], plan: &Plan) {
     if !tails.iter().flatten().any(|tail| tail.control_p99 >= P99_THRESHOLD) {
         return;
@@ -158,18 +175,20 @@ fn beyond_margin(p99_ns: f64, base_p99_ns: f64) -> f64 {
     (p99_ns / base_p99_ns).ln() - P99_MARGIN.ln_1p()
 }
 
+/// The tails of one case in every pair; nothing if any arm has too few operations in any pair.
 fn pair_tails(case: &CaseRecord) -> Option<Vec<PairTail>> {
     let mut tails = Vec::new();
     for pair in &case.pairs {
-        let of = |role: Role| pair.latencies[role as usize].as_slice();
-        let base_p99_ns = p99(of(Role::Base))?;
+        let [base, head, control] = &pair.latencies;
+        let base_p99_ns = p99(base)?;
+        // One limit for head and control, which comes from neither: exchanging the two is then exchanging signs.
         let limit = base_p99_ns * (1.0 + LATE_BY);
         tails.push(PairTail {
             base_p99_ns,
-            head_p99_ns: p99(of(Role::Head))?,
-            control_p99_ns: p99(of(Role::Control))?,
-            control_late: share_beyond(of(Role::Control), limit),
-            head_late: share_beyond(of(Role::Head), limit),
+            head_p99_ns: p99(head)?,
+            control_p99_ns: p99(control)?,
+            control_late: share_beyond(control, limit),
+            head_late: share_beyond(head, limit),
         });
     }
     Some(tails)
@@ -204,12 +223,14 @@ fn count(latencies: &[(u64, u64)]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::fake::{self, Trait, session};
-    use super::super::verdict::{Conclusion, Finding, judge};
+    use super::super::finding::Finding;
+    use super::super::verdict::{Conclusion, judge};
     use super::*;
 
     #[test]
     fn p99_and_late_operations_by_hand() {
-        // 1000 operations: rank 990 is the last of those that take 100 ns.
+        // 1000 operations: rank 990 is the last of those that take 100 ns. Ten take longer than 110 ns, four than
+        // 111.
         let latencies = [(100, 990), (111, 6), (500, 4)];
         assert_eq!(p99(&latencies), Some(100.0));
         assert_eq!(share_beyond(&latencies, 110.0), 0.010);
@@ -221,6 +242,7 @@ mod tests {
 
     #[test]
     fn one_operation_in_fifty_that_stalls_is_found_though_no_median_moves() {
+        // One in fifty by 5 ms, where an operation takes 0.1 ms.
         let stalls = session(&fake::plan(1), &["a", "b"], &[Trait::Stalls(0.02, 5_000_000)]);
         let verdict = judge(&stalls);
         assert_eq!(verdict.conclusion, Conclusion::Regression, "{verdict:?}");

@@ -1,13 +1,14 @@
-//! From the slices to a verdict: a pure function of the record, the same today and in a replay.
+//! The verdict on a session: a pure function of the record, the same after measuring and in a replay.
 //!
-//! Each pair of processes gives one value a case, the median of its blocks' log ratios. Processes are the sample: what
-//! differs between two of them (where memory lies, which port) does not average out within one.
+//! Each pair of processes gives one value for each case, the median of its blocks' log ratios. Processes are the
+//! sample: what differs between two of them (where memory lies, which port) does not average out within one.
 
 use serde::Serialize;
 
 use super::clocks::problems_of_clocks;
-use super::compared::{Comparison, Effect, OneCase};
+use super::compared::{Comparison, Effect, OneCaseArms};
 use super::controls::{problem_of_controls, problems_of_order};
+use super::finding::Finding;
 use super::plan::{Plan, passes_below, positive_control};
 use super::protocol::NANOSECONDS;
 use super::record::{CaseRecord, Compared, Record};
@@ -18,67 +19,45 @@ use crate::stats::median;
 /// The verdict on a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
-    /// What the whole run says.
+    /// The conclusion of the whole run.
     pub conclusion: Conclusion,
     /// Whether both builds are the same bytes, and nothing was measured.
     pub identical: bool,
-    /// Why the whole run is not to be trusted, a sentence each.
+    /// Reasons why the whole run is not to be trusted, a sentence each.
     pub distrust: Vec<String>,
-    /// Each case.
+    /// The verdict on each case.
     pub cases: Vec<CaseVerdict>,
 }
 
-/// What a run says.
+/// The conclusion of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
-    /// No case got slower, which is sure for each.
+    /// No case got slower, and it is sure that none got slower by twice its threshold.
     Pass,
     /// A case got slower.
     Regression,
-    /// Nothing can be said.
+    /// Neither can be said.
     Inconclusive,
 }
 
-/// What was found of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finding {
-    /// It got slower.
-    Regressed,
-    /// Its slowest operations got slower.
-    TailRegressed,
-    /// It got faster.
-    Improved,
-    /// It did not get slower by twice its threshold, and was not found to be slower.
-    Same,
-    /// Its effect may be as large as twice its threshold, or nothing.
-    Undecided,
-    /// Its blocks take too long for the budget.
-    TooSlow,
-    /// A control or a clock of this case was not as it must be.
-    Untrusted,
-    /// Head lacks it.
-    Missing,
-}
-
-/// A case, with what its verdict rests on. Effects are shares of the base's value: 0.02 is 2 % slower.
+/// The verdict on a case, and what it rests on. Effects are shares of the base's value: 0.02 is 2 % slower.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CaseVerdict {
     /// Its id.
     pub id: String,
-    /// What was found.
+    /// The finding.
     pub finding: Finding,
-    /// A slowdown from here on fails it.
+    /// The slowdown from which on it fails.
     pub threshold: f64,
-    /// Why its figures are not to be trusted, a sentence each.
+    /// Reasons why its figures are not to be trusted, a sentence each.
     pub distrust: Vec<String>,
     /// The figures; none for a case that was not measured.
     #[serde(flatten)]
     pub figures: Option<Figures>,
 }
 
-/// What was measured of a case. Values are of one iteration, in the unit of the record.
+/// The figures of a case. Values are of one iteration, in the unit of the record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
     /// The base's value, median over slices.
@@ -109,32 +88,35 @@ pub struct Figures {
 }
 
 impl Verdict {
-    /// On two builds that are the same bytes.
+    /// The verdict on two builds that are the same bytes.
     pub fn identical() -> Self {
         Self { conclusion: Conclusion::Pass, identical: true, distrust: Vec::new(), cases: Vec::new() }
     }
 }
 
-/// Judges a whole record: one that holds as many pairs of every case.
+/// Judges a whole record, which has the same number of pairs of every case.
 pub fn judge(record: &Record) -> Verdict {
     let clocks = record.unit == NANOSECONDS;
     let mut verdict = judge_cases(&record.plan, &record.cases, problems_of_order(record), clocks);
     for id in &record.missing {
         verdict.cases.push(without_figures(id, Finding::Missing, record.plan.threshold));
     }
+    // Once more, now with the missing cases, which are no pass.
     verdict.conclusion = conclusion(&verdict.cases, &verdict.distrust);
     verdict
 }
 
-/// Judges cases whose order of arms has been looked at, with what was wrong about that. `clocks` says whether values are
-/// times, which the gate's own clock has to agree with.
+/// Judges cases. `distrust` is what was wrong with the order of the arms. `clocks` says whether values are times,
+/// with which the gate's own clock has to agree.
 pub(super) fn judge_cases(plan: &Plan, cases: &[CaseRecord], distrust: Vec<String>, clocks: bool) -> Verdict {
+    // Each comparison is of all cases at once, so that its false-alarm rate is that of the whole run.
     let measured: Vec<&CaseRecord> = cases.iter().filter(|case| !case.too_slow).collect();
     let head = Comparison::new(&measured, Compared::Head, plan);
     let control = Comparison::new(&measured, Compared::Control, plan);
     let positive = Comparison::new(&measured, Compared::PositiveControl, plan);
     let tails = compare_tails(&measured, plan);
 
+    // Where no case was measured, there is no comparison.
     let mut verdicts = Vec::new();
     if let (Some(head), Some(control), Some(positive)) = (head, control, positive) {
         for (i, (case, tail)) in measured.iter().zip(tails).enumerate() {
@@ -149,36 +131,32 @@ pub(super) fn judge_cases(plan: &Plan, cases: &[CaseRecord], distrust: Vec<Strin
     Verdict { conclusion: conclusion(&verdicts, &distrust), identical: false, distrust, cases: verdicts }
 }
 
-/// What is wrong with the order of arms makes all of it worthless. Else a proven slowdown outranks whatever could not be
-/// seen, or not be trusted, in another case.
+/// The conclusion from the findings. If the order of the arms was wrong, the whole run is worthless. Otherwise a
+/// proven slowdown outranks whatever could not be seen, or not be trusted, in another case.
 fn conclusion(cases: &[CaseVerdict], distrust: &[String]) -> Conclusion {
     let all_passed = cases.iter().all(|case| matches!(case.finding, Finding::Same | Finding::Improved));
-    let slower = |case: &CaseVerdict| matches!(case.finding, Finding::Regressed | Finding::TailRegressed);
     if !distrust.is_empty() {
         Conclusion::Inconclusive
-    } else if cases.iter().any(slower) {
+    } else if cases.iter().any(is_slower) {
         Conclusion::Regression
     } else if cases.is_empty() || !all_passed {
+        // `all` holds for no cases too, and a run that judged nothing is no pass.
         Conclusion::Inconclusive
     } else {
         Conclusion::Pass
     }
 }
 
+/// Whether a case was found to be slower, in its median or in its tail.
+pub(super) fn is_slower(case: &CaseVerdict) -> bool {
+    matches!(case.finding, Finding::Regressed | Finding::TailRegressed)
+}
+
 fn without_figures(id: &str, finding: Finding, threshold: f64) -> CaseVerdict {
     CaseVerdict { id: id.to_owned(), finding, threshold, distrust: Vec::new(), figures: None }
 }
 
-/// A case of all three comparisons with the base.
-pub struct OneCaseArms<'a> {
-    /// The change.
-    pub head: OneCase<'a>,
-    /// The A/A control.
-    pub control: OneCase<'a>,
-    /// The positive control.
-    pub positive: OneCase<'a>,
-}
-
+/// Judges one case.
 fn of_case(
     case: &CaseRecord,
     arms: &OneCaseArms<'_>,
@@ -188,6 +166,7 @@ fn of_case(
 ) -> CaseVerdict {
     let effect = arms.head.effect();
     let surely_below = effect.upper.is_some_and(|upper| upper < passes_below(case.threshold));
+    // First whether its figures can be trusted at all. A unit that is not time has no second clock.
     let mut distrust = Vec::new();
     distrust.extend(problem_of_controls(case, arms, margin, surely_below));
     if clocks {
@@ -195,6 +174,8 @@ fn of_case(
     }
     distrust.extend(problem_of_tails(case, tail.as_ref()));
     let tail_regressed = tail.as_ref().is_some_and(|tail| tail.regressed);
+    // Distrust comes first: figures that cannot be trusted show neither a slowdown nor a pass. A tail is only looked
+    // at where the median did not get slower, and then a slower tail outranks a faster median.
     let finding = match arms.head.found(case.threshold) {
         _ if !distrust.is_empty() => Finding::Untrusted,
         Some(Finding::Regressed) => Finding::Regressed,
@@ -220,7 +201,7 @@ fn of_case(
     CaseVerdict { id: case.id.clone(), finding, threshold: case.threshold, distrust, figures: Some(figures) }
 }
 
-/// The value of an iteration.
+/// The value of an iteration: the median over blocks, each of which has two slices of the arm.
 fn median_slice(case: &CaseRecord, role: Role) -> f64 {
     let blocks = case.pairs.iter().flat_map(|pair| &pair.blocks);
     let slices = blocks.map(|block| block.sum(role) as f64 / 2.0 / case.iters as f64).collect();
@@ -249,6 +230,7 @@ mod tests {
             (verdict.conclusion, findings(&verdict)),
             (Conclusion::Regression, vec![Finding::Regressed; 3])
         );
+        // Noise of 3 % a slice, over some 500 blocks of each case: what is left of it is far below 1 %.
         let figures = verdict.cases[0].figures.as_ref().expect("has some");
         assert!((figures.effect.share - 0.05).abs() < 0.01, "{figures:?}");
         assert!(figures.effect.lower < Some(0.05) && figures.effect.upper > Some(0.05), "{figures:?}");
@@ -367,11 +349,11 @@ mod tests {
         for seed in 0..20 {
             mde += judged(seed, &[restless]).cases[0].figures.as_ref().map_or(0.0, |f| f.mde) / 20.0;
         }
-        let found = |seed: &u64| {
-            let verdict = judged(*seed, &[restless, Trait::Slower(mde)]);
-            verdict.cases[0].finding == Finding::Regressed
-        };
-        let detected = (100..300).filter(found).count();
+        let mut detected = 0;
+        for seed in 100..300 {
+            let verdict = judged(seed, &[restless, Trait::Slower(mde)]);
+            detected += usize::from(verdict.cases[0].finding == Finding::Regressed);
+        }
         // 180 of 200 expected, standard deviation 4.2, and the formula is an approximation.
         assert!((160..=198).contains(&detected), "{detected} of 200 at {mde}");
     }

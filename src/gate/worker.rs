@@ -10,6 +10,7 @@ use super::arm::{own_executable, sha256_of};
 use super::protocol::{Begin, Build, Hello, NANOSECONDS, PROTOCOL, Reply, Request, read_line};
 use crate::auth::KeyPair;
 use crate::case::{Case, Suite, clean_up};
+use crate::client::Http;
 use crate::config::Config;
 use crate::console::note;
 use crate::error::Error;
@@ -17,7 +18,8 @@ use crate::ingester::{Ingester, Settings};
 use crate::interrupt::Interrupt;
 use crate::machine::{Environment, Placement};
 
-/// Digits of the latencies that are told to the gate.
+/// Significant digits of the latencies that are told to the gate.
+// With two a histogram has about 30 KB as a line, well below the protocol's limit.
 const LATENCY_DIGITS: u8 = 2;
 
 /// Serves over the standard streams of this process until standard input ends.
@@ -36,6 +38,7 @@ pub fn serve(
     send(output, &hello(suite)?)?;
     let mut worker = Worker { suite, settings, ingester: None, case: None };
     while let Some(line) = read_line(input).map_err(Error::Pipe)? {
+        // A request that fails is answered, too: only the gate decides whether to go on.
         let reply = match serde_json::from_str(&line) {
             Ok(Request::Quit) => break,
             Ok(request) => worker.answer(request),
@@ -43,6 +46,7 @@ pub fn serve(
         };
         send(output, &reply.unwrap_or_else(|e| Reply::Failed { problem: e.to_string() }))?;
     }
+    // The last case left something with the service as well.
     worker.end_case();
     Ok(())
 }
@@ -66,6 +70,7 @@ impl Worker<'_> {
     }
 
     fn begin(&mut self, Begin { key, client, stub }: Begin) -> Result<Reply, Error> {
+        // Cores and key come from the gate, so that all arms have the same.
         self.settings.placement = Placement { client, stub };
         self.settings.key = Some(KeyPair::from_pem(&key)?);
         // The gate ends a worker by the end of its input, which a service's start does not wait for.
@@ -76,7 +81,7 @@ impl Worker<'_> {
     }
 
     fn prepare(&mut self, id: &str) -> Result<Reply, Error> {
-        // First end the one before: its connections and buffers are no part of this case.
+        // The case before ends first: its connections and buffers are no part of this case.
         self.end_case();
         let ingester = self.ingester.as_ref().ok_or_else(|| out_of_turn("prepare"))?;
         let spec = self.suite.case(id).ok_or_else(|| Error::Worker(format!("has no case {id}")))?;
@@ -84,20 +89,21 @@ impl Worker<'_> {
         Ok(Reply::Prepared)
     }
 
-    /// Ends the case, and removes what it left with the service, if the API says how.
+    /// Ends the case, and removes what its uploads left with the service, if the API says how.
     fn end_case(&mut self) {
         self.case = None;
         let Some(ingester) = &self.ingester else { return };
-        let removed = match clean_up(ingester, &self.settings) {
+        let removed = match clean_up(ingester, &self.settings, Http::One) {
             Ok(Some(removed)) if removed.failed == 0 && removed.unknown == 0 => return,
             Ok(None) => return,
             Ok(Some(removed)) => removed.to_string(),
             Err(error) => format!("Nothing that this run left behind could be removed: {error}"),
         };
+        // To standard error: standard output is for answers alone.
         note(removed);
     }
 
-    /// A failed operation ends it: the time of failures is not the time of uploads.
+    /// Times a slice. A failed operation makes it an error: the time of failures is not the time of uploads.
     fn slice(&mut self, iters: u64, spin: f64) -> Result<Reply, Error> {
         let case = self.case.as_mut().ok_or_else(|| out_of_turn("slice"))?;
         let slice = case.slice(iters, spin)?;
@@ -105,9 +111,10 @@ impl Worker<'_> {
         Ok(Reply::Slice { value: slice.took.as_nanos() as u64, spun: slice.spun.as_nanos() as u64 })
     }
 
-    /// Every operation since the last call, to two digits: what a tail is compared by needs no more.
+    /// The latencies of all operations since the last call, to two digits: comparing tails needs no more.
     fn latencies(&mut self) -> Result<Reply, Error> {
         let case = self.case.as_mut().ok_or_else(|| out_of_turn("tell latencies"))?;
+        // Operations that failed are not in it: the slice with one has failed already.
         let recording = case.take_recording();
         let mut coarse = Histogram::<u64>::new(LATENCY_DIGITS).expect("the digits are valid");
         coarse.add(recording.ok.histogram()).expect("it grows as need be");
@@ -145,7 +152,7 @@ fn send(output: &mut impl Write, message: &impl Serialize) -> Result<(), Error> 
 mod tests {
     use super::*;
 
-    /// What a worker says to these requests, its greeting apart.
+    /// The answers of a worker to these requests, without its greeting.
     fn answers(requests: &[Request]) -> Vec<String> {
         let lines: Vec<String> =
             requests.iter().map(|r| serde_json::to_string(r).expect("serialises")).collect();
@@ -169,6 +176,10 @@ mod tests {
         Request::Prepare { case: case.to_owned() }
     }
 
+    fn one_iteration() -> Request {
+        Request::Slice { iters: 1, spin: 0.0 }
+    }
+
     #[test]
     fn every_case_can_be_prepared_and_timed() {
         let mut requests = vec![begin()];
@@ -181,6 +192,7 @@ mod tests {
         }
         let said = answers(&requests);
         assert_eq!(said[0], r#"{"ready":{"subject":"stub"}}"#);
+        // Four answers to each case.
         for (spec, said) in suite.cases().iter().zip(said[1..].chunks(4)) {
             assert_eq!(said[0], r#""prepared""#);
             let Ok(Reply::Slice { value, spun }) = serde_json::from_str(&said[1]) else {
@@ -190,6 +202,7 @@ mod tests {
             let Ok(Reply::Latencies(latencies)) = serde_json::from_str(&said[2]) else {
                 panic!("no latencies: {}", said[2])
             };
+            // One iteration of a load case is a pass of many uploads.
             let operations = spec.uploads().map_or(1, |(uploads, _)| uploads);
             assert_eq!(latencies.iter().map(|(_, count)| count).sum::<u64>(), operations, "{}", said[2]);
             assert_eq!(said[3], r#"{"latencies":[]}"#, "told once");
@@ -198,17 +211,16 @@ mod tests {
 
     #[test]
     fn what_it_cannot_do_it_says_and_goes_on() {
-        let slice = || Request::Slice { iters: 1, spin: 0.0 };
         let said = answers(&[
-            slice(),
+            one_iteration(),
             prepare("jwt/validate"),
             begin(),
             prepare("upload/1TB"),
-            slice(),
+            one_iteration(),
             Request::Quit,
         ]);
-        let failed = |i: usize| said[i].contains("failed");
-        assert!(failed(0) && failed(1) && !failed(2) && failed(3) && failed(4), "{said:?}");
+        let failed: Vec<bool> = said.iter().map(|answer| answer.contains("failed")).collect();
+        assert_eq!(failed, [true, true, false, true, true], "{said:?}");
         assert!(said[3].contains("has no case upload/1TB"), "{said:?}");
         assert!(say("garbage")[0].contains("does not understand"));
     }

@@ -14,6 +14,7 @@ use clap::{ArgMatches, Command};
 use super::command::command;
 use super::filter::Filter;
 use super::outcome::Stop;
+use super::rejected::Rejected;
 
 /// Makes one case slower by a share of its own time, as `upload/10KB=0.3`: how `ci/noise.sh` tries the comparison out.
 const SLOWDOWN: &str = "INGESTER_PERF_SLOWDOWN";
@@ -29,7 +30,7 @@ pub enum Mode {
     Test,
     /// Run each case for a while, under a profiler.
     Profile,
-    /// Compare two saved baselines; measures nothing.
+    /// Compare two saved baselines. Nothing is measured.
     Analyse,
 }
 
@@ -68,6 +69,8 @@ impl Args {
         let slowdown = std::env::var(SLOWDOWN).ok();
         Self::parse(command(program), std::env::args_os(), slowdown.as_deref(), suite).map_err(|error| {
             match error {
+                // Help goes to standard output with exit code 0, which clap does by itself. What is wrong is told in
+                // one line, as every other error of a bench is.
                 Rejected::Clap(error)
                     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
                 {
@@ -112,6 +115,7 @@ impl Args {
             Baseline::Save(_) | Baseline::Discard => None,
         };
         let loaded = self.load.as_deref().map(|name| Needed { name, must_exist: true });
+        // As a list, a test or under a profiler Criterion opens no baseline, whatever was asked for.
         let reads = matches!(self.mode, Mode::Measure | Mode::Analyse);
         compared.into_iter().chain(loaded).filter(move |_| reads)
     }
@@ -139,19 +143,16 @@ impl Args {
         self.mode == Mode::Measure && !self.quick
     }
 
-    /// By what share the case is to be slower than it is.
+    /// The share of its own time by which the case is to be slowed down; 0 for most.
     pub fn slowdown_of(&self, id: &str) -> f64 {
         self.slowdown.as_ref().filter(|(slow, _)| slow == id).map_or(0.0, |(_, share)| *share)
     }
 }
 
-pub enum Rejected {
-    Clap(clap::Error),
-    Value(String),
-}
-
 fn mode(given: &ArgMatches) -> Result<Mode, Rejected> {
     let profile: Option<f64> = bounded(given, "profile-time", 1.0..=86_400.0)?;
+    // The order of Criterion's `configure_from_args`. In another one this program would check and report for one mode while
+    // Criterion runs in another.
     Ok(if given.get_flag("list") {
         Mode::List
     } else if given.get_flag("test") || !given.get_flag("bench") {
@@ -180,10 +181,12 @@ fn baseline(given: &ArgMatches) -> Result<Baseline, Rejected> {
 
 /// Values that only Criterion uses, but that it would panic on.
 fn check_values(given: &ArgMatches) -> Result<(), Rejected> {
+    // Criterion asserts that both lie between 0 and 1, and are neither.
     bounded(given, "significance-level", 1e-12..=1.0 - 1e-12)?;
     bounded(given, "confidence-level", 1e-12..=1.0 - 1e-12)?;
     // With a handful of resamples Criterion's own figures become infinite.
     bounded(given, "nresamples", 100..=100_000_000_usize)?;
+    // Without gnuplot Criterion panics on this, instead of drawing with plotters.
     let gnuplot = given.get_one::<String>("plotting-backend").is_some_and(|backend| backend == "gnuplot");
     if gnuplot && std::process::Command::new("gnuplot").arg("--version").output().is_err() {
         return Err(Rejected::Value(
@@ -214,7 +217,8 @@ where
 {
     let Some(text) = given.get_one::<String>(option) else { return Ok(None) };
     text.parse().ok().filter(|value| range.contains(value)).map(Some).ok_or_else(|| {
-        let (least, most) = (range.start(), range.end());
+        let least = range.start();
+        let most = range.end();
         Rejected::Value(format!("--{option} {text}: must be a number from {least} to {most}"))
     })
 }
@@ -229,6 +233,7 @@ fn read_slowdown(text: &str, suite: &Suite) -> Result<(String, f64), Rejected> {
 /// clap's message on one line, without its usage and hints.
 fn one_line(program: &str, error: &clap::Error) -> String {
     let text = error.to_string();
+    // The message ends at the first empty line; usage and hints come after it.
     let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     format!("{}; see {program} --help", lines.join(" ").trim_start_matches("error: "))
 }

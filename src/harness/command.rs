@@ -7,12 +7,10 @@ use super::CARGO;
 
 /// The command line of this program as clap reads it.
 pub fn command(program: &'static str) -> Command {
-    let flag = |name: &'static str| Arg::new(name).long(name).num_args(0).action(ArgAction::SetTrue);
-    let value = |name: &'static str| Arg::new(name).long(name).num_args(1);
-    let one_of =
-        |name, values: &'static [&'static str]| value(name).value_parser(PossibleValuesParser::new(values));
+    // Values are taken as texts and checked later, in `args`: only a range or a name's rules say whether Criterion can use
+    // them.
     Command::new(program)
-        .about("Benchmarks of an ingester. Options are Criterion's; the ingester is the stub unless INGESTER_URL is set.")
+        .about("Benchmarks of an ingester. Options are Criterion's; the ingester is the stub, unless ingester-perf.toml or INGESTER_URL says otherwise.")
         .after_help(help(program))
         .arg(Arg::new("FILTER").help("Measure only cases whose id matches this regular expression"))
         .arg(flag("exact").help("Match the filter to the letter"))
@@ -43,6 +41,7 @@ pub fn command(program: &'static str) -> Command {
         .arg(one_of("format", &["pretty", "terse"]).help("Format of the list"))
         .arg(flag("verbose").short('v').help("More figures"))
         .arg(flag("quiet").help("Only the figures").conflicts_with("verbose"))
+        // Cargo passes `--bench`; the others are libtest's, which Criterion takes too, for `cargo test --benches -- ...`.
         .arg(flag("ignored").hide(true))
         .arg(flag("bench").hide(true))
         .arg(flag("nocapture").hide(true))
@@ -51,12 +50,28 @@ pub fn command(program: &'static str) -> Command {
         .arg(flag("version").short('V').hide(true))
 }
 
+/// An option that is given or not.
+fn flag(name: &'static str) -> Arg {
+    Arg::new(name).long(name).num_args(0).action(ArgAction::SetTrue)
+}
+
+/// An option with a value.
+fn value(name: &'static str) -> Arg {
+    Arg::new(name).long(name).num_args(1)
+}
+
+/// An option whose value is one of these.
+fn one_of(name: &'static str, values: &'static [&'static str]) -> Arg {
+    value(name).value_parser(PossibleValuesParser::new(values))
+}
+
 /// Examples and variables, with this program's name. Cargo wants `--` before the options, and selects by bench where every
 /// other program selects by filter.
 fn help(program: &str) -> String {
     if program == CARGO {
         return HELP.to_owned();
     }
+    // The longer texts first: each of them contains the next one.
     let uploads = format!("{program} upload/");
     HELP.replace("cargo bench --bench upload", &uploads)
         .replace(CARGO, program)
@@ -72,6 +87,7 @@ Examples:
   INGESTER_URL=http://127.0.0.1:8020 INGESTER_TOKEN_FILE=token cargo bench --bench upload
 
 Environment:
+  INGESTER_CONFIG         file that says what is measured [ingester-perf.toml, in this folder or above it]
   INGESTER_URL            a running ingester; with one of the next three
   INGESTER_TOKEN_FILE     file with a bearer token
   INGESTER_TOKEN          a bearer token

@@ -1,12 +1,10 @@
 //! Which cases run: Criterion's filter, and what it may match.
 
-use crate::case::Suite;
 use clap::ArgMatches;
 use regex::Regex;
 
-use super::args::Rejected;
-use super::floor;
 use super::outcome::Stop;
+use super::rejected::Rejected;
 
 /// Which cases run.
 #[derive(Debug)]
@@ -20,16 +18,18 @@ pub enum Filter {
 impl Filter {
     /// Reads it from the command line.
     pub fn of(given: &ArgMatches) -> Result<Self, Rejected> {
-        let Some(text) = given.get_one::<String>("FILTER").filter(|_| !given.get_flag("ignored")) else {
-            return Ok(if given.get_flag("ignored") { Self::None } else { Self::All });
-        };
+        // Criterion rejects every case then, whatever the filter says: no case is an ignored test.
+        if given.get_flag("ignored") {
+            return Ok(Self::None);
+        }
+        let Some(text) = given.get_one::<String>("FILTER") else { return Ok(Self::All) };
         if given.get_flag("exact") {
             return Ok(Self::Exact(text.clone()));
         }
-        let regex = Regex::new(text);
-        regex
-            .map(Self::Matching)
-            .map_err(|_| Rejected::Value(format!("filter \"{text}\" is no regular expression")))
+        match Regex::new(text) {
+            Ok(regex) => Ok(Self::Matching(regex)),
+            Err(_) => Err(Rejected::Value(format!("filter \"{text}\" is not a valid regular expression"))),
+        }
     }
 
     /// Whether the case is selected.
@@ -43,8 +43,9 @@ impl Filter {
     }
 
     /// Refuses a filter that matches no case of any bench: a typing error must not look like success.
-    pub fn check_suite(&self, suite: &Suite) -> Result<(), Stop> {
-        let ids: Vec<String> = suite.ids().chain(floor::ids(suite)).collect();
+    pub fn check(&self, ids: &[String]) -> Result<(), Stop> {
+        // Cargo hands one filter to every bench, and most of them have no case of it: only the whole suite can tell a typing
+        // error from that.
         let text = match self {
             Self::All | Self::None => return Ok(()),
             Self::Exact(text) => text.as_str(),

@@ -33,7 +33,7 @@ struct Floor {
     environment: Environment,
 }
 
-/// What is set against what.
+/// A case, and what it is compared with.
 enum Pair<'a> {
     Case(&'a Spec, LowerBound),
     /// Timing and recording, against the check of one token.
@@ -59,7 +59,7 @@ pub fn ids(suite: &Suite) -> impl Iterator<Item = String> {
     Pair::all(suite).map(|pair| pair.id())
 }
 
-/// Compares what the filter selects.
+/// Compares the pairs that the filter selects.
 pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<bool, Stop> {
     let pairs: Vec<Pair<'_>> = Pair::all(suite).filter(|pair| args.filter.selects(&pair.id())).collect();
     // Nothing is saved of a ratio, and a profile of two things at once says nothing of either.
@@ -76,6 +76,7 @@ pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<bool, S
         print_ratios(out, &floor.ratios)?;
         writeln!(out, "\nReport: {}\n", path.display())?;
     }
+    // What was compared before the signal has been written and printed; only now the signal decides.
     if floor.partial { halt.check().map(|()| true) } else { Ok(true) }
 }
 
@@ -96,12 +97,14 @@ pub fn measure_this_machine(settings: &mut Settings) {
 
 fn compare_all(pairs: &[Pair<'_>], args: &Args, settings: &Settings, halt: &Halt) -> Result<Floor, Stop> {
     let ingester = Arc::new(Ingester::start(settings, halt.interrupt())?);
+    // A test needs only one look at each: `compare` runs its fewest blocks whatever the budget.
     let budget = match args.mode {
         Mode::Test => Duration::ZERO,
         _ => args.measurement.unwrap_or(BUDGET),
     };
     let mut ratios = Vec::new();
     for pair in pairs {
+        // Fewer ratios than pairs make the report partial; those that are there are sound.
         if halt.check().is_err() {
             break;
         }
@@ -134,6 +137,7 @@ fn ratio(
 /// The comparison, if every operation in it succeeded.
 fn against(case: &mut Case, bound: &mut Case, budget: Duration) -> Result<Comparison, Error> {
     let comparison = compare(case, bound, budget)?;
+    // A failure takes another time than a success does, and would go into the ratio unseen.
     for side in [case, bound] {
         side.check_success()?;
     }

@@ -19,7 +19,7 @@ impl Halt {
         Ok(Self { interrupt: Interrupt::watch()?, halted: AtomicBool::new(false) })
     }
 
-    /// What remembers a signal.
+    /// The watch for signals.
     pub fn interrupt(&self) -> &Interrupt {
         &self.interrupt
     }

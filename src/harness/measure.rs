@@ -28,21 +28,28 @@ pub struct Run {
 /// Measures the cases, taking turns sample by sample. A case in which nothing succeeds ends, and the others go on;
 /// whatever else stops one stops all.
 pub fn run(cases: &[Spec], args: &Args, session: &Session) -> Run {
-    let turns = Turns::new(cases.len());
-    let measure = |who: usize| measure(&cases[who], session.sampling[who], args, session, turns.join(who));
-    let measure = &measure;
-    let ended: Vec<Ended> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..cases.len()).map(|who| scope.spawn(move || measure(who))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    let turns = &Turns::new(cases.len());
+    let mut reports: Vec<PerformanceReport> = Vec::new();
+    let mut stops: Vec<Stop> = Vec::new();
+    // A thread for each case, as Criterion samples a benchmark from beginning to end and cannot be told to pause. The turns
+    // let one of them run at a time.
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (who, spec) in cases.iter().enumerate() {
+            let sampling = session.sampling[who];
+            threads.push(scope.spawn(move || measure(spec, sampling, args, session, turns.join(who))));
+        }
+        for thread in threads {
+            let ended = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            reports.extend(ended.report);
+            stops.extend(ended.stopped);
+        }
     });
+    // Each case had a Criterion of its own; the index of all their pages is made once, when they are done.
     if args.mode == Mode::Measure {
         criterion().final_summary();
     }
-    let (reports, stops): (Vec<_>, Vec<_>) = ended.into_iter().map(|end| (end.report, end.stopped)).unzip();
-    Run {
-        reports: reports.into_iter().flatten().collect(),
-        stopped: Stop::worst(stops.into_iter().flatten()),
-    }
+    Run { reports, stopped: Stop::worst(stops.into_iter()) }
 }
 
 /// How one case ended.
@@ -57,10 +64,12 @@ fn measure(spec: &Spec, sampling: Sampling, args: &Args, session: &Session, turn
         Err(error) => return Ended { report: None, stopped: Some(error.into()) },
     };
     let phase = if args.warms_up() { Phase::WarmUp { left: sampling.warm_up } } else { Phase::Measuring };
+    // With --quick Criterion may be done after any sample, so each of them counts as the last one.
     let left = if args.is_quick() { 1 } else { sampling.samples };
     let spread = args.mode == Mode::Measure;
     let mut sampler = Sampler { case, spec, sampling, session, turn, spread, phase, left };
     let stopped = bench(&mut sampler).and_then(|()| session.halt.check()).err();
+    // Also of a case that stopped: what it measured until then is reported, as partial.
     let report = Some(sampler.report(stopped.is_some()));
     let stopped = stopped.map(|stop| match stop {
         Stop::Error(error @ (Error::NothingSucceeds { .. } | Error::Failed { .. })) => Stop::Barren(error),
@@ -75,14 +84,15 @@ fn measure(spec: &Spec, sampling: Sampling, args: &Args, session: &Session, turn
 /// Lets Criterion compare two saved baselines.
 pub fn analyse(cases: &[Spec]) {
     let mut criterion = criterion();
-    let mut group = criterion.benchmark_group(&cases[0].group);
     for spec in cases {
+        // One bench may hold cases of several groups.
+        let mut group = criterion.benchmark_group(&spec.group);
         group.throughput(throughput(spec));
         group.bench_function(&spec.name, |bencher| {
             bencher.iter_custom(|_| unreachable!("it loads its samples"))
         });
+        group.finish();
     }
-    group.finish();
     criterion.final_summary();
 }
 
@@ -102,6 +112,8 @@ fn bench(sampler: &mut Sampler<'_>) -> Result<(), Stop> {
     let sampling = sampler.sampling;
     let mut criterion = criterion();
     let mut group = criterion.benchmark_group(&spec.group);
+    // Flat: every sample has the same number of iterations, which `Sampling::iterations` counts on when it says how much
+    // will be sent.
     group
         .sampling_mode(SamplingMode::Flat)
         .sample_size(sampling.samples)
@@ -118,11 +130,12 @@ fn bench(sampler: &mut Sampler<'_>) -> Result<(), Stop> {
     }));
     match unwound {
         Ok(()) => Ok(()),
+        // Anything else that unwinds is a panic, and goes on as one.
         Err(payload) => Err(*payload.downcast::<Stop>().unwrap_or_else(|panic| resume_unwind(panic))),
     }
 }
 
-/// Hands Criterion the measured wall time and nothing else, and keeps the record of what is not warm-up.
+/// Hands Criterion the measured wall time and nothing else, and keeps the record of everything but the warm-up.
 struct Sampler<'a> {
     case: Case,
     spec: &'a Spec,
@@ -151,7 +164,9 @@ impl Sampler<'_> {
             thread::sleep(self.sampling.pause);
         }
         self.session.halt.check()?;
+        // Before the slice runs: what has been sent cannot be taken back.
         self.session.spend(self.spec, iters)?;
+        // The record of the warm-up is dropped: a report counts what Criterion measures.
         if matches!(self.phase, Phase::WarmedUp) {
             self.phase = Phase::Measuring;
             self.case.take_recording();
@@ -159,6 +174,7 @@ impl Sampler<'_> {
         let called = Instant::now();
         let took = self.case.time(iters)?;
         match self.phase {
+            // Criterion takes the time around its call, which is longer than what the slice returns; so does this.
             Phase::WarmUp { left } => {
                 let rest = left.checked_sub(called.elapsed()).filter(|rest| !rest.is_zero());
                 self.phase = rest.map_or(Phase::WarmedUp, |left| Phase::WarmUp { left });
@@ -175,7 +191,10 @@ impl Sampler<'_> {
         let rate = SuccessRate(100.0 * ok as f64 / total.max(1) as f64);
         let judged = self.session.targets.judge(&self.spec.operation, &rate);
         let missed = judged.iter().any(|j| j.metric == Metric::SuccessRatePct && !j.held);
-        if self.left == 0 && missed { Ok(self.case.check_success()?) } else { Ok(()) }
+        if self.left == 0 && missed {
+            self.case.check_success()?;
+        }
+        Ok(())
     }
 
     fn report(&mut self, stopped: bool) -> PerformanceReport {
@@ -184,6 +203,7 @@ impl Sampler<'_> {
         let environment =
             Environment::read(&self.session.settings.placed(), self.session.measured(self.spec));
         let report = PerformanceReport::new(&self.spec.operation, &recording).describe(plan).at(environment);
+        // A case that uploads nothing leaves nothing unverified.
         let unverified = match self.spec.uploads() {
             Some(_) => self.session.ingester.api().unverified(),
             None => None,
@@ -210,10 +230,11 @@ fn plan(spec: &Spec, recording: &Recording) -> Plan {
     }
 }
 
+/// The one figure that is known while a case is being measured, in percent.
 struct SuccessRate(f64);
 
 impl Figures for SuccessRate {
     fn figure(&self, metric: Metric) -> Option<f64> {
-        (metric == Metric::SuccessRatePct).then_some(self.0)
+        if metric == Metric::SuccessRatePct { Some(self.0) } else { None }
     }
 }

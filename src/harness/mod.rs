@@ -8,6 +8,7 @@ mod halt;
 mod measure;
 mod outcome;
 mod output;
+mod rejected;
 mod remote;
 mod sampling;
 mod session;
@@ -26,6 +27,8 @@ use crate::files::check_folder;
 use crate::gate::worker;
 use crate::report::{self, PerformanceReport};
 
+pub use floor::GROUP as FLOOR;
+
 use args::{Args, Mode};
 use halt::Halt;
 use outcome::Stop;
@@ -33,7 +36,7 @@ use output::Output;
 use sampling::NOISE_THRESHOLD;
 use session::Session;
 
-/// What people type before the options of a bench.
+/// What users type before the options of a bench.
 const CARGO: &str = "cargo bench --";
 
 /// The first argument of a process that is to serve its cases to the gate.
@@ -86,12 +89,14 @@ pub fn main_of(program: &'static str, suite: &Suite, group: Option<&str>) -> Exi
     let output = Output::outlasting();
     let held = args.and_then(|args| run(&config, &suite, group, &args));
     let printed = output.end();
+    // Only where all else went well: a verdict that could not be printed is no success.
     outcome::exit(held.and_then(|held| printed.map(|()| held).map_err(Stop::from))).into()
 }
 
 /// Whether everything that was measured held.
 fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Result<bool, Stop> {
-    args.filter.check_suite(suite)?;
+    let ids: Vec<String> = suite.ids().chain(floor::ids(suite)).collect();
+    args.filter.check(&ids)?;
     if args.mode == Mode::List {
         return list(suite, group, args);
     }
@@ -117,6 +122,7 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     }
     let halt = Halt::watch()?;
     config.build_for(&settings, halt.interrupt())?;
+    // Trouble with the service, the token or the number of bytes is told here, before the first sample.
     let session = Session::open(&cases, args, settings, targets, halt)?;
     let run = measure::run(&cases, args, &session);
     session.clean_up();
@@ -125,6 +131,7 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     }
     let held = match args.mode {
         Mode::Measure => {
+            // The reports first: a baseline that Criterion could not save must not cost them.
             let held = conclude(&run.reports, args, &session)?;
             check_saved_now(&run.reports, args)?;
             held
@@ -132,6 +139,7 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
         Mode::Test => test_verdict(&run.reports)?,
         Mode::Profile | Mode::List | Mode::Analyse => true,
     };
+    // What stopped a case counts more than the verdict on what was measured until then.
     run.stopped.map_or(Ok(held), Err)
 }
 
@@ -174,6 +182,7 @@ fn check_baselines(cases: &[Spec], args: &Args) -> Result<(), Stop> {
 fn check_saved_now(reports: &[PerformanceReport], args: &Args) -> Result<(), Stop> {
     let Some(name) = args.saves_baseline() else { return Ok(()) };
     let home = criterion_home();
+    // Cases that ended early are left out: Criterion unwound from them before it saved anything.
     let whole = reports.iter().filter(|report| !report.partial);
     for id in whole.filter_map(|report| Some(&report.plan.as_ref()?.case)) {
         if !check_saved(&home, id, name)? {
@@ -204,6 +213,7 @@ fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Re
     report::print_targets(out, reports)?;
     report::print_failures(out, reports)?;
     report::print_unverified(out, reports)?;
+    // Criterion calls whatever lies below the threshold noise; the reader should know how much that can be.
     if args.compares() {
         let least = 100.0 * args.noise_threshold.unwrap_or(NOISE_THRESHOLD);
         writeln!(out, "\nChanges below {least:.0} % are not told from noise here; see docs/noise.md.")?;

@@ -32,6 +32,7 @@ impl Stop {
     /// The one that decides how the run ends.
     pub fn worst(stops: impl Iterator<Item = Self>) -> Option<Self> {
         stops.max_by_key(|stop| match stop {
+            // It only says that another one stopped, which is among these too.
             Self::Halted => 0,
             Self::Barren(_) => 1,
             Self::Signal(_) => 2,

@@ -42,6 +42,7 @@ mod unix {
     impl Output {
         /// Leads both streams through this process.
         pub fn outlasting() -> Self {
+            // Where a stream cannot be led through this process, it stays as it is: most runs have a reader.
             let mut output = Self { stdout: None, stderr: None };
             if !io::stdout().is_terminal() {
                 output.stdout = Stream::of(&io::stdout(), |fd| rustix::stdio::dup2_stdout(fd)).ok();
@@ -76,6 +77,7 @@ mod unix {
     impl Stream {
         /// An error where the system gives no pipe, no thread or no descriptor. All are closed in child processes.
         fn of(stream: &impl AsFd, redirect: fn(&OwnedFd) -> rustix::io::Result<()>) -> io::Result<Self> {
+            // One copy to print to, and one to put back at the end.
             let original = stream.as_fd().try_clone_to_owned()?;
             let to = File::from(original.try_clone()?);
             let (from, pipe) = io::pipe()?;
@@ -102,6 +104,7 @@ mod unix {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 Err(e) => return Err(e),
             };
+            // After the first error the rest is read and dropped: a full pipe would block whoever prints.
             if outcome.is_ok() {
                 outcome = to.write_all(&buffer[..n]);
             }

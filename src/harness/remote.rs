@@ -27,17 +27,22 @@ pub fn plan(
     ingester: &Arc<Ingester>,
     settings: &Settings,
 ) -> Result<Plan, Stop> {
+    // Refused before anything is sent, where even the fewest iterations would be too much.
     let least: u64 = cases.iter().map(|spec| bytes(spec, Sampling::fewest(args))).sum();
     if least > settings.max_bytes.0 {
         return Err(too_much(&format!("at least {}", Bytes(least)), settings));
     }
     let share = settings.max_bytes.0 / cases.len() as u64;
-    let (mut sampling, mut uploads, mut total, mut longest) = (Vec::new(), 0, 0, 0.0);
+    let mut sampling = Vec::new();
+    let mut uploads = 0;
+    let mut total = 0;
+    let mut longest = 0.0;
     for spec in cases {
         let (count, size) = spec.uploads().unwrap_or_default();
+        // Two uploads of the case's own size: what one takes says how many iterations fit.
         let look = probe(ingester, settings, size, Http::One)?;
         let one = look.second;
-        // Once is enough.
+        // All cases look at the same service: one warning is enough.
         if let Some(warning) = look.warning().filter(|_| sampling.is_empty()) {
             note(warning);
         }
@@ -53,6 +58,7 @@ pub fn plan(
         longest += iterations as f64 * one.as_secs_f64() * count as f64;
         sampling.push(chosen);
     }
+    // Once more, now that the number of iterations is known from the times of the looks.
     let text = format!("about {uploads} uploads, {}, in up to {longest:.0} s", Bytes(total));
     if total > settings.max_bytes.0 {
         return Err(too_much(&text, settings));
@@ -63,11 +69,12 @@ pub fn plan(
         None => "the files stay ([cleanup] removes them)",
     };
     note(format_args!("Measuring {}: {text}; {after}", ingester.name()));
+    // The looks have been sent already.
     let probed: u64 = cases.iter().map(|spec| bytes(spec, 0)).sum();
     Ok(Plan { sampling, allowance: settings.max_bytes.0 - probed })
 }
 
-/// Bytes of file in the look before and in so many iterations.
+/// Bytes of the files that the look before and so many iterations send.
 fn bytes(spec: &Spec, iterations: u64) -> u64 {
     let (count, size) = spec.uploads().unwrap_or_default();
     size.0.saturating_mul(PROBES.saturating_add(iterations.saturating_mul(count)))

@@ -40,6 +40,8 @@ pub struct Sampling {
 impl Sampling {
     /// For the stub, where so many cases take turns.
     pub fn local(args: &Args, cases: u32) -> Self {
+        // The cases take turns, so each has the time of all of them. A bench with few cases is over within a spell or two
+        // of the machine; pauses make up for that (docs/noise.md).
         let busy = LOCAL.measurement * cases;
         let pause = SPREAD.saturating_sub(busy) / (LOCAL.samples as u32 * cases);
         // Who says how long to measure means the whole of it.
@@ -68,12 +70,13 @@ impl Sampling {
     /// About how many iterations Criterion will run: its warm-up doubles until its time is over, then every sample
     /// has the same number, at least one.
     pub fn iterations(&self, iteration: Duration) -> u64 {
-        let fit = |time: Duration| time.as_secs_f64() / iteration.as_secs_f64().max(1e-9);
-        let warm_up = (2.0 * fit(self.warm_up)).ceil().max(1.0);
-        let sample = (fit(self.measurement) / self.samples as f64).ceil().max(1.0);
+        // 1 + 2 + 4 + ... iterations: the last of these may begin just before the time is over, so twice as many run as fit.
+        let warm_up = (2.0 * fitting(self.warm_up, iteration)).ceil().max(1.0);
+        let sample = (fitting(self.measurement, iteration) / self.samples as f64).ceil().max(1.0);
         (warm_up + sample * self.samples as f64) as u64
     }
 
+    /// What the command line says in place of what was chosen.
     fn overridden(self, args: &Args) -> Self {
         Self {
             samples: args.samples.unwrap_or(self.samples),
@@ -82,4 +85,10 @@ impl Sampling {
             pause: self.pause,
         }
     }
+}
+
+/// How many iterations fit into a time.
+fn fitting(time: Duration, iteration: Duration) -> f64 {
+    // An iteration that no clock could measure must not divide by zero.
+    time.as_secs_f64() / iteration.as_secs_f64().max(1e-9)
 }

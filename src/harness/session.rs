@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::case::{PROBES, Spec, clean_up};
+use crate::client::Http;
 use crate::console::note;
 use crate::ingester::{Ingester, Settings, Subject};
 use crate::recording::Sent;
@@ -42,6 +43,7 @@ impl Session {
         halt: Halt,
     ) -> Result<Self, Stop> {
         let uploads = cases.iter().any(|spec| spec.uploads().is_some());
+        // A token check touches no service: none is started, looked at or named for it.
         if !uploads {
             floor::measure_this_machine(&mut settings);
         }
@@ -49,6 +51,7 @@ impl Session {
         let sent = Sent::default();
         let sampling;
         let allowance;
+        // What is in this process keeps nothing and costs nothing: no look before, and no limit on bytes.
         if settings.subject.is_in_process() {
             let what = match settings.subject {
                 _ if !uploads => "this machine",
@@ -59,7 +62,12 @@ impl Session {
             sampling = vec![Sampling::local(args, cases.len() as u32); cases.len()];
             allowance = None;
         } else {
-            let plan = remote::plan(cases, args, &ingester, &settings)?;
+            let plan = remote::plan(cases, args, &ingester, &settings);
+            if plan.is_err() {
+                // The look at the first cases has left something already.
+                tell_clean_up(&ingester, &settings);
+            }
+            let plan = plan?;
             sent.add(PROBES * cases.len() as u64, settings.max_bytes.0 - plan.allowance);
             sampling = plan.sampling;
             allowance = Some(AtomicU64::new(plan.allowance));
@@ -78,11 +86,7 @@ impl Session {
 
     /// Removes what was sent, if the API says how. A failure of that is told, and does not undo what was measured.
     pub fn clean_up(&self) {
-        match clean_up(&self.ingester, &self.settings) {
-            Ok(None) => {}
-            Ok(Some(removed)) => note(removed),
-            Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
-        }
+        tell_clean_up(&self.ingester, &self.settings);
     }
 
     /// What a report says was measured.
@@ -96,6 +100,7 @@ impl Session {
             return Ok(());
         };
         let bytes = iters.saturating_mul(uploads).saturating_mul(size.0);
+        // One case runs at a time, so nobody changes it between here and the store below.
         let left = allowance.load(Ordering::Relaxed);
         let rest = left.checked_sub(bytes).ok_or_else(|| {
             Error::TooMuch(format!(
@@ -108,5 +113,13 @@ impl Session {
         allowance.store(rest, Ordering::Relaxed);
         self.sent.add(iters.saturating_mul(uploads), bytes);
         Ok(())
+    }
+}
+
+fn tell_clean_up(ingester: &Ingester, settings: &Settings) {
+    match clean_up(ingester, settings, Http::One) {
+        Ok(None) => {}
+        Ok(Some(removed)) => note(removed),
+        Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
     }
 }

@@ -41,6 +41,7 @@ impl Turn<'_> {
     pub fn pass(&self) {
         let mut round = self.turns.lock();
         round.rotate_left(1);
+        // All are woken, as a condition variable cannot wake the one that is in front now.
         self.turns.changed.notify_all();
         self.wait(round);
     }

@@ -1,4 +1,4 @@
-//! Untimed requests: whether a service is ready, and for tokens.
+//! Untimed requests: to see whether a service is ready, and to get tokens.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use url::Url;
 
 /// A client that sends what it is told to, and nothing else: no proxy, no redirect, no second try.
 pub(super) fn client_for(url: &Url, timeout: Duration) -> Result<Client, String> {
+    // Unless told otherwise, reqwest repeats requests, follows redirects and goes through proxies.
     let mut builder = ClientBuilder::new()
         .timeout(timeout)
         .no_proxy()

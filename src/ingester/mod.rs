@@ -2,12 +2,14 @@
 //! its source of tokens.
 
 mod client_credentials;
+mod credentials;
 mod http;
 mod leftovers;
 mod renewal;
 mod service;
 mod settings;
 mod subject;
+mod token_text;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -18,11 +20,12 @@ use tokio::net::TcpStream;
 use url::Url;
 
 pub use client_credentials::ClientCredentials;
+pub use credentials::Credentials;
 pub use leftovers::Leftovers;
 pub use renewal::Renewal;
 pub use service::{Ready, Service, ServiceCommand, ServiceError};
 pub(crate) use settings::OF_A_REAL_INGESTER;
-pub use settings::{Credentials, Flag, Settings, base_url};
+pub use settings::{Flag, Settings, base_url};
 pub use subject::{Described, Subject};
 
 use crate::api::Api;
@@ -32,7 +35,7 @@ use crate::interrupt::Interrupt;
 use crate::stub::{Server, Stub, StubOptions};
 use tokens::Tokens;
 
-/// Connect timeout of the look whether the service is there.
+/// Connect timeout when the service is looked for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What reports call a service that a command started: its port changes, and its command line may hold a password.
 const CONFIGURED: &str = "the configured service";
@@ -47,12 +50,12 @@ pub struct Ingester {
     running: Running,
 }
 
-/// What ends with an ingester.
+/// What was started for an ingester, and ends with it.
 #[derive(Debug)]
 enum Running {
     Stub(#[expect(dead_code, reason = "kept for its end")] Stub),
     Router(#[expect(dead_code, reason = "kept for its end")] Server),
-    Service(#[expect(dead_code, reason = "kept for its end")] Service),
+    Service(#[expect(dead_code, reason = "kept for its end")] Box<Service>),
     Elsewhere,
 }
 
@@ -81,8 +84,14 @@ impl Ingester {
                 let key = settings.key()?;
                 let service = Service::start(command, key.public(), core, interrupt)?;
                 let minted = Credentials::PrivateKey(Minter::new(key));
+                // The service was given the public half, and takes this run's tokens unless it has a source of its own.
                 let credentials = credentials.clone().unwrap_or(minted);
-                Ok(Self::new(service.base().clone(), settings, credentials, Running::Service(service)))
+                Ok(Self::new(
+                    service.base().clone(),
+                    settings,
+                    credentials,
+                    Running::Service(Box::new(service)),
+                ))
             }
         }
     }
@@ -115,6 +124,7 @@ impl Ingester {
             Some(url::Host::Domain(name)) => name == "localhost",
             None => false,
         };
+        // What was started for it runs here, whatever its URL says.
         !matches!(self.running, Running::Elsewhere) || loopback
     }
 
@@ -147,14 +157,17 @@ impl Ingester {
     /// Whether something listens where the service should be. No more than a connection: an upload tells the rest, and
     /// it needs no certificates to find out that nobody is there.
     pub async fn reach(&self) -> Result<(), Error> {
-        let unreachable = |reason: String| Error::Unreachable { url: self.name(), reason };
-        let addresses = self.base.socket_addrs(|| None).map_err(|e| unreachable(e.to_string()))?;
+        let addresses = self.base.socket_addrs(|| None).map_err(|e| self.unreachable(e.to_string()))?;
         let connecting = TcpStream::connect(addresses.as_slice());
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => Err(unreachable(e.to_string())),
-            Err(_) => Err(unreachable(format!("no connection within {CONNECT_TIMEOUT:?}"))),
+            Ok(Err(e)) => Err(self.unreachable(e.to_string())),
+            Err(_) => Err(self.unreachable(format!("no connection within {CONNECT_TIMEOUT:?}"))),
         }
+    }
+
+    fn unreachable(&self, reason: String) -> Error {
+        Error::Unreachable { url: self.name(), reason }
     }
 }
 
@@ -167,14 +180,15 @@ fn at(address: SocketAddr) -> Url {
 mod tests {
     use super::*;
 
+    fn elsewhere(url: &str) -> Ingester {
+        let url = url.parse().expect("is a URL");
+        Ingester::new(url, &Settings::default(), Credentials::None, Running::Elsewhere)
+    }
+
     #[test]
     fn a_base_url_may_have_a_path() {
-        let at = |url: &str| {
-            let url = url.parse().expect("is a URL");
-            Ingester::new(url, &Settings::default(), Credentials::None, Running::Elsewhere)
-        };
-        assert_eq!(at("http://h:8020").upload_url(), "http://h:8020/api/v1/files/upload");
-        assert_eq!(at("http://h/in/").upload_url(), "http://h/in/api/v1/files/upload");
-        assert_eq!(at("http://h/").name(), "http://h");
+        assert_eq!(elsewhere("http://h:8020").upload_url(), "http://h:8020/api/v1/files/upload");
+        assert_eq!(elsewhere("http://h/in/").upload_url(), "http://h/in/api/v1/files/upload");
+        assert_eq!(elsewhere("http://h/").name(), "http://h");
     }
 }

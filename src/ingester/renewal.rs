@@ -32,11 +32,13 @@ impl Renewal {
         let ended = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&ended);
         let thread = std::thread::Builder::new().name("token".to_owned()).spawn(move || {
+            // A failure is told once, and not ten times a second for as long as it lasts.
             let mut told = false;
             while !flag.load(Ordering::Relaxed) {
                 std::thread::park_timeout(LOOK);
                 match ingester.token() {
                     Ok(token) => {
+                        // The same token again is not news to those who wait for another one.
                         sender.send_if_modified(|current| {
                             let new = *current != token;
                             *current = token;
@@ -67,6 +69,7 @@ impl Drop for Renewal {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
+            // Else it would sleep on for up to a tenth of a second.
             thread.thread().unpark();
             // A panic there has been printed by its own thread.
             let _ = thread.join();

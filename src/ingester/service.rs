@@ -12,7 +12,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::http::get_status;
-use crate::auth::PublicKey;
+use crate::api::Secret;
+use crate::auth::{PublicKey, Redactor};
 use crate::console::note;
 use crate::error::Error;
 use crate::files::write_text;
@@ -25,15 +26,20 @@ use crate::units::printable;
 /// kernel closes that for whoever is killed, so nothing outlives the one who started it. A shell, because this program may
 /// be linked into a bench that is not ours, and could not start itself in another role there.
 ///
-/// Arguments: the command line, the file for its output, a folder to be made, and removed at the end, and the key to be
-/// written there. What the shell makes is removed even if this process is killed the moment after.
+/// Arguments: the command line, the file for its output, a folder to be made, and removed at the end, the key to be written
+/// there, and the variables of the service's environment. What the shell makes is removed even if this process is killed the
+/// moment after. The variables are the service's alone: another `PATH` must not take the shell's own programs away.
 const SUPERVISOR: &str = r#"
 exec 3<&0
 # Unlike an ignored signal, one that is caught is reset to its default in what is started.
 trap : TERM INT HUP
-(umask 077 && mkdir -p "$3/data")
-printf '%s' "$4" >"$3/public_key.pem"
-sh -c "$1" </dev/null >>"$2" 2>&1 3<&- &
+serve=$1
+log=$2
+folder=$3
+(umask 077 && mkdir -p "$folder/data")
+printf '%s' "$4" >"$folder/public_key.pem"
+shift 4
+env "$@" /bin/sh -c "$serve" </dev/null >>"$log" 2>&1 3<&- &
 service=$!
 {
   trap : TERM INT HUP
@@ -44,7 +50,8 @@ service=$!
     sleep 0.05
     looks=$((looks + 1))
   done
-  rm -rf "$3"
+  # Something of the service may still be writing there.
+  rm -rf "$folder" || rm -rf "$folder"
   kill -KILL 0
 } >/dev/null 2>&1 &
 watcher=$!
@@ -61,9 +68,12 @@ while kill -0 "$watcher" 2>/dev/null; do
 done
 "#;
 
-/// How long the supervisor may take: its service has three seconds to end by itself.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// How often it is looked whether the service is ready.
+/// How long the supervisor may take to end: its service has three seconds (60 looks of 50 ms) to end by itself, and the
+/// removal of what it stored takes its time.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
+/// Tells a process of ours that it is to run a group of benches. A service that is started with this program must not.
+const NOT_FOR_SERVICES: &str = "INGESTER_PERF_BENCH_GROUP";
+/// Pause between two looks whether the service is ready.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long one look may take.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
@@ -87,6 +97,8 @@ pub struct ServiceCommand {
     pub ready_timeout: Duration,
     /// Where its output goes. A file of that name is overwritten.
     pub log: PathBuf,
+    /// What must not be quoted of its output.
+    pub secrets: Vec<Secret>,
 }
 
 /// What tells that a service is ready.
@@ -140,10 +152,12 @@ pub struct Service {
     supervisor: Child,
     /// The service's exit code, once it has ended.
     ended: Arc<OnceLock<String>>,
-    /// Whether its start succeeded; else it was told already what is wrong with it.
+    /// Whether its start succeeded; if not, what is wrong with it was told by the error.
     was_ready: bool,
     /// Its folder, which the supervisor removes: also where this process is killed.
-    _folder: PathBuf,
+    folder: PathBuf,
+    /// Keeps secrets that it printed out of messages.
+    redactor: Redactor,
 }
 
 impl Service {
@@ -159,20 +173,24 @@ impl Service {
         let folder = std::env::temp_dir().join(format!("ingester-perf-{}", Uuid::new_v4()));
         // The last service's output must not be taken for this one's.
         write_text(&command.log, "")?;
+        // The supervisor runs in the service's folder, where a relative path would lead elsewhere.
         let log = command.log.canonicalize().map_err(|e| Error::file(&command.log, "find", e))?;
 
         let dir = folder.join("data");
         let public_key = folder.join("public_key.pem");
         let places = Places { port, dir: &dir, public_key: &public_key };
         let mut shell = Command::new("sh");
+        // Standard input is a pipe that nothing is written to: the supervisor ends the service when it closes. Standard
+        // output carries the exit code alone, as the service writes to its log.
         shell
             .args(["-c", SUPERVISOR, "supervisor", &places.fill(&command.serve)])
             .arg(&log)
             .arg(&folder)
             .arg(key.to_pem()?)
             .current_dir(&command.dir)
+            .args(command.env.iter().map(|(name, value)| format!("{name}={}", places.fill(value))))
             .env("PORT", port.to_string())
-            .envs(command.env.iter().map(|(name, value)| (name, places.fill(value))))
+            .env_remove(NOT_FOR_SERVICES)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
@@ -188,7 +206,9 @@ impl Service {
         let mut supervisor = spawned.map_err(ServiceError::NotStarted)?;
         let ended = tell_end(&mut supervisor);
         let base = Url::parse(&format!("http://127.0.0.1:{port}")).expect("an address makes a URL");
-        let mut service = Self { base, log, supervisor, ended, was_ready: false, _folder: folder };
+        // From here on, whatever fails ends the service: it is dropped.
+        let redactor = Redactor::of_all(command.secrets.iter().map(Secret::as_str));
+        let mut service = Self { base, log, supervisor, ended, was_ready: false, folder, redactor };
         service.wait_until_ready(command, port, interrupt)?;
         service.was_ready = true;
         Ok(service)
@@ -197,6 +217,11 @@ impl Service {
     /// Where it listens.
     pub fn base(&self) -> &Url {
         &self.base
+    }
+
+    /// The end of its output, without what must not be quoted.
+    fn last_lines(&self) -> String {
+        last_lines(&self.log, &self.redactor)
     }
 
     fn wait_until_ready(
@@ -208,8 +233,9 @@ impl Service {
         let started = Instant::now();
         loop {
             interrupt.check()?;
+            // Before it is asked: whoever has ended will not answer, and its output says why.
             if let Some(code) = self.ended.get().cloned() {
-                return Err(ServiceError::Ended { code, output: last_lines(&self.log) }.into());
+                return Err(ServiceError::Ended { code, output: self.last_lines() }.into());
             }
             let problem = match &command.ready {
                 Ready::Port => {
@@ -219,9 +245,10 @@ impl Service {
                 Ready::Path(path) => not_ready(&self.base, path),
             };
             let Some(reason) = problem else { return Ok(()) };
+            // After a look, so that there is at least one.
             if started.elapsed() >= command.ready_timeout {
                 let limit = command.ready_timeout;
-                return Err(ServiceError::NotReady { limit, reason, output: last_lines(&self.log) }.into());
+                return Err(ServiceError::NotReady { limit, reason, output: self.last_lines() }.into());
             }
             std::thread::sleep(LOOK);
         }
@@ -230,12 +257,17 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(code) = self.ended.get().filter(|_| self.was_ready) {
-            let output = last_lines(&self.log);
+        if self.was_ready
+            && let Some(code) = self.ended.get()
+        {
+            let output = self.last_lines();
             note(format_args!("The service ended by itself with code {code}; {output}"));
         }
+        // The supervisor ends the service when its input closes; if that takes too long, all of them are killed.
         drop(self.supervisor.stdin.take());
         process_group::end(&mut self.supervisor, STOP_WITHIN);
+        // What was still written while the supervisor removed the folder is left; now nobody writes any more.
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -256,13 +288,17 @@ impl Places<'_> {
 
 /// A port that was free a moment ago.
 fn free_port() -> std::io::Result<u16> {
+    // It is free again when the listener is dropped, and could be taken until the service binds it.
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// Why the service's answer at this path is not a success.
 fn not_ready(base: &Url, path: &str) -> Option<String> {
-    let mut url = base.clone();
-    url.set_path(path);
+    // A path may have a query.
+    let url = match base.join(path) {
+        Ok(url) => url,
+        Err(e) => return Some(format!("{path}: {e}")),
+    };
     match get_status(&url, LOOK_WITHIN) {
         Ok(status) if status.is_success() => None,
         Ok(status) => Some(format!("{path} answered {status}")),
@@ -285,23 +321,27 @@ fn tell_end(supervisor: &mut Child) -> Arc<OnceLock<String>> {
     told
 }
 
-/// The end of the service's output, for people.
-fn last_lines(log: &Path) -> String {
+/// The last lines of a service's output, for people.
+fn last_lines(log: &Path, redactor: &Redactor) -> String {
     let name = log.display();
     let text = tail_of(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     if lines.is_empty() {
         return format!("it printed nothing ({name})");
     }
-    let shown = &lines[lines.len().saturating_sub(LINES)..];
-    let shown: Vec<String> = shown.iter().map(|line| format!("  {}", printable(line))).collect();
-    format!("the end of what it printed ({name}):\n{}", shown.join("\n"))
+    let mut shown = format!("the end of what it printed ({name}):");
+    for line in &lines[lines.len().saturating_sub(LINES)..] {
+        shown += "\n  ";
+        shown += &printable(&redactor.clean(line));
+    }
+    shown
 }
 
 fn tail_of(log: &Path) -> std::io::Result<String> {
     let mut file = File::open(log)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    // The service may be writing still: no more is read than was meant to be.
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -325,6 +365,7 @@ mod tests {
             ready: Ready::Port,
             ready_timeout: Duration::from_secs(20),
             log: dir.path().join("service.log"),
+            secrets: Vec::new(),
         }
     }
 
@@ -343,7 +384,8 @@ mod tests {
         let mut command = command(&dir, PYTHON);
         command.ready = Ready::Path("/service.log".to_owned());
         let service = start(&command).expect("starts");
-        let (base, folder) = (service.base().clone(), service._folder.clone());
+        let base = service.base().clone();
+        let folder = service.folder.clone();
         assert!(listens(&base) && folder.join("data").is_dir());
         drop(service);
         assert!(!listens(&base), "it is still there");
@@ -358,7 +400,7 @@ mod tests {
         command.env.push(("KEY".to_owned(), "{public_key}".to_owned()));
         let service = start(&command).expect("starts");
         let port = service.base().port().expect("has one");
-        let folder = service._folder.display().to_string();
+        let folder = service.folder.display().to_string();
         let said = std::fs::read_to_string(&command.log).expect("reads");
         let first =
             format!("{port} {port} {folder}/data {folder}/public_key.pem\n-----BEGIN PUBLIC KEY-----\n");
@@ -371,6 +413,7 @@ mod tests {
         let serve = "for n in $(seq 30); do echo line $n; done; exit 3";
         let error = start(&command(&dir, serve)).expect_err("ends").to_string();
         assert!(error.contains("the service ended with code 3 before it was ready"), "{error}");
+        // The last 20 lines of 30.
         assert!(error.contains("\n  line 11\n") && error.ends_with("line 30"), "{error}");
         assert!(!error.contains("line 10\n"), "{error}");
         let missing = start(&command(&dir, "no-such-program")).expect_err("is none").to_string();

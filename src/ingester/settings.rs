@@ -8,9 +8,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::client_credentials::ClientCredentials;
+use super::credentials::Credentials;
 use super::subject::{Described, Subject};
+use super::token_text::{jwt, setting};
 use crate::api::{Api, INGESTER_ROUTE};
-use crate::auth::{KeyError, KeyPair, Minter, Token};
+use crate::auth::{KeyError, KeyPair, Minter};
 use crate::error::Error;
 use crate::files::read_limited;
 use crate::machine::Placement;
@@ -26,8 +28,6 @@ const DEFAULT_MAX_BYTES: Bytes = Bytes::gb(2);
 const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
 /// Largest file with a token or a key that is read.
 const MAX_FILE: u64 = 1 << 20;
-/// What people put around a token.
-const QUOTES: [char; 2] = ['"', '\''];
 /// The limits that come with the project.
 const DEFAULT_TARGETS: &str = "baseline/targets.toml";
 
@@ -76,19 +76,6 @@ pub struct Flag {
     pub value: Option<String>,
 }
 
-/// What proves to a service that uploads are allowed.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// Nothing: the service wants no token.
-    None,
-    /// A bearer token as it is.
-    Token(Token),
-    /// A private key; tokens are minted with it.
-    PrivateKey(Minter),
-    /// A client id with its secret; tokens are asked for.
-    Client(ClientCredentials),
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -106,21 +93,21 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// As the variables of this process say, for the service that is described.
+    /// Reads the variables of this process, for the service that is described.
     pub fn from_env(described: &Described) -> Result<Self, Error> {
         Self::read(described, variable)
     }
 
-    /// As these flags say, and else as the variables do that they stand for. An error names what was given.
+    /// Reads these flags, and the variables of flags that were not given. An error names what was given.
     pub fn with_flags(described: &Described, flags: &[Flag]) -> Result<Self, Error> {
-        let given = |name: &str| flags.iter().find(|flag| flag.variable == name && flag.value.is_some());
-        let read = Self::read(described, |name| match given(name) {
+        let read = Self::read(described, |name| match given(flags, name) {
             Some(flag) => flag.value.clone().map(Ok),
             None => variable(name),
         });
         read.map_err(|error| match error {
+            // What is read goes by the variable's name; the user may have typed a flag.
             Error::Setting { name, problem } => {
-                Error::Setting { name: given(name).map_or(name, |flag| flag.name), problem }
+                Error::Setting { name: given(flags, name).map_or(name, |flag| flag.name), problem }
             }
             other => other,
         })
@@ -176,6 +163,11 @@ impl Settings {
     }
 }
 
+/// The flag that was given in place of this variable.
+fn given<'a>(flags: &'a [Flag], name: &str) -> Option<&'a Flag> {
+    flags.iter().find(|flag| flag.variable == name && flag.value.is_some())
+}
+
 fn variable(name: &'static str) -> Option<Result<String, ()>> {
     std::env::var_os(name).map(|value| value.into_string().map_err(|_| ()))
 }
@@ -195,8 +187,11 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
     }
 
     fn parsed<T: FromStr<Err: ToString>>(&self, name: &'static str) -> Result<Option<T>, Error> {
-        let parse = |text: String| text.parse().map_err(|e: T::Err| setting(name, e));
-        self.get(name)?.map(parse).transpose()
+        let Some(text) = self.get(name)? else { return Ok(None) };
+        match text.parse::<T>() {
+            Ok(value) => Ok(Some(value)),
+            Err(e) => Err(setting(name, e)),
+        }
     }
 
     /// A URL from the environment, before what is described.
@@ -204,26 +199,32 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
         let url = self.get("INGESTER_URL")?.map(|text| base_url("INGESTER_URL", &text)).transpose()?;
         let wants_token = described.api.token.is_some();
         let found = self.credentials()?;
+        // Which of two was meant is for the user to say.
         if let [(first, _), (second, _), ..] = found.as_slice() {
             return Err(setting(first, format!("is set together with {second}; keep one of them")));
         }
         let given = found.first();
-        if let Some((name, _)) = given.filter(|_| !wants_token) {
+        // A token that is never sent would not be missed: every upload would be measured without it.
+        if let Some((name, _)) = given
+            && !wants_token
+        {
             return Err(setting(
                 name,
                 "is set, and api.token is \"none\": unset this, or name a header there",
             ));
         }
+        // Read now, so that a wrong file is told before anything is built or started.
         let credentials = match given {
             Some((name, text)) => Some(self.read_credentials(name, text)?),
             None if !wants_token => Some(Credentials::None),
             None => None,
         };
+        let named_by = if url.is_some() { "INGESTER_URL" } else { "service.url" };
         match (url.or_else(|| described.url.clone()), &described.command) {
             (Some(url), _) => {
                 let credentials = credentials.ok_or_else(|| {
                     setting(
-                        "INGESTER_URL",
+                        named_by,
                         "is set without a token; set INGESTER_TOKEN_FILE, INGESTER_TOKEN, INGESTER_PRIVATE_KEY or INGESTER_TOKEN_URL",
                     )
                 })?;
@@ -232,6 +233,7 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
             // Without credentials of its own, it is given tokens of this run's key.
             (None, Some(command)) => Ok(Subject::Command { command: Arc::clone(command), credentials }),
             (None, None) => match given {
+                // Credentials alone are for a URL that was forgotten: the stub must not be measured in its place.
                 None => Ok(described.router.clone().map_or(Subject::Stub, Subject::Router)),
                 Some((name, _)) => Err(setting(
                     name,
@@ -258,31 +260,35 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
         Ok(found)
     }
 
+    /// A variable without which INGESTER_TOKEN_URL means nothing.
+    fn needed(&self, name: &'static str) -> Result<String, Error> {
+        self.get(name)?.ok_or_else(|| setting(name, "is missing; INGESTER_TOKEN_URL needs it"))
+    }
+
     fn read_credentials(&self, name: &'static str, text: &str) -> Result<Credentials, Error> {
-        // The value is not quoted: it may be the secret itself, put where its file's name belongs.
-        let read = |path: &str| {
-            let text = read_limited(Path::new(path), MAX_FILE);
-            text.map_err(|e| setting(name, format!("the file that it names cannot be read: {}", reason(&e))))
-        };
         match name {
             "INGESTER_TOKEN" => Ok(Credentials::Token(jwt(name, text)?)),
-            "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(jwt(name, &read(text)?)?)),
-            "INGESTER_TOKEN_URL" => {
-                let missing = |name| setting(name, "is missing; INGESTER_TOKEN_URL needs it");
-                let needed = |name| self.get(name)?.ok_or_else(|| missing(name));
-                Ok(Credentials::Client(ClientCredentials {
-                    url: base_url(name, text)?,
-                    id: needed("INGESTER_CLIENT_ID")?,
-                    secret: needed("INGESTER_CLIENT_SECRET")?,
-                }))
-            }
+            "INGESTER_TOKEN_FILE" => Ok(Credentials::Token(jwt(name, &read_file(name, text)?)?)),
+            "INGESTER_TOKEN_URL" => Ok(Credentials::Client(ClientCredentials {
+                url: base_url(name, text)?,
+                id: self.needed("INGESTER_CLIENT_ID")?,
+                secret: self.needed("INGESTER_CLIENT_SECRET")?,
+            })),
             _ => {
-                let pem = if text.contains("-----BEGIN") { text.to_owned() } else { read(text)? };
+                // A key may be given itself or by its file's name.
+                let pem = if text.contains("-----BEGIN") { text.to_owned() } else { read_file(name, text)? };
                 let key = KeyPair::from_pem(&pem).map_err(|e| setting(name, e))?;
                 Ok(Credentials::PrivateKey(Minter::new(key)))
             }
         }
     }
+}
+
+/// The text of the file that a variable names.
+fn read_file(name: &'static str, path: &str) -> Result<String, Error> {
+    let text = read_limited(Path::new(path), MAX_FILE);
+    // The value is not quoted: it may be the secret itself, put where its file's name belongs.
+    text.map_err(|e| setting(name, format!("the file that it names cannot be read: {}", reason(&e))))
 }
 
 /// Why a file cannot be read, without its name: that may be the secret itself, put where its file's name belongs.
@@ -294,55 +300,18 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// A token on one line. What stands there is never quoted.
-pub(super) fn token(name: &'static str, text: &str) -> Result<Token, Error> {
-    // What people copy along with a token: a byte order mark, the header it stands in, quotes.
-    let mut text = text.trim_start_matches('\u{feff}').trim().trim_matches(QUOTES).trim();
-    for copied_along in ["Authorization:", "Bearer "] {
-        let start = text.get(..copied_along.len()).unwrap_or_default();
-        if start.eq_ignore_ascii_case(copied_along) {
-            text = text[start.len()..].trim();
-        }
-    }
-    let text = text.trim_matches(QUOTES);
-    if text.lines().count() > 1 {
-        return Err(setting(name, "holds several lines; it must be one token"));
-    }
-    if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {
-        return Err(setting(name, "does not hold one token (printable characters, no spaces)"));
-    }
-    Ok(Token::new(text))
-}
-
-/// A token that somebody copied to where it stands: much else can be copied.
-fn jwt(name: &'static str, text: &str) -> Result<Token, Error> {
-    let token = token(name, text)?;
-    let parts: Vec<&str> = token.as_str().split('.').collect();
-    if parts.len() != 3 || !parts.into_iter().all(is_base64url) {
-        let problem = "does not hold a JWT (three parts of letters, digits, - and _, with dots between)";
-        return Err(setting(name, problem));
-    }
-    Ok(token)
-}
-
-fn is_base64url(part: &str) -> bool {
-    let unpadded = part.trim_end_matches('=');
-    !unpadded.is_empty() && unpadded.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-}
-
 /// An ingester's base URL, given as the flag or variable `name`.
 pub fn base_url(name: &'static str, text: &str) -> Result<Url, Error> {
-    let wrong = |problem| setting(name, problem);
-    let url =
-        Url::parse(text.trim()).map_err(|e| wrong(format!("is not a URL ({e}), like http://host:8020")))?;
+    let url = Url::parse(text.trim())
+        .map_err(|e| setting(name, format!("is not a URL ({e}), like http://host:8020")))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong("must begin with http:// or https:// and name a host".to_owned()));
+        return Err(setting(name, "must begin with http:// or https:// and name a host"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("must not hold a user or password; uploads carry a bearer token".to_owned()));
+        return Err(setting(name, "must not hold a user or password; uploads carry a bearer token"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("must be a base URL, without ? or #".to_owned()));
+        return Err(setting(name, "must be a base URL, without ? or #"));
     }
     // Copied from a log or a manual, it may be that of uploads.
     let mut url = url;
@@ -367,18 +336,20 @@ fn timeout(text: &str) -> Result<Duration, Error> {
     Ok(duration)
 }
 
-fn setting(name: &'static str, problem: impl ToString) -> Error {
-    Error::Setting { name, problem: problem.to_string() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let lookup =
-            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| Ok((*value).to_owned()));
-        Settings::read(&Described::default(), lookup).map_err(|e| e.to_string())
+        let settings = Settings::read(&Described::default(), |name| {
+            let (_, value) = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some(Ok((*value).to_owned()))
+        });
+        settings.map_err(|e| e.to_string())
+    }
+
+    fn base(url: &str) -> String {
+        base_url("--url", url).expect(url).to_string()
     }
 
     const URL: (&str, &str) = ("INGESTER_URL", "http://127.0.0.1:8020");
@@ -421,7 +392,7 @@ mod tests {
             assert!(error.starts_with(name) && error.contains(says), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
-        let error = read(&[URL, ("INGESTER_TOKEN", "two words")]).expect_err("is no token");
+        let error = read(&[URL, ("INGESTER_TOKEN", "two words")]).expect_err("is not a token");
         assert!(error.contains("INGESTER_TOKEN") && !error.contains("words"), "{error}");
     }
 
@@ -456,18 +427,19 @@ mod tests {
 
     #[test]
     fn the_route_of_uploads_is_recognised() {
-        let base = |text| base_url("--url", text).expect(text).to_string();
         assert_eq!(base("http://h:1/api/v1/files/upload"), "http://h:1/");
         assert_eq!(base("http://h:1/in/api/v1/files/upload"), "http://h:1/in/");
         assert_eq!(base("http://h:1/api/v1/files/upload/"), "http://h:1/");
         assert_eq!(base("http://h:1/in"), "http://h:1/in");
+        // Another route that ends alike is part of the base.
         assert_eq!(base("http://h:1/myapi/v1/files/upload"), "http://h:1/myapi/v1/files/upload");
     }
 
     #[test]
     fn client_credentials_come_as_three() {
         let asks = ("INGESTER_TOKEN_URL", "http://127.0.0.1:1/api/v1/auth/token");
-        let (id, secret) = (("INGESTER_CLIENT_ID", "me"), ("INGESTER_CLIENT_SECRET", "hush"));
+        let id = ("INGESTER_CLIENT_ID", "me");
+        let secret = ("INGESTER_CLIENT_SECRET", "hush");
         let settings = read(&[URL, asks, id, secret]).expect("has all three");
         let Subject::Running { credentials, .. } = settings.subject else { panic!("has a URL") };
         assert!(matches!(&credentials, Credentials::Client(client) if client.id == "me"));

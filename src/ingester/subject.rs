@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::credentials::Credentials;
 use super::service::ServiceCommand;
-use super::settings::Credentials;
 use crate::api::Api;
 use crate::stub::RouterOf;
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::client_credentials::Granted;
-use super::settings::Credentials;
+use super::credentials::Credentials;
 use crate::auth::Token;
 use crate::error::Error;
 
@@ -29,13 +29,14 @@ impl Tokens {
         Self { credentials, kept: Mutex::new(None) }
     }
 
-    /// A token with at least half of its lifetime left, where we can have another; none where the service wants none. May
-    /// ask for one, and take as long.
+    /// A token with at least half of its lifetime left, unless it was given and no other can be had; `None` where the
+    /// service wants none. May ask for one, and take as long.
     pub fn current(&self) -> Result<Option<Token>, Error> {
         self.current_at(Instant::now())
     }
 
     fn current_at(&self, now: Instant) -> Result<Option<Token>, Error> {
+        // Locked for as long as a token is asked for: whoever else needs one waits for the same.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Kept { token, .. }) = kept.as_ref().filter(|kept| now < kept.renew_at) {
             return Ok(Some(token.clone()));
@@ -56,15 +57,20 @@ mod tests {
     use super::*;
     use crate::auth::{KeyPair, Minter};
 
+    /// The token that is used so many minutes after `start`.
+    fn after(tokens: &Tokens, start: Instant, minutes: u64) -> Option<Token> {
+        tokens.current_at(start + Duration::from_secs(60 * minutes)).expect("mints")
+    }
+
     #[test]
     fn a_minted_token_is_kept_for_half_of_its_life() {
         let key = KeyPair::generate().expect("makes a key");
         let tokens = Tokens::new(Credentials::PrivateKey(Minter::new(key)));
         let start = Instant::now();
-        let at = |minutes: u64| tokens.current_at(start + Duration::from_secs(60 * minutes)).expect("mints");
-        let first = at(0);
-        assert_eq!(at(14), first);
-        assert_ne!(at(15), first);
+        let first = after(&tokens, start, 0);
+        // Half of 30 minutes.
+        assert_eq!(after(&tokens, start, 14), first);
+        assert_ne!(after(&tokens, start, 15), first);
     }
 
     #[test]

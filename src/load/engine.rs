@@ -1,4 +1,5 @@
-//! Running a plan: a thread a core, each with an event loop, users and a record of its own, put together at the end.
+//! Runs a plan on a thread a core. Each has an event loop, users and a record of its own; the records are put together at
+//! the end.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,17 +11,17 @@ use tokio::runtime::Runtime;
 
 use super::drive::{Limits, Operation, drive};
 use super::health::{CpuShare, Health, Heartbeat};
+use super::job::Share;
 use super::pacer::Pacer;
 use super::plan::Plan;
-use super::queue::Share;
 use super::recorder::{LoadRecorder, LoadRecording};
 use super::second::Second;
 use crate::error::Error;
 use crate::machine::pin;
 
-/// Between "all threads are there" and the start.
+/// Time between the last thread being ready and the start, so that all threads have been told of it when it comes.
 const READY: Duration = Duration::from_millis(20);
-/// How often the generator's own pulse is taken.
+/// How often the heartbeat looks at the clocks.
 const PULSE: Duration = Duration::from_millis(10);
 
 /// A run that has ended.
@@ -34,9 +35,9 @@ pub struct Run {
     pub health: Health,
     /// Whether it ended before its plan did.
     pub partial: bool,
-    /// Instant from which the schedule counts.
+    /// Instant from which the schedule's times count.
     pub start: Instant,
-    /// The same by the wall clock.
+    /// The same instant by the wall clock.
     pub started_at: SystemTime,
 }
 
@@ -49,12 +50,12 @@ pub fn run<O: Operation + Send>(
 ) -> Result<Run, Error> {
     let stop = AtomicBool::new(false);
     let workers = operations.len();
-    // All that can fail does so before the first thread starts: nobody waits for one that never comes.
-    let equipped: Vec<_> = operations
-        .into_iter()
-        .map(|(operation, core)| Ok((operation, core, Equipment::new()?)))
-        .collect::<io::Result<_>>()
-        .map_err(Error::Thread)?;
+    // Made before the first thread starts: where the system refuses one, no thread waits for a start that never comes.
+    let mut equipped = Vec::with_capacity(workers);
+    for (operation, core) in operations {
+        let equipment = Equipment::new().map_err(Error::Thread)?;
+        equipped.push((operation, core, equipment));
+    }
     thread::scope(|scope| {
         let (done, seconds) = mpsc::channel();
         let (ready, all_ready) = mpsc::channel();
@@ -72,43 +73,47 @@ pub fn run<O: Operation + Send>(
             let ready = ready.clone();
             let builder = thread::Builder::new().name(format!("load {number}"));
             let thread = builder.spawn_scoped(scope, move || {
+                // Where the system refuses, the scheduler places the thread.
                 pin(core);
                 worker.run(ready, &begins)
             });
             threads.push((thread.map_err(Error::Thread)?, begin));
         }
-        drop((done, ready));
-        let mut stops = |seconds: &[Second]| {
-            if !watch(seconds) {
-                stop.store(true, Ordering::Relaxed);
-            }
-        };
-        // Warming up takes its time; a thread that broke has no sender any more.
+        // Only the workers have senders now, so each channel ends when the last of them is done with it.
+        drop(done);
+        drop(ready);
+        // Warming up takes its time, and `watch` may end that too. A thread that failed has no sender any more.
         let mut waiting = workers;
         while waiting > 0 {
             match all_ready.recv_timeout(PULSE) {
                 Ok(()) => waiting -= 1,
-                Err(RecvTimeoutError::Timeout) => stops(&[]),
+                Err(RecvTimeoutError::Timeout) => tell(&mut watch, &stop, &[]),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let (start, started_at) = (Instant::now() + READY, SystemTime::now() + READY);
+        let start = Instant::now() + READY;
+        let started_at = SystemTime::now() + READY;
         let mut pulse = Heartbeat::new();
-        let threads: Vec<_> = threads
-            .into_iter()
-            .map(|(thread, begin)| {
-                // A thread that is gone will be noticed when it is joined.
-                let _ = begin.send(start);
-                thread
-            })
-            .collect();
-        let seconds = collect(&seconds, workers, &mut pulse, &mut stops);
+        let mut begun = Vec::with_capacity(workers);
+        for (thread, begin) in threads {
+            // A thread that is gone will be noticed when it is joined.
+            let _ = begin.send(start);
+            begun.push(thread);
+        }
+        let seconds = collect(&seconds, workers, &mut pulse, &mut watch, &stop);
         pulse.end();
-        put_together(threads, seconds, (start, started_at), &pulse)
+        put_together(begun, seconds, start, started_at, &pulse)
     })
 }
 
-/// What a worker needs from the system.
+/// Tells `watch` of these seconds, and all workers to stop where it returns false.
+fn tell(watch: &mut impl FnMut(&[Second]) -> bool, stop: &AtomicBool, seconds: &[Second]) {
+    if !watch(seconds) {
+        stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Parts of a worker that the system may refuse.
 struct Equipment {
     runtime: Runtime,
     pacer: Pacer,
@@ -118,6 +123,7 @@ impl Equipment {
     fn new() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let pacer = {
+            // A timer belongs to the event loop in whose context it is made.
             let _context = runtime.enter();
             Pacer::new()?
         };
@@ -125,6 +131,7 @@ impl Equipment {
     }
 }
 
+/// A worker before its thread starts.
 struct Worker<'a, O> {
     operation: O,
     plan: &'a Plan,
@@ -134,7 +141,7 @@ struct Worker<'a, O> {
     done: Sender<Second>,
 }
 
-/// What a worker's thread brings home.
+/// Result of a worker's thread.
 struct Worked {
     load: LoadRecording,
     busy: CpuShare,
@@ -143,27 +150,32 @@ struct Worked {
 }
 
 impl<O: Operation> Worker<'_, O> {
+    /// Warms up, waits until all workers are ready, and performs its share of the schedule.
     fn run(self, ready: Sender<()>, begins: &Receiver<Instant>) -> io::Result<Worked> {
         let Self { operation, plan, share, stop, equipment: Equipment { runtime, mut pacer }, done } = self;
+        // Kept from warming up to the run, with their connections.
         let mut users = Vec::new();
         runtime.block_on(async {
             if let Some(queue) = plan.warm_up(share) {
                 let start = Instant::now();
+                // Nothing of it is kept: its seconds go to a channel that nobody reads.
                 let mut log = LoadRecorder::new(start, stop, mpsc::channel().0);
                 let terms = Limits { start, at_once: plan.at_once(share), grace: plan.grace };
                 drive(&operation, &mut users, queue, &mut pacer, &mut log, terms).await?;
             }
-            // Sent and dropped: one that panics before this must not be waited for.
+            // Sent and dropped: a worker that fails before this drops it too, and so is not waited for.
             let _ = ready.send(());
             drop(ready);
             // The others may still be warming up.
             let start = begins.recv().map_err(io::Error::other)?;
             let mut log = LoadRecorder::new(start, stop, done);
+            // From here on, as what comes before is warming up, which may take all of the thread's time.
             let busy = CpuShare::begin();
             pacer.until(start).await?;
             let terms = Limits { start, at_once: plan.at_once(share), grace: plan.grace };
             let ended = drive(&operation, &mut users, plan.queue(share), &mut pacer, &mut log, terms).await?;
             let whole = ended.whole;
+            // A run that was broken off lasted until then, and not as long as was planned.
             let lasting = if whole { plan.lasting() } else { Duration::ZERO };
             Ok(Worked { load: log.finish(lasting), busy: busy.end(), whole })
         })
@@ -175,13 +187,18 @@ fn collect(
     done: &Receiver<Second>,
     workers: usize,
     pulse: &mut Heartbeat,
-    stops: &mut impl FnMut(&[Second]),
+    watch: &mut impl FnMut(&[Second]) -> bool,
+    stop: &AtomicBool,
 ) -> Vec<Second> {
     let mut seconds: Vec<Second> = Vec::new();
-    let (mut told, mut heard) = (0, Vec::new());
+    // How many workers have sent each second.
+    let mut heard: Vec<usize> = Vec::new();
+    // How many seconds `watch` knows.
+    let mut told = 0;
     loop {
         match done.recv_timeout(pulse.left(PULSE)) {
             Ok(second) => {
+                // Each worker sends all of its seconds, in order: the first to send one sends the next that is missing.
                 let index = second.index as usize;
                 if index < seconds.len() {
                     seconds[index].merge(&second);
@@ -193,8 +210,9 @@ fn collect(
             }
             Err(RecvTimeoutError::Timeout) => {
                 pulse.beat();
+                // Only seconds that all workers have sent: the others are not whole yet.
                 let whole = heard[told..].iter().take_while(|heard| **heard == workers).count();
-                stops(&seconds[told..told + whole]);
+                tell(watch, stop, &seconds[told..told + whole]);
                 told += whole;
             }
             Err(RecvTimeoutError::Disconnected) => return seconds,
@@ -202,14 +220,19 @@ fn collect(
     }
 }
 
+/// Waits for all workers and puts their records together.
 fn put_together(
     threads: Vec<ScopedJoinHandle<'_, io::Result<Worked>>>,
     seconds: Vec<Second>,
-    (start, started_at): (Instant, SystemTime),
+    start: Instant,
+    started_at: SystemTime,
     pulse: &Heartbeat,
 ) -> Result<Run, Error> {
-    let (mut load, mut busy, mut partial) = (LoadRecording::default(), Vec::new(), false);
+    let mut load = LoadRecording::default();
+    let mut busy = Vec::new();
+    let mut partial = false;
     for thread in threads {
+        // The outer error is a panic; the inner one is of the timer, or of a start that never came.
         let worked =
             thread.join().map_err(|_| Error::ThreadEnded("load".to_owned()))?.map_err(Error::Thread)?;
         load.merge(worked.load);

@@ -1,4 +1,5 @@
-//! Whether the generator kept up: if not, what it measured is its own slowness.
+//! Whether the generator kept up. If not, it measured its own slowness and not the service's. The limits are those of
+//! docs/load.md, "When not to believe it".
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,27 +10,26 @@ use super::recorder::LoadRecording;
 use crate::machine::throttled;
 use crate::recording::Class;
 
-/// From here on a delay of the generator's own spoils the figures: of one request in a hundred, ...
+/// Longest send delay at the 99th percentile.
 const SEND_DELAY_P99: Duration = Duration::from_millis(10);
-/// ... of any request, ...
+/// Longest send delay of any request.
 const SEND_DELAY_MOST: Duration = Duration::from_millis(250);
-/// ... or of the thread that only looks at the clock.
+/// Longest time between two looks of the thread that only looks at the clocks.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A thread that is busy for this share of its time has no time left to be on time.
+/// Largest share of its time that a thread may be busy: beyond it there is no time left to begin requests when they are due.
 const SATURATED: f64 = 0.95;
-/// A run shorter than this says nothing about how busy its threads are.
+/// Shortest run that says something about how busy its threads are.
 const SHORT: Duration = Duration::from_millis(500);
-/// The wall clock may move away from the monotonic one by this, and by one part in a thousand of the run: it is
-/// slewed by half of that.
+/// The wall clock may move away from the monotonic one by this, and by one part in a thousand of the run: a clock that
+/// is slewed and not set moves by at most half of that (500 parts in a million, adjtimex(2)).
 const STEP: Duration = Duration::from_millis(100);
-
-/// A quota that holds the generator back for this share of the run spoils it.
+/// Largest share of the run for which a CPU quota may hold the generator back.
 const THROTTLED: f64 = 0.01;
 
-/// How the generator did.
+/// How well the generator kept up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Health {
-    /// Why the run is not to be trusted; empty if it is.
+    /// Reasons why the run is not to be trusted; empty if it is.
     pub problems: Vec<String>,
     /// Threads of the generator.
     pub threads: usize,
@@ -49,7 +49,7 @@ pub struct Health {
     pub local_failures: u64,
 }
 
-/// What spoils a run. Prints what is wrong and what to do.
+/// A reason not to trust a run. Prints what is wrong and what to do.
 #[derive(Debug, Clone, PartialEq)]
 enum Problem {
     Late { p99: Duration, most: Duration },
@@ -94,14 +94,16 @@ impl fmt::Display for Problem {
 }
 
 impl Health {
-    /// From what was recorded, how busy the threads were, and the pulse.
+    /// Judges what was recorded, how busy the threads were, and the heartbeat.
     pub(super) fn of(load: &LoadRecording, busy: &[CpuShare], pulse: &Heartbeat) -> Self {
         let send_delay = &load.times.send_delay;
         let p99 = send_delay.at_rank((0.99 * send_delay.count() as f64).ceil() as u64);
         let most = send_delay.range().map(|(_, most)| most);
         let threads = busy.len();
         let busy: Vec<f64> = busy.iter().filter_map(CpuShare::share).collect();
-        let (p99_or_none, most_or_none) = (p99.unwrap_or_default(), most.unwrap_or_default());
+        // A run without any request was not late.
+        let p99_or_none = p99.unwrap_or_default();
+        let most_or_none = most.unwrap_or_default();
         let late = Problem::Late { p99: p99_or_none, most: most_or_none };
         let busiest = busy.iter().copied().fold(0.0, f64::max);
         let local = load
@@ -109,7 +111,7 @@ impl Health {
             .failed
             .get(&Class::Local)
             .map(|failed| Problem::Local { requests: load.local_failures(), first: failed.example.clone() });
-        // Held-back time is added up over cores.
+        // The system adds up the time of all cores.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let allowed_throttling = pulse.ran().mul_f64(THROTTLED * cores as f64);
         let problems = [
@@ -134,13 +136,13 @@ impl Health {
         }
     }
 
-    /// Whether the figures are evidence.
+    /// Whether the run is to be trusted.
     pub fn is_valid(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-/// How long a thread lasted, and for how much of that it was on a core.
+/// For how long a thread was watched, and for how much of that it was on a core.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CpuShare {
     wall: Duration,
@@ -149,23 +151,25 @@ pub(super) struct CpuShare {
 }
 
 impl CpuShare {
-    /// Of the calling thread, from now on.
+    /// Watches the calling thread from now on.
     pub fn begin() -> Self {
         Self { wall: Duration::ZERO, cpu: thread_time(), since: Instant::now() }
     }
 
-    /// Until now; on the same thread.
+    /// Ends now; to be called on the same thread.
     pub fn end(self) -> Self {
         let cpu = self.cpu.zip(thread_time()).map(|(then, now)| now.saturating_sub(then));
         Self { wall: self.since.elapsed(), cpu, ..self }
     }
 
+    /// Share of its time that the thread was busy; `None` where the system does not tell, or the run was too short.
     fn share(&self) -> Option<f64> {
         let cpu = self.cpu.filter(|_| self.wall >= SHORT)?;
         Some(cpu.as_secs_f64() / self.wall.as_secs_f64())
     }
 }
 
+/// Time for which the calling thread has been on a core.
 #[cfg(unix)]
 fn thread_time() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -177,7 +181,8 @@ fn thread_time() -> Option<Duration> {
     None
 }
 
-/// Looks at the clocks again and again, on a thread with nothing else to do.
+/// Looks at the clocks again and again, on a thread with nothing else to do. What holds it up holds up the generator's
+/// threads too: the process was stopped, or the machine was.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     started: Instant,
@@ -185,8 +190,9 @@ pub(super) struct Heartbeat {
     last: Instant,
     longest: Duration,
     step: Duration,
-    /// For how long a quota had held this process back when it started, and since then.
+    /// For how long a quota had held this process back before the run.
     throttled_before: Duration,
+    /// For how long one has held it back during the run.
     throttled: Duration,
 }
 
@@ -204,7 +210,7 @@ impl Heartbeat {
         }
     }
 
-    /// The run is over.
+    /// Ends the watch with the run.
     pub fn end(&mut self) {
         self.throttled = throttled().unwrap_or_default().saturating_sub(self.throttled_before);
     }
@@ -214,15 +220,18 @@ impl Heartbeat {
         (self.last + step).saturating_duration_since(Instant::now())
     }
 
+    /// Looks at the clocks.
     pub fn beat(&mut self) {
         let now = Instant::now();
         self.longest = self.longest.max(now - self.last);
         self.last = now;
         let ran = now - self.started;
+        // A clock that was set back to before the start counts as standing there.
         let wall = SystemTime::now().duration_since(self.started_at).unwrap_or_default();
         self.step = self.step.max(wall.abs_diff(ran));
     }
 
+    /// Time from the start to the last beat.
     fn ran(&self) -> Duration {
         self.last - self.started
     }
@@ -240,9 +249,11 @@ mod tests {
         change: impl FnOnce(&mut Heartbeat),
     ) -> Vec<String> {
         let mut load = LoadRecording::default();
-        delays
-            .iter()
-            .for_each(|&(n, send_delay)| (0..n).for_each(|_| load.times.send_delay.record(send_delay)));
+        for &(requests, send_delay) in delays {
+            for _ in 0..requests {
+                load.times.send_delay.record(send_delay);
+            }
+        }
         let mut pulse = Heartbeat::new();
         change(&mut pulse);
         let busy = CpuShare { wall: Duration::from_secs(10), cpu: Some(cpu), since: Instant::now() };
@@ -255,6 +266,7 @@ mod tests {
 
     #[test]
     fn a_generator_that_kept_up_has_no_problems() {
+        // The longest send delay is below its limit of 250 ms, and the thread was busy for 9 s of its 10.
         let quiet = problems(&[(999, MS(1)), (1, MS(200))], MS(9_000), |_| ());
         assert_eq!(quiet, Vec::<String>::new());
         assert_eq!(problems(&[], MS(0), |_| ()), Vec::<String>::new());
@@ -262,8 +274,10 @@ mod tests {
 
     #[test]
     fn each_way_of_falling_behind_is_said() {
+        // The 99th of 100 is the first of the two that took 11 ms; of 1000 it would be 1 ms.
         one(&problems(&[(98, MS(1)), (2, MS(11))], MS(0), |_| ()), "was late");
         one(&problems(&[(999, MS(1)), (1, MS(300))], MS(0), |_| ()), "one 300.0ms");
+        // 9.6 s of 10.
         one(&problems(&[], MS(9_600), |_| ()), "busy for 96 %");
         one(&problems(&[], MS(0), |pulse| pulse.longest = MS(500)), "did not run for 500.0ms");
         one(&problems(&[], MS(0), |pulse| pulse.step = MS(3_600_000)), "the clock was set");
@@ -280,13 +294,11 @@ mod tests {
 
     #[test]
     fn a_busy_thread_is_told_from_a_sleeping_one() {
-        let share = |work: fn()| {
-            let busy = CpuShare::begin();
-            work();
-            let CpuShare { wall, cpu, .. } = busy.end();
-            cpu.map_or(0.5, |cpu| cpu.as_secs_f64() / wall.as_secs_f64())
-        };
-        let sleeping = share(|| std::thread::sleep(MS(50)));
+        let busy = CpuShare::begin();
+        std::thread::sleep(MS(50));
+        let CpuShare { wall, cpu, .. } = busy.end();
+        // Not `share`, which is silent about 50 ms. Where the system tells nothing, there is nothing to compare.
+        let sleeping = cpu.map_or(0.5, |cpu| cpu.as_secs_f64() / wall.as_secs_f64());
         assert!(sleeping < 0.6, "{sleeping}");
     }
 }

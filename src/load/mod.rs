@@ -1,11 +1,15 @@
-//! Many operations at once. What is to be done: `plan`, and its parts `profile`, `mix`, `schedule`. What is due now:
-//! `queue`, and `users` for the closed model. Doing it: on one thread `drive`, in one pass `pass`, on many threads
-//! `engine`, on time `pacer`. What is kept of it: `log`, `second`, `health`. `uploads` is the operation that this project
-//! is about.
+//! Runs many operations at once.
+//!
+//! * What is to be done: `plan`, and its parts `profile`, `mix` and `schedule`.
+//! * What is due now: `queue`, and `users` for the closed model.
+//! * Doing it: `drive` on one thread, `pass` in one pass, `engine` on many threads, `pacer` to be on time.
+//! * What is kept of it: `recorder`, `second`, `health`.
+//! * The operation that this project is about: `uploads`.
 
 mod drive;
 mod engine;
 mod health;
+mod job;
 mod mix;
 mod pacer;
 mod pass;

@@ -1,5 +1,5 @@
-//! Waiting for an instant, to some ten microseconds. tokio's timer has steps of a millisecond: on it, every request of an
-//! open schedule would begin half a millisecond late.
+//! Waits for an instant, to some ten microseconds. tokio's timer has steps of a millisecond: with it, requests of an open
+//! schedule would begin half a millisecond late on average.
 
 pub use precise::Pacer;
 
@@ -16,7 +16,7 @@ mod precise {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    /// A timer of the kernel's that the event loop waits for like for a socket.
+    /// A timer of the kernel's, for which the event loop waits as it does for a socket.
     #[derive(Debug)]
     pub struct Pacer {
         timer: AsyncFd<OwnedFd>,
@@ -38,6 +38,7 @@ mod precise {
 
         /// Returns at `at`, or after a turn of the event loop if that is past. May be dropped while it waits.
         pub async fn until(&mut self, at: Instant) -> io::Result<()> {
+            // Without the turn, the event loop would not come to look at its sockets while the schedule is behind.
             if Instant::now() >= at {
                 tokio::task::yield_now().await;
                 return Ok(());
@@ -45,7 +46,7 @@ mod precise {
             while Instant::now() < at {
                 self.set(at)?;
                 let mut ready = self.timer.readable().await?;
-                // It has run out, or has been set anew since it did: then there is nothing to read.
+                // Reading takes back the timer's signal. There is nothing to read where it was set anew after it had run out.
                 let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
                 self.set = None;
             }
@@ -54,6 +55,8 @@ mod precise {
 
         fn set(&mut self, at: Instant) -> io::Result<()> {
             let left = at.saturating_duration_since(Instant::now());
+            // A wait for the same instant again, after one that was dropped, needs no system call. A time of 0 would
+            // switch the timer off.
             if self.set != Some(at) && !left.is_zero() {
                 let value = Timespec {
                     tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
@@ -74,7 +77,7 @@ mod precise {
     use std::io;
     use std::time::{Duration, Instant};
 
-    /// tokio's timer may be late by so much.
+    /// By how much tokio's timer may be late.
     const STEP: Duration = Duration::from_millis(2);
 
     /// Sleeps until shortly before the instant, and then looks at the clock in every turn of the event loop.

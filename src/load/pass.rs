@@ -1,4 +1,4 @@
-//! One pass of a fixed number of requests on the caller's event loop, and any async function as an operation.
+//! Runs one pass of a fixed number of requests on the caller's event loop. Any async function can be the operation.
 
 use std::fmt::Display;
 use std::io;
@@ -21,6 +21,7 @@ pub async fn run_pass<O: Operation>(
     (pacer, recorder): (&mut Pacer, &mut Recorder),
 ) -> io::Result<Duration> {
     let start = Instant::now();
+    // A closed pass ends with its requests: every one that began is waited for.
     let terms = Limits { start, at_once: usize::MAX, grace: ENDLESS };
     let mut pass = Pass { recorder, patience };
     drive(operation, users, Queue::of(scenario), pacer, &mut pass, terms).await?;
@@ -29,7 +30,7 @@ pub async fn run_pass<O: Operation>(
     Ok(elapsed)
 }
 
-/// Records latencies only.
+/// Records outcomes and latencies, and no seconds or phases.
 struct Pass<'a> {
     recorder: &'a mut Recorder,
     patience: u64,
@@ -130,11 +131,14 @@ mod tests {
 
     #[test]
     fn as_many_run_at_once_as_there_are_users() {
-        let (now, most, seen) = (Cell::new(0), Cell::new(0), RefCell::new(Vec::new()));
+        let now = Cell::new(0);
+        let most = Cell::new(0);
+        let seen = RefCell::new(Vec::new());
         let recording = block_on(load_test_scenario(Closed { users: 4, requests: 10 }, async |index| {
             now.set(now.get() + 1);
             most.set(most.get().max(now.get()));
             seen.borrow_mut().push(index);
+            // The other users begin theirs before this one ends.
             tokio::task::yield_now().await;
             now.set(now.get() - 1);
             Ok::<(), &str>(())
@@ -155,6 +159,7 @@ mod tests {
         }));
         let shortest = recording.ok.range().expect("all succeed").0;
         assert!(shortest >= nap, "{shortest:?}");
+        // Two naps for each user. Were the users to wait for each other, there would be ten.
         assert!(
             recording.elapsed >= 2 * nap
                 && recording.elapsed < recording.ok.range().expect("all succeed").1 * 10,

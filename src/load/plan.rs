@@ -1,14 +1,15 @@
-//! What a run is to do. All of it is fixed before the first request.
+//! The plan of a run. All of it is fixed before the first request.
 
 use std::time::Duration;
 
+use super::job::Share;
 use super::profile::Profile;
-use super::queue::{Queue, Share};
+use super::queue::Queue;
 use super::schedule::{Arrivals, Schedule};
 
-/// Requests under way at once in the open model, unless told otherwise.
+/// Most requests under way at once in the open model, unless told otherwise.
 const AT_ONCE: usize = 10_000;
-/// How long requests under way may take to end.
+/// How long requests may take to end once the last one is due, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Who begins requests.
@@ -18,9 +19,9 @@ pub enum Model {
     Closed {
         /// How many there are.
         users: Profile,
-        /// Requests in all; until the users are gone if there is no number.
+        /// Requests in all; without a number it goes on until the users are gone.
         requests: Option<u64>,
-        /// Between an answer and the next request.
+        /// Time between an answer and the next request.
         think: Duration,
     },
     /// Arrivals that wait for nobody: what a service meets that has more users than it can slow down.
@@ -37,23 +38,23 @@ pub enum Model {
 pub struct Plan {
     /// Who begins requests.
     pub model: Model,
-    /// Where arrivals and the mix of files come from.
+    /// Seed of arrivals and of the mix of files.
     pub seed: u64,
-    /// The model runs for so long at its first level before anything is recorded.
+    /// How long the model runs at its first level before anything is recorded.
     pub warm_up: Duration,
     /// How long requests may take to end once the last one is due; those that do not are counted as unfinished.
     pub grace: Duration,
-    /// Requests under way at once, at most, in the open model. What is due beyond that waits, and counts as late.
+    /// Most requests under way at once in the open model. What is due beyond that waits, and begins late.
     pub at_once: usize,
 }
 
 impl Plan {
-    /// Seed 42, no warm-up, ten seconds of grace.
+    /// A plan with seed 42, no warm-up, and ten seconds of grace.
     pub fn new(model: Model) -> Self {
         Self { model, seed: 42, warm_up: Duration::ZERO, grace: GRACE, at_once: AT_ONCE }
     }
 
-    /// How long the schedule lasts; nothing where it ends with its requests.
+    /// How long the schedule lasts; zero where it ends with its requests.
     pub fn lasting(&self) -> Duration {
         match &self.model {
             Model::Closed { requests: Some(_), .. } => Duration::ZERO,
@@ -61,12 +62,12 @@ impl Plan {
         }
     }
 
-    /// Whether arrivals wait for nobody.
+    /// Whether the model is the open one.
     pub fn is_open(&self) -> bool {
         matches!(self.model, Model::Open { .. })
     }
 
-    /// Connections that it may need at once.
+    /// Most connections that it may need at once.
     pub fn connections(&self) -> usize {
         match &self.model {
             Model::Closed { users, .. } => users.most().ceil() as usize,
@@ -74,7 +75,7 @@ impl Plan {
         }
     }
 
-    /// Requests in all, where that is known before: on average, if arrivals are random.
+    /// Requests in all, where that is known in advance: on average, if arrivals are random.
     pub fn requests(&self) -> Option<u64> {
         match &self.model {
             Model::Closed { requests, .. } => *requests,
@@ -82,13 +83,16 @@ impl Plan {
         }
     }
 
+    /// Most requests that a worker may have under way at once.
     pub(super) fn at_once(&self, share: Share) -> usize {
         match self.model {
+            // Its users limit that already.
             Model::Closed { .. } => usize::MAX,
             Model::Open { .. } => (self.at_once / share.workers).max(1),
         }
     }
 
+    /// A worker's share of the schedule.
     pub(super) fn queue(&self, share: Share) -> Queue {
         match &self.model {
             Model::Closed { users, requests, think } => Queue::closed(users, *think, *requests, share),
@@ -98,21 +102,26 @@ impl Plan {
         }
     }
 
-    /// The model at its first level, with other random numbers.
+    /// A worker's share of the warm-up: the model at its first level. `None` where there is no warm-up.
     pub(super) fn warm_up(&self, share: Share) -> Option<Queue> {
         if self.warm_up.is_zero() {
             return None;
         }
-        let steady = |profile: &Profile| {
-            let first = profile.stages()[0];
-            Profile::constant(if first.from > 0.0 { first.from } else { first.to }, self.warm_up)
-        };
         let model = match &self.model {
             Model::Closed { users, think, .. } => {
-                Model::Closed { users: steady(users), requests: None, think: *think }
+                Model::Closed { users: self.steady(users), requests: None, think: *think }
             }
-            Model::Open { rate, arrivals } => Model::Open { rate: steady(rate), arrivals: *arrivals },
+            Model::Open { rate, arrivals } => Model::Open { rate: self.steady(rate), arrivals: *arrivals },
         };
+        // Other random numbers, or warming up would be a rehearsal of the run's first requests.
         Some(Self { model, seed: !self.seed, ..self.clone() }.queue(share))
+    }
+
+    /// The first level of this profile, for as long as the warm-up lasts.
+    fn steady(&self, profile: &Profile) -> Profile {
+        let first = profile.stages()[0];
+        // A ramp from 0 would have nothing to do at its first level, so its end counts.
+        let level = if first.from > 0.0 { first.from } else { first.to };
+        Profile::constant(level, self.warm_up)
     }
 }

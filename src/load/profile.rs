@@ -1,13 +1,14 @@
-//! How many users there are, or how many requests arrive a second, over time: stages, each a straight line.
+//! The level of a load over time: how many users there are, or how many requests arrive a second. It consists of
+//! stages, each a straight line.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Longer than any run: the length of a stage that something else ends.
+/// Length of a stage that something else ends: longer than any run.
 pub const ENDLESS: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
-/// From one level to another at an even pace.
+/// A level that changes at an even pace.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stage {
     /// Level at its beginning.
@@ -18,25 +19,35 @@ pub struct Stage {
     pub lasting: Duration,
 }
 
-/// Why a text is no stage.
+/// Error for a text that is not a stage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no stage; write a level and a time, like 50:2m, or a ramp, like 0..50:30s")]
+#[error("\"{0}\" is not a valid stage; write a level and a time, like 50:2m, or a ramp, like 0..50:30s")]
 pub struct NotAStage(String);
 
 impl FromStr for Stage {
     type Err = NotAStage;
 
     fn from_str(text: &str) -> Result<Self, NotAStage> {
-        let level = |text: &str| text.trim().parse().ok().filter(|level: &f64| (0.0..=1e7).contains(level));
-        let parse = || {
-            let (levels, lasting) = text.rsplit_once(':')?;
-            let (from, to) = levels.split_once("..").unwrap_or((levels, levels));
-            let lasting = humantime::parse_duration(lasting.trim()).ok()?;
-            let fits = !lasting.is_zero() && lasting <= ENDLESS;
-            fits.then_some(Self { from: level(from)?, to: level(to)?, lasting })
-        };
-        parse().ok_or_else(|| NotAStage(text.to_owned()))
+        stage(text).ok_or_else(|| NotAStage(text.to_owned()))
     }
+}
+
+/// Reads a stage; `None` where the text is not a valid one.
+fn stage(text: &str) -> Option<Stage> {
+    let (levels, lasting) = text.rsplit_once(':')?;
+    // A level by itself stays the same.
+    let (from, to) = levels.split_once("..").unwrap_or((levels, levels));
+    let lasting = humantime::parse_duration(lasting.trim()).ok()?;
+    // Slopes divide by the length.
+    if lasting.is_zero() || lasting > ENDLESS {
+        return None;
+    }
+    Some(Stage { from: level(from)?, to: level(to)?, lasting })
+}
+
+/// Reads a level; `None` where the text is not a number, or one that is not in the range, as NaN never is.
+fn level(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|level: &f64| (0.0..=1e7).contains(level))
 }
 
 impl fmt::Display for Stage {
@@ -51,6 +62,7 @@ impl fmt::Display for Stage {
 }
 
 impl Stage {
+    /// Its length.
     fn seconds(self) -> f64 {
         self.lasting.as_secs_f64()
     }
@@ -60,7 +72,7 @@ impl Stage {
         (self.to - self.from) / self.seconds()
     }
 
-    /// Level times seconds.
+    /// Integral of the level over the stage: a trapezium.
     fn area(self) -> f64 {
         0.5 * (self.from + self.to) * self.seconds()
     }
@@ -72,8 +84,9 @@ impl Stage {
         if area > 0.0 { 2.0 * area / (self.from + root) } else { 0.0 }
     }
 
-    /// Seconds into the stage at which the level is above `level`, as begin and end; empty ones are none.
+    /// Time within the stage at which the level is above `level`, as its begin and end in seconds; `None` where it never is.
     fn span_above(self, level: f64) -> Option<(f64, f64)> {
+        // Means nothing where the level stays the same and the slope is 0; then it is not used below.
         let crossing = ((level - self.from) / self.slope()).clamp(0.0, self.seconds());
         match (self.from > level, self.to > level) {
             (true, true) => Some((0.0, self.seconds())),
@@ -82,6 +95,12 @@ impl Stage {
             (false, false) => None,
         }
     }
+
+    /// A time within the stage, given in seconds. The end is exact and not rounded as the float is: spans of two stages are
+    /// joined where one ends when the other begins.
+    fn time_at(self, seconds: f64) -> Duration {
+        if seconds >= self.seconds() { self.lasting } else { Duration::from_secs_f64(seconds) }
+    }
 }
 
 /// One stage after another, from time 0.
@@ -89,13 +108,13 @@ impl Stage {
 pub struct Profile(Vec<Stage>);
 
 impl Profile {
-    /// These stages, at least one.
+    /// A profile of these stages, at least one.
     pub fn new(stages: Vec<Stage>) -> Self {
         assert!(!stages.is_empty(), "a profile has a stage");
         Self(stages)
     }
 
-    /// One level all the time.
+    /// A profile of one level.
     pub fn constant(level: f64, lasting: Duration) -> Self {
         Self(vec![Stage { from: level, to: level, lasting }])
     }
@@ -115,12 +134,12 @@ impl Profile {
         self.0.iter().map(|stage| stage.from.max(stage.to)).fold(0.0, f64::max)
     }
 
-    /// Level times seconds: of a rate, how many requests arrive.
+    /// Integral of the level over time: of a rate, how many requests arrive.
     pub fn area(&self) -> f64 {
         self.0.iter().map(|stage| stage.area()).sum()
     }
 
-    /// When the area from the beginning is `area`; none if it never gets so far.
+    /// Time at which the integral from the beginning reaches `area`; `None` if it never does.
     pub fn time_of_area(&self, mut area: f64) -> Option<Duration> {
         let mut begin = Duration::ZERO;
         for stage in &self.0 {
@@ -133,16 +152,14 @@ impl Profile {
         None
     }
 
-    /// When the level is above `level`, as begins and ends in order.
+    /// Spans of time in which the level is above `level`, as begins and ends in order.
     pub fn spans_above(&self, level: f64) -> Vec<(Duration, Duration)> {
         let mut spans: Vec<(Duration, Duration)> = Vec::new();
         let mut begin = Duration::ZERO;
         for stage in &self.0 {
             if let Some((from, to)) = stage.span_above(level) {
-                let at = |seconds: f64| {
-                    if seconds >= stage.seconds() { stage.lasting } else { Duration::from_secs_f64(seconds) }
-                };
-                let span = (begin + at(from), begin + at(to));
+                let span = (begin + stage.time_at(from), begin + stage.time_at(to));
+                // Stages that follow each other above the level are one span; one that rounds to nothing is left out.
                 match spans.last_mut().filter(|last| last.1 == span.0) {
                     Some(last) => last.1 = span.1,
                     None if span.1 > span.0 => spans.push(span),
@@ -201,6 +218,7 @@ mod tests {
 
     #[test]
     fn a_user_is_there_while_the_level_is_above_its_number() {
+        // Up to 10 s, level to 15 s, down to 25 s, and 4 for a second.
         let profile = profile(&["0..10:10s", "10:5s", "10..0:10s", "4:1s"]);
         assert_eq!(profile.spans_above(5.0), [(S(5), S(20))]);
         assert_eq!(profile.spans_above(3.0), [(S(3), S(22)), (S(25), S(26))]);

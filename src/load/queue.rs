@@ -1,38 +1,14 @@
-//! What is to begin next, and when: arrivals on their own schedule, or users who are ready again. Times run from the
-//! start of the run. Knows no clock.
+//! The request that is to begin next: an arrival on its own schedule, or one of a user who is ready again. Times run from
+//! the start of the run. There is no clock in here.
 
 use std::time::Duration;
 
+use super::job::{Job, Share};
 use super::profile::Profile;
 use super::schedule::{Closed, Schedule};
 use super::users::Users;
 
-/// A request that is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Job {
-    /// The request's index in the whole run.
-    pub index: u64,
-    /// When it is to begin.
-    pub due: Duration,
-    /// Who performs it: in the open model, anybody who is idle.
-    pub user: Option<usize>,
-}
-
-/// A worker's share of the schedule: every request whose index, or user, leaves `worker` when divided by `workers`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    /// Counted from 0.
-    pub worker: usize,
-    /// How many there are.
-    pub workers: usize,
-}
-
-impl Share {
-    /// All of it.
-    pub const WHOLE: Self = Self { worker: 0, workers: 1 };
-}
-
-/// What one worker is to begin.
+/// The requests that one worker is to begin.
 #[derive(Debug)]
 pub struct Queue {
     source: Source,
@@ -47,7 +23,7 @@ enum Source {
 }
 
 impl Queue {
-    /// Arrivals that wait for nobody.
+    /// A queue of arrivals, which wait for nobody.
     pub fn open(schedule: Schedule, share: Share) -> Self {
         let until = schedule.lasting();
         let mut queue = Self { source: Source::Open { schedule, share, next: None }, until };
@@ -55,13 +31,13 @@ impl Queue {
         queue
     }
 
-    /// As many users as the level says, each of whom thinks after every answer; `requests` at most in all.
+    /// A queue of as many users as the level says, each of whom thinks after every answer; `requests` at most in all.
     pub fn closed(level: &Profile, think: Duration, requests: Option<u64>, share: Share) -> Self {
         let users = Users::new(level, think, requests.unwrap_or(u64::MAX), share);
         Self { source: Source::Closed(users), until: level.lasting() }
     }
 
-    /// A fixed number of users and of requests.
+    /// A queue of a fixed number of users and of requests.
     pub fn of(Closed { users, requests }: Closed) -> Self {
         let level = Profile::constant(f64::from(users), super::profile::ENDLESS);
         Self::closed(&level, Duration::ZERO, Some(requests), Share::WHOLE)
@@ -73,12 +49,15 @@ impl Queue {
             Source::Open { next, .. } => next.map(|(_, due)| due),
             Source::Closed(users) => users.next_due(),
         };
+        // A user who is ready only after the end does not begin again.
         due.filter(|due| *due <= self.until)
     }
 
     /// Takes the next request if it is due by `now`.
     pub fn take(&mut self, now: Duration) -> Option<Job> {
-        self.next_due().filter(|due| *due <= now)?;
+        if self.next_due()? > now {
+            return None;
+        }
         match &mut self.source {
             Source::Open { next, .. } => {
                 let (index, due) = next.take()?;
@@ -96,12 +75,12 @@ impl Queue {
         }
     }
 
-    /// Nothing that is due after `now` will begin.
+    /// Closes the queue: nothing that is due after `now` will begin.
     pub fn close(&mut self, now: Duration) {
         self.until = self.until.min(now);
     }
 
-    /// Nothing will begin any more, due or not.
+    /// Empties the queue: nothing will begin any more, due or not.
     pub fn clear(&mut self) {
         match &mut self.source {
             Source::Open { next, .. } => *next = None,
@@ -119,7 +98,7 @@ impl Queue {
         taken || now >= self.until
     }
 
-    /// Most users that perform at once; nothing where answers are not waited for.
+    /// Most users that perform at once; `None` in the open model, where there is no such limit.
     pub fn users(&self) -> Option<usize> {
         match &self.source {
             Source::Open { .. } => None,
@@ -131,6 +110,7 @@ impl Queue {
 impl Source {
     /// Finds the next arrival of this share.
     fn advance(&mut self) {
+        // Every worker computes the whole schedule and keeps its own part of it, so nothing is shared between workers.
         if let Self::Open { schedule, share, next } = self {
             *next = schedule.find(|(index, _)| index % share.workers as u64 == share.worker as u64);
         }
@@ -148,7 +128,7 @@ mod tests {
         Queue::of(Closed { users, requests })
     }
 
-    /// Performs everything, each request in 10 ms, on so many workers; the indices.
+    /// Performs everything in these workers' queues, each request in 10 ms, and returns the indices in order.
     fn indices(mut queues: Vec<Queue>) -> Vec<u64> {
         let mut seen = Vec::new();
         for queue in &mut queues {
@@ -165,14 +145,19 @@ mod tests {
     #[test]
     fn every_request_is_performed_exactly_once_by_any_number_of_workers() {
         for workers in 1..4 {
-            let share = |worker| Share { worker, workers };
+            // 17 requests of 5 users, and 17 arrivals: 10 a second for 1.7 s. Neither 17 nor 5 can be shared out evenly among 2
+            // or 3 workers.
             let level = Profile::constant(5.0, super::super::profile::ENDLESS);
-            let of_users = |worker| Queue::closed(&level, MS(1), Some(17), share(worker));
-            assert_eq!(indices((0..workers).map(of_users).collect()), (0..17).collect::<Vec<_>>());
-            let rate = Profile::constant(10.0, MS(1700));
-            let schedule = Schedule::new(rate, Arrivals::Constant, 1);
-            let of_arrivals = |worker| Queue::open(schedule.clone(), share(worker));
-            assert_eq!(indices((0..workers).map(of_arrivals).collect()), (0..17).collect::<Vec<_>>());
+            let schedule = Schedule::new(Profile::constant(10.0, MS(1700)), Arrivals::Constant, 1);
+            let mut of_users = Vec::new();
+            let mut of_arrivals = Vec::new();
+            for worker in 0..workers {
+                let share = Share { worker, workers };
+                of_users.push(Queue::closed(&level, MS(1), Some(17), share));
+                of_arrivals.push(Queue::open(schedule.clone(), share));
+            }
+            assert_eq!(indices(of_users), (0..17).collect::<Vec<_>>());
+            assert_eq!(indices(of_arrivals), (0..17).collect::<Vec<_>>());
         }
     }
 
@@ -183,6 +168,7 @@ mod tests {
         let job = queue.take(MS(0)).expect("is due");
         assert_eq!(queue.next_due(), None);
         queue.ended(job, MS(30), Duration::ZERO);
+        // Ended at 30, and thinks for 20.
         assert_eq!((queue.next_due(), queue.take(MS(49))), (Some(MS(50)), None));
         let job = queue.take(MS(51)).expect("is due");
         assert_eq!((job.index, job.due), (1, MS(50)));
@@ -201,6 +187,7 @@ mod tests {
 
     #[test]
     fn users_come_and_go_with_the_level() {
+        // User 0 is there from 0 to 4 s, user 1 while the level is above 1: from 1 to 3 s.
         let stages = ["0..2:2s", "2..0:2s"].map(|text| text.parse().expect("is a stage"));
         let mut queue = Queue::closed(&Profile::new(stages.into()), Duration::ZERO, None, Share::WHOLE);
         assert_eq!((queue.users(), queue.next_due()), (Some(2), Some(MS(0))));
@@ -219,6 +206,7 @@ mod tests {
         let mut queue = closed(2, 3);
         let jobs = [queue.take(MS(0)), queue.take(MS(0))].map(|job| job.expect("is due"));
         assert!(!queue.is_over(MS(5)) && queue.next_due().is_none());
+        // User 0 has the requests 0 and 2, user 1 has 1.
         queue.ended(jobs[1], MS(5), Duration::ZERO);
         assert!(queue.next_due().is_none(), "the second user has none left");
         queue.ended(jobs[0], MS(6), Duration::ZERO);
@@ -234,12 +222,14 @@ mod tests {
     fn a_closed_queue_gives_what_was_due_and_nothing_more() {
         let schedule = Schedule::new(Profile::constant(10.0, MS(1000)), Arrivals::Constant, 1);
         let mut queue = Queue::open(schedule, Share::WHOLE);
+        // Due at 0, 100, 200, ... ms.
         queue.close(MS(250));
         let due: Vec<_> = std::iter::from_fn(|| queue.take(MS(900))).map(|job| job.due).collect();
         assert_eq!((due, queue.next_due()), (vec![MS(0), MS(100), MS(200)], None));
         let mut queue = closed(2, 100);
         let job = queue.take(MS(0)).expect("is due");
         queue.close(MS(5));
+        // The other user was due at 0, before it was closed; this one is ready only after that.
         queue.ended(job, MS(6), Duration::ZERO);
         assert!(queue.take(MS(9)).is_some_and(|job| job.user == Some(1)));
         assert_eq!(queue.take(MS(9)), None);

@@ -1,4 +1,4 @@
-//! What one worker records of a run, and what comes of it when all are put together.
+//! The record of one worker, and the recording that the records of all workers are merged into.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -8,14 +8,14 @@ use super::drive::Sink;
 use super::second::{Second, Seconds};
 use crate::recording::{Class, Finished, Performed, Recorder, Recording, Samples};
 
-/// Times of one kind of interval, besides the response times.
+/// Times that are measured beside the response time.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
     /// From the actual beginning of a request until its outcome.
     pub service: Samples,
     /// From the scheduled beginning to the actual one: the generator's own delay.
     pub send_delay: Samples,
-    /// Until a new connection stood, TLS included; only of requests that opened one.
+    /// Until a new connection was open, TLS included; only of requests that opened one.
     pub connect: Samples,
     /// From the beginning, or the connection, until the head of the answer had come.
     pub first_byte: Samples,
@@ -23,7 +23,7 @@ pub struct Times {
     pub last_byte: Samples,
 }
 
-/// What one worker has recorded so far.
+/// Record of one worker, of a run that goes on.
 #[derive(Debug)]
 pub struct LoadRecorder<'a> {
     start: Instant,
@@ -37,7 +37,7 @@ pub struct LoadRecorder<'a> {
     in_flight: InFlight,
 }
 
-/// Requests under way, and the integral of their number over time.
+/// Requests under way, and the integral of their number over time, for Little's law: its mean is rate times latency.
 #[derive(Debug)]
 struct InFlight {
     now: u64,
@@ -53,7 +53,7 @@ impl InFlight {
 }
 
 impl<'a> LoadRecorder<'a> {
-    /// Of a run that begins at `start` and ends early once `stop` is set. Every second that is over goes to `done`.
+    /// A record of a run that begins at `start` and ends early once `stop` is set. Every second that is over goes to `done`.
     pub fn new(start: Instant, stop: &'a AtomicBool, done: Sender<Second>) -> Self {
         Self {
             start,
@@ -68,11 +68,12 @@ impl<'a> LoadRecorder<'a> {
         }
     }
 
-    /// Ends the record of a run that was to last this long at least.
+    /// Ends the record of a run that lasts this long at least.
     pub fn finish(mut self, lasting: Duration) -> LoadRecording {
+        // Until the last event, or the end of the schedule: a rate over less would be too high.
         let elapsed = self.in_flight.since.saturating_duration_since(self.start).max(lasting);
         if let Some(last) = self.seconds.finish(self.in_flight.now) {
-            // Nobody is there to hear it any more where the run was broken off.
+            // Nobody receives it where the run was broken off.
             let _ = self.done.send(last);
         }
         self.recorder.pass(elapsed);
@@ -85,6 +86,7 @@ impl<'a> LoadRecorder<'a> {
         }
     }
 
+    /// Index of the second that `now` is in.
     fn second_of(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.start).as_secs()
     }
@@ -98,11 +100,15 @@ impl Sink for LoadRecorder<'_> {
     }
 
     fn ended(&mut self, due: Instant, Performed { began, phases, finished }: Performed) {
+        // From the time at which the request was due, whether or not the generator was ready: a stall delays everybody who
+        // comes during it, and each of them has to count (coordinated omission). Ends come in the order in which they are
+        // noticed, and the clock of the requests under way must not run back.
         let send_delay = began.saturating_duration_since(due);
         let service = finished.latency;
         let response = send_delay + service;
         let end = began + service;
         self.in_flight.change(end.max(self.in_flight.since), self.in_flight.now - 1);
+        // Seconds before this one go out first, or they would count it.
         self.turn(end);
         self.times.send_delay.record(send_delay);
         if finished.outcome.is_ok() {
@@ -112,7 +118,9 @@ impl Sink for LoadRecorder<'_> {
                 (&mut self.times.first_byte, phases.first_byte),
                 (&mut self.times.last_byte, phases.last_byte),
             ] {
-                took.into_iter().for_each(|took| phase.record(took));
+                if let Some(took) = took {
+                    phase.record(took);
+                }
             }
         }
         self.seconds.ended(response, finished.outcome.is_ok());
@@ -135,12 +143,12 @@ impl Sink for LoadRecorder<'_> {
     }
 }
 
-/// What a run came to. `scheduled = ok + failures of every class + unfinished`.
+/// Everything that was recorded of a run. `scheduled = ok + failures of every class + unfinished`.
 #[derive(Debug, Clone, Default)]
 pub struct LoadRecording {
     /// Response times of successes, from the scheduled beginning; failures by class; the time that all of it took.
     pub responses: Recording,
-    /// What else was timed.
+    /// The other times.
     pub times: Times,
     /// Requests that were due.
     pub scheduled: u64,
@@ -164,10 +172,13 @@ impl LoadRecording {
         self.in_flight_ns += other.in_flight_ns;
     }
 
-    /// Requests under way, on average over the run's time.
+    /// Mean number of requests under way, over the run's time.
     pub fn mean_in_flight(&self) -> Option<f64> {
         let elapsed = self.responses.elapsed.as_nanos();
-        (elapsed > 0).then(|| self.in_flight_ns as f64 / elapsed as f64)
+        if elapsed == 0 {
+            return None;
+        }
+        Some(self.in_flight_ns as f64 / elapsed as f64)
     }
 
     /// Whether every request that was due is accounted for.
@@ -196,18 +207,31 @@ mod tests {
         Performed { began, phases: Phases::default(), finished: Finished { latency: MS(ms), outcome } }
     }
 
+    /// Records requests that were all due and begun at `start`; one whose milliseconds are a multiple of 7 fails.
+    fn recorded(start: Instant, latencies: &[u64]) -> LoadRecording {
+        let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
+        for &ms in latencies {
+            log.begins(start);
+            log.ended(start, performed(start, ms, !ms.is_multiple_of(7)));
+        }
+        log.finish(Duration::ZERO)
+    }
+
+    fn shortest(samples: &Samples) -> Duration {
+        samples.range().expect("has one").0
+    }
+
     #[test]
     fn response_time_runs_from_the_scheduled_beginning() {
         let start = Instant::now();
         let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
+        // Due at 10 ms, begun at 30, and answered at 35.
         log.begins(start + MS(30));
         log.ended(start + MS(10), performed(start + MS(30), 5, true));
         let load = log.finish(Duration::ZERO);
-        let one = |samples: &Samples| samples.range().expect("has one").0;
-        assert_eq!(
-            (one(&load.responses.ok), one(&load.times.service), one(&load.times.send_delay)),
-            (MS(25), MS(5), MS(20))
-        );
+        assert_eq!(shortest(&load.responses.ok), MS(25));
+        assert_eq!(shortest(&load.times.service), MS(5));
+        assert_eq!(shortest(&load.times.send_delay), MS(20));
         assert_eq!(load.responses.elapsed, MS(35));
     }
 
@@ -215,7 +239,9 @@ mod tests {
     fn what_is_due_is_ok_or_failed_or_unfinished() {
         let start = Instant::now();
         let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
-        (0..4).for_each(|_| log.begins(start));
+        for _ in 0..4 {
+            log.begins(start);
+        }
         log.ended(start, performed(start, 5, true));
         log.ended(start, performed(start, 90, false));
         log.unfinished(start, start + MS(100));
@@ -223,29 +249,22 @@ mod tests {
         let load = log.finish(Duration::ZERO);
         assert!(load.adds_up());
         assert_eq!((load.scheduled, load.responses.ok.count(), load.unfinished.count()), (4, 1, 2));
-        // The time of a failure is no response time.
+        // The time of a failure is not a response time.
         assert_eq!(load.responses.ok.range(), Some((MS(5), MS(5))));
         assert_eq!(load.unfinished.range(), Some((MS(60), MS(100))));
-        // 4 for 5 ms, 3 for 85, 2 for 10, over 100 ms.
+        // 4 under way for 5 ms, 3 for 85 ms, and 2 for 10 ms, over 100 ms.
         assert_eq!(load.mean_in_flight(), Some((20.0 + 255.0 + 20.0) / 100.0));
     }
 
     #[test]
     fn workers_put_together_are_as_one() {
         let start = Instant::now();
-        let of = |latencies: &[u64]| {
-            let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
-            for &ms in latencies {
-                log.begins(start);
-                log.ended(start, performed(start, ms, !ms.is_multiple_of(7)));
-            }
-            log.finish(Duration::ZERO)
-        };
+        // Squares modulo a prime: neither in order nor evenly spread.
         let all: Vec<u64> = (1..500).map(|n| n * n % 1009).collect();
-        let mut merged = of(&all[..100]);
-        merged.merge(of(&all[100..350]));
-        merged.merge(of(&all[350..]));
-        let whole = of(&all);
+        let mut merged = recorded(start, &all[..100]);
+        merged.merge(recorded(start, &all[100..350]));
+        merged.merge(recorded(start, &all[350..]));
+        let whole = recorded(start, &all);
         assert_eq!(merged.responses.ok.histogram(), whole.responses.ok.histogram());
         assert_eq!(merged.responses.ok.mean_ns(), whole.responses.ok.mean_ns());
         assert_eq!(merged.responses.ok.std_dev_ns(), whole.responses.ok.std_dev_ns());

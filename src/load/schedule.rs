@@ -1,4 +1,4 @@
-//! When each request is to begin, and who performs it: pure functions of the request's index.
+//! Times at which requests are to begin: pure functions of the request's index and the seed.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct Closed {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrivals {
-    /// Evenly: each as long after the last as the rate says.
+    /// Evenly: each follows the last by as much as the rate says.
     #[default]
     Constant,
     /// As independent users would come: gaps are exponential.
@@ -38,14 +38,14 @@ impl fmt::Display for Arrivals {
     }
 }
 
-/// What a random number is for: no two uses share one.
+/// Use of a random number. No two uses share one.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stream {
     Gap = 1,
     Mix = 2,
 }
 
-/// The random numbers that belong to a request.
+/// The random numbers that belong to one request and one use.
 pub(super) fn random(seed: u64, stream: Stream, index: u64) -> Xoshiro256PlusPlus {
     // An odd factor spreads the indices over all 64 bits, one to one (Steele and Vigna, 2021, table 7).
     let spread = index.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(32);
@@ -64,12 +64,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// At so many a second, from the seed.
+    /// A schedule at this rate a second, with random numbers from the seed.
     pub fn new(rate: Profile, arrivals: Arrivals, seed: u64) -> Self {
         Self { rate, arrivals, seed, next: 0, area: 0.0 }
     }
 
-    /// Nothing arrives after this.
+    /// Time after which nothing arrives.
     pub fn lasting(&self) -> Duration {
         self.rate.lasting()
     }
@@ -80,6 +80,8 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<(u64, Duration)> {
         let index = self.next;
+        // The area is how many arrivals are expected until then. It is computed from the index where that is possible, as
+        // a sum of gaps would drift.
         self.area = match self.arrivals {
             Arrivals::Constant => index as f64,
             Arrivals::Poisson => self.area + exponential(self.seed, index),
@@ -89,7 +91,8 @@ impl Iterator for Schedule {
     }
 }
 
-/// A number from the exponential distribution with mean 1, by inversion; 1 - u is never 0.
+/// A number from the exponential distribution with mean 1, by inversion. `random` may return 0 and never 1, so that the
+/// logarithm of 1 - u is always finite.
 fn exponential(seed: u64, index: u64) -> f64 {
     -(1.0 - random(seed, Stream::Gap, index).random::<f64>()).ln()
 }
@@ -113,7 +116,7 @@ mod tests {
     #[test]
     fn poisson_gaps_are_exponential() {
         let at = arrivals(1000.0, 20, Arrivals::Poisson, 1);
-        // A count with a standard deviation of 141.
+        // 20,000 expected, with a standard deviation of their root, 141.
         assert!((at.len() as f64 - 20_000.0).abs() < 600.0, "{}", at.len());
         let mut gaps: Vec<f64> = at.windows(2).map(|pair| 1000.0 * (pair[1] - pair[0])).collect();
         gaps.sort_by(f64::total_cmp);
@@ -138,9 +141,9 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
-        let of = |seed| arrivals(100.0, 5, Arrivals::Poisson, seed);
-        assert_eq!(of(1), of(1));
-        assert_ne!(of(1), of(2));
+        let first = arrivals(100.0, 5, Arrivals::Poisson, 1);
+        assert_eq!(first, arrivals(100.0, 5, Arrivals::Poisson, 1));
+        assert_ne!(first, arrivals(100.0, 5, Arrivals::Poisson, 2));
     }
 
     #[test]
@@ -148,7 +151,7 @@ mod tests {
         let rate = Profile::new(vec!["0..100:10s".parse().expect("is a stage")]);
         let at: Vec<f64> =
             Schedule::new(rate, Arrivals::Constant, 1).map(|(_, at)| at.as_secs_f64()).collect();
-        // 100 x^2 / 20 = 5 x^2 by second x: 125 by 5 s, 500 by 10 s.
+        // The rate is 10 x at second x, so 5 x^2 have come by then: 125 by 5 s, 500 by 10 s.
         assert_eq!(at.len(), 500);
         assert_eq!(at.iter().filter(|at| **at < 5.0).count(), 125);
     }

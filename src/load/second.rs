@@ -7,7 +7,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
 use crate::recording::Samples;
 
-/// One second of a run: what ended in it.
+/// One second of a run, with what began and ended in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Second {
     /// Counted from the start of the run, from 0.
@@ -35,13 +35,14 @@ impl Second {
         Deserializer::new().deserialize(&mut self.packed.as_slice()).expect("it was packed by this program")
     }
 
-    /// Adds what another worker did in the same second.
+    /// Adds the same second of another worker.
     pub fn merge(&mut self, other: &Self) {
         self.begun += other.begun;
         self.ok += other.ok;
         self.failed += other.failed;
         self.in_flight += other.in_flight;
         self.ok_ns += other.ok_ns;
+        // Packed histograms are unpacked to be added, unless one of them is empty.
         if self.packed.is_empty() {
             self.packed.clone_from(&other.packed);
         } else if !other.packed.is_empty() {
@@ -62,10 +63,12 @@ pub(super) struct Seconds {
 }
 
 impl Seconds {
+    /// Counts a request that begins.
     pub fn begun(&mut self) {
         self.begun += 1;
     }
 
+    /// Counts a request that has ended.
     pub fn ended(&mut self, response: Duration, ok: bool) {
         if ok {
             self.ok.record(response);
@@ -76,15 +79,22 @@ impl Seconds {
 
     /// The second under way if it is before `now`; call it until there is none.
     pub fn over(&mut self, now: u64, in_flight: u64) -> Option<Second> {
-        (self.index < now).then(|| self.take(in_flight))
+        if self.index >= now {
+            return None;
+        }
+        Some(self.take(in_flight))
     }
 
     /// The last second, if something happened in it.
     pub fn finish(mut self, in_flight: u64) -> Option<Second> {
-        let something = self.begun + self.failed + self.ok.count() + in_flight > 0;
-        something.then(|| self.take(in_flight))
+        // The last second may have only just begun, with nothing in it.
+        if self.begun + self.failed + self.ok.count() + in_flight == 0 {
+            return None;
+        }
+        Some(self.take(in_flight))
     }
 
+    /// Takes the second under way, and begins the next.
     fn take(&mut self, in_flight: u64) -> Second {
         let packed = if self.ok.count() > 0 { pack(self.ok.histogram()) } else { Vec::new() };
         let second = Second {
@@ -96,12 +106,16 @@ impl Seconds {
             ok_ns: self.ok.sum_ns(),
             packed,
         };
+        // Cleared and not replaced: the histogram's memory is used again.
         self.ok.clear();
-        (self.index, self.begun, self.failed) = (self.index + 1, 0, 0);
+        self.index += 1;
+        self.begun = 0;
+        self.failed = 0;
         second
     }
 }
 
+/// The histogram in the compact form of the HdrHistogram libraries.
 fn pack(histogram: &Histogram<u64>) -> Vec<u8> {
     let mut packed = Vec::new();
     V2Serializer::new().serialize(histogram, &mut packed).expect("a buffer in memory takes everything");
@@ -113,6 +127,15 @@ mod tests {
     use super::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    /// A second in which these requests ended; the one of 13 ms failed.
+    fn second(latencies: &[u64]) -> Second {
+        let mut seconds = Seconds::default();
+        for &ms in latencies {
+            seconds.ended(MS(ms), ms != 13);
+        }
+        seconds.over(1, 2).expect("is over")
+    }
 
     #[test]
     fn a_second_without_anything_is_there_too() {
@@ -129,18 +152,14 @@ mod tests {
 
     #[test]
     fn seconds_of_two_workers_add_up() {
-        let of = |latencies: &[u64]| {
-            let mut seconds = Seconds::default();
-            latencies.iter().for_each(|&ms| seconds.ended(MS(ms), ms != 13));
-            seconds.over(1, 2).expect("is over")
-        };
-        let mut merged = of(&[1, 2, 13]);
-        merged.merge(&of(&[]));
-        merged.merge(&of(&[2, 3]));
-        assert_eq!(merged.histogram(), of(&[1, 2, 2, 3]).histogram());
+        let mut merged = second(&[1, 2, 13]);
+        merged.merge(&second(&[]));
+        merged.merge(&second(&[2, 3]));
+        assert_eq!(merged.histogram(), second(&[1, 2, 2, 3]).histogram());
+        // Two under way in each of three workers, and 1 + 2 + 2 + 3 = 8 ms in all.
         assert_eq!((merged.ok, merged.failed, merged.in_flight, merged.ok_ns), (4, 1, 6, 8_000_000));
-        let mut empty = of(&[]);
-        empty.merge(&of(&[7]));
-        assert_eq!(empty.histogram(), of(&[7]).histogram());
+        let mut empty = second(&[]);
+        empty.merge(&second(&[7]));
+        assert_eq!(empty.histogram(), second(&[7]).histogram());
     }
 }

@@ -1,4 +1,4 @@
-//! Uploads as an operation: files by weight, tokens renewed beside the load.
+//! Uploads as an operation: files by weight, and tokens that are renewed by another thread.
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
@@ -11,15 +11,15 @@ use crate::auth::Token;
 use crate::client::{Client, UploadBody, is_unreadable};
 use crate::recording::{Performed, Sent};
 
-/// What one worker uploads.
+/// The uploads of one worker.
 pub struct UploadOperation {
-    /// Every user is made like this one.
+    /// The user that all others are copied from.
     user: Client,
-    /// One for each size of the mix.
+    /// One file for each size of the mix.
     files: Arc<[UploadBody]>,
     mix: Mix,
     seed: u64,
-    /// Where a new token appears before the last one expires.
+    /// Channel on which a new token comes before the last one expires.
     tokens: RefCell<watch::Receiver<Option<Token>>>,
     token: RefCell<Option<Token>>,
     /// Bytes of file that may still be sent.
@@ -29,17 +29,17 @@ pub struct UploadOperation {
     shared: Arc<Shared>,
 }
 
-/// What all workers of a command tell.
+/// State that all workers of a command share.
 #[derive(Debug, Default)]
 pub struct Shared {
     /// What was sent.
     pub sent: Sent,
-    /// Why a file could not be read. All that follows would fail too, so the runs end.
+    /// Message about a file that could not be read. All further uploads would fail too, so the run ends.
     pub unreadable: OnceLock<String>,
 }
 
 impl UploadOperation {
-    /// The `files` in the proportions of `mix`, which the seed distributes, up to `allowance` bytes.
+    /// Uploads of `files` in the proportions of `mix`, drawn by the seed, up to `allowance` bytes.
     pub fn new(
         user: Client,
         (files, mix, seed): (Arc<[UploadBody]>, Mix, u64),
@@ -61,11 +61,12 @@ impl UploadOperation {
         }
     }
 
+    /// The file of the request `index`.
     fn file(&self, index: u64) -> &UploadBody {
         &self.files[self.mix.pick(self.seed, index)]
     }
 
-    /// Takes over a new token: a look at a flag, unless there is one.
+    /// Takes over a new token if there is one; if not, this costs a look at a flag.
     fn look_for_token(&self) {
         let mut tokens = self.tokens.borrow_mut();
         if tokens.has_changed().unwrap_or(false) {
@@ -76,6 +77,7 @@ impl UploadOperation {
 
 impl Drop for UploadOperation {
     fn drop(&mut self) {
+        // Told once and not by every upload: no counter is shared between threads while they send.
         let (uploads, bytes) = self.begun.get();
         self.shared.sent.add(uploads, bytes);
     }
@@ -90,7 +92,8 @@ impl Operation for UploadOperation {
 
     async fn perform(&self, user: &mut Client, index: u64) -> Performed {
         self.look_for_token();
-        // A token that no header may hold is refused where it is read: the service will say what is wrong with the old.
+        // An error means a token that no header may hold. Such a one is refused where it is read; here the old one stays,
+        // and the service says what is wrong with it.
         let _ = user.renew(self.token.borrow().as_ref());
         let file = self.file(index);
         let (uploads, bytes) = self.begun.get();
@@ -110,6 +113,7 @@ impl Operation for UploadOperation {
             return false;
         }
         let left = self.left.get().checked_sub(self.file(index).size().0);
+        // The first file that does not fit ends the run: what is left is not spent on smaller ones.
         self.left.set(left.unwrap_or(0));
         left.is_some()
     }

@@ -1,11 +1,12 @@
-//! What the machine did to a measurement: time that was stolen, work that had to wait, and how fast a fixed loop ran.
+//! Conditions of the machine during a measurement: time that was stolen, work that had to wait, and how fast a fixed loop
+//! ran.
 
 use std::time::Instant;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-/// Bytes hashed by the calibration loop: some 40 µs, short against the 12 ms of a block.
+/// Bytes hashed by the calibration loop. That takes some 40 µs, which is short against the 12 ms of a block.
 const HASHED: usize = 64 << 10;
 /// `/proc/stat` counts in hundredths of a second on every Linux (`USER_HZ`, see proc(5)).
 const TICK_MS: u64 = 10;
@@ -32,18 +33,19 @@ pub struct ConditionsMeter {
 }
 
 impl ConditionsMeter {
-    /// Starts the counters from now.
+    /// Counts from now on.
     pub fn start() -> Self {
         let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
         Self {
             stolen_ms: stolen_ms(),
             pressure_us: pressure_us(),
             buffer: vec![0; HASHED],
+            // 0 where the system tells nothing, and shares are computed by it.
             cores: cores(&stat).max(1),
         }
     }
 
-    /// Cores of the machine: what stolen time is added up over.
+    /// Number of cores of the machine, over which stolen time is added up.
     pub fn cores(&self) -> usize {
         self.cores
     }
@@ -51,6 +53,7 @@ impl ConditionsMeter {
     /// The conditions since the last call, or since the start.
     pub fn read(&mut self) -> Conditions {
         let started = Instant::now();
+        // Nobody uses the digest, and what nobody uses the compiler may leave out.
         std::hint::black_box(digest(&SHA256, &self.buffer));
         let loop_ns = started.elapsed().as_nanos() as u64;
         let stolen = stolen_ms();
@@ -66,28 +69,30 @@ impl ConditionsMeter {
     }
 }
 
+/// Stolen time since the machine started; 0 where the system does not tell.
 fn stolen_ms() -> u64 {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     stolen_ticks(&stat).unwrap_or(0) * TICK_MS
 }
 
-/// Lines of single cores follow the one over all of them.
+/// Number of cores: their lines follow the one over all of them.
 fn cores(stat: &str) -> usize {
     stat.lines().skip(1).take_while(|line| line.starts_with("cpu")).count()
 }
 
-/// The eighth number of the first line, over all cores.
+/// Stolen time over all cores: the eighth number of the first line ("steal", see proc(5)).
 fn stolen_ticks(stat: &str) -> Option<u64> {
     let numbers = stat.lines().next()?.strip_prefix("cpu ")?;
     numbers.split_whitespace().nth(7)?.parse().ok()
 }
 
+/// Time in which a task had to wait since the machine started; 0 where the system does not tell.
 fn pressure_us() -> u64 {
     let pressure = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
     waiting_us(&pressure).unwrap_or(0)
 }
 
-/// The total of the line "some": at least one task waited.
+/// The total of the line "some", which is the time in which at least one task waited.
 fn waiting_us(pressure: &str) -> Option<u64> {
     let some = pressure.lines().find(|line| line.starts_with("some "))?;
     some.split_once("total=")?.1.parse().ok()

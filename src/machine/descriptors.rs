@@ -1,8 +1,8 @@
-//! Descriptors: every connection takes one, and systems allow few unless asked.
+//! Limit of open descriptors: every connection takes one, and systems allow few unless asked.
 
 use crate::error::Error;
 
-/// Kept for files, pipes and event loops.
+/// Descriptors that are kept for files, pipes and event loops.
 const SPARE: u64 = 64;
 
 /// Makes sure that so many connections can be open at once, by raising the limit as far as the system lets us.
@@ -14,12 +14,12 @@ pub fn reserve_descriptors(connections: u64) -> Result<(), Error> {
     Err(Error::Descriptors { needed: connections + SPARE, allowed: possible + SPARE })
 }
 
-/// As many of these connections as can be open at once, after raising the limit as far as the system lets us.
+/// How many of these connections can be open at once, after raising the limit as far as the system lets us.
 pub fn possible_connections(wanted: u64) -> u64 {
     raised(wanted + SPARE).map_or(wanted, |allowed| allowed.saturating_sub(SPARE).min(wanted))
 }
 
-/// The limit after raising it to `needed`; nothing where there is none.
+/// The limit after raising it to `needed`, or as far as possible; `None` where there is no limit.
 #[cfg(unix)]
 fn raised(needed: u64) -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -28,6 +28,7 @@ fn raised(needed: u64) -> Option<u64> {
     if current >= needed {
         return Some(current);
     }
+    // The soft limit can be raised to the hard one without any privilege; the hard one stays as it is.
     let wanted = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     Some(if raised.is_ok() { wanted } else { current })

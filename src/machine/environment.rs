@@ -1,4 +1,4 @@
-//! The machine and the build, as reports carry them.
+//! The machine and the build, as reports have them.
 
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
@@ -6,12 +6,12 @@ use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use super::Placement;
 use crate::units::rfc3339;
 
-/// What figures depend on. Two reports with different ones should not be compared without a second thought.
+/// The circumstances that figures depend on. Reports with different ones should not be compared without a second thought.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Environment {
     /// CPU model as the system names it.
     pub cpu: String,
-    /// Cores that this process may use.
+    /// Number of cores that this process may use.
     pub cores: usize,
     /// Memory in MB.
     pub memory_mb: u64,
@@ -27,15 +27,16 @@ pub struct Environment {
     pub source: &'static str,
     /// How threads were placed on cores.
     pub placement: String,
-    /// What was measured: `stub`, or the URL of an ingester.
+    /// The service that was measured: `stub`, or the URL of an ingester.
     pub ingester: String,
-    /// When the report was made (RFC 3339, UTC).
+    /// Time at which the report was made (RFC 3339, UTC).
     pub made_at: String,
 }
 
 impl Environment {
     /// Reads this machine. `ingester` must hold no password.
     pub fn read(placement: &Placement, ingester: impl Into<String>) -> Self {
+        // Names and sizes only: how busy the cores are would have to be measured over some time.
         let refresh = RefreshKind::nothing()
             .with_cpu(CpuRefreshKind::nothing())
             .with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram());

@@ -1,4 +1,4 @@
-//! Where a measurement was made: the machine, the build, and which thread ran on which core.
+//! Describes where a measurement was made: the machine, the build, and which thread ran on which core.
 
 mod conditions;
 mod descriptors;

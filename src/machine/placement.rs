@@ -1,5 +1,5 @@
-//! Which core runs what. Client and stub on cores of their own is what makes small uploads repeatable: unpinned,
-//! the medians of eight processes spanned 121 %, pinned 14 %.
+//! Places threads on cores. Small uploads are repeatable only with client and stub on cores of their own: the medians of
+//! eight processes spanned 121 % unpinned, and 14 % pinned.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,25 +9,25 @@ use core_affinity::CoreId;
 /// The core of the client's thread and the core of the stub's; `None` leaves a thread to the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placement {
-    /// Where the client runs.
+    /// Core of the client.
     pub client: Option<usize>,
-    /// Where the stub runs.
+    /// Core of the stub.
     pub stub: Option<usize>,
 }
 
-/// Why a text names no placement.
+/// Error for a text that is not a placement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no placement; write split (client and stub on cores of their own) or none")]
+#[error("\"{0}\" is not a valid placement; write split (client and stub on cores of their own) or none")]
 pub struct NotAPlacement(String);
 
 impl Placement {
-    /// Threads run where the scheduler puts them.
+    /// Leaves all threads to the scheduler.
     pub const fn none() -> Self {
         Self { client: None, stub: None }
     }
 
     /// The first two cores that this process may use; as `none` where there is only one, or where the system refuses
-    /// to pin a thread. Nothing is known of whether two cores share one's hardware.
+    /// to pin a thread. Whether the two are one core in hardware (hyper-threads) is not known.
     pub fn split() -> Self {
         match core_affinity::get_core_ids().unwrap_or_default().as_slice() {
             [client, stub, ..] if can_pin(client.id) && can_pin(stub.id) => {
@@ -49,15 +49,17 @@ impl Placement {
     pub fn generator(&self, ingester_is_here: bool) -> Vec<Option<usize>> {
         let mut cores: Vec<usize> =
             core_affinity::get_core_ids().unwrap_or_default().iter().map(|c| c.id).collect();
+        // Where the service's core is not known, the last one is left to it.
         let kept = self.stub.or_else(|| cores.last().copied());
         if ingester_is_here && cores.len() > 1 {
             cores.retain(|core| Some(*core) != kept);
         }
+        // Where the system does not tell its cores there is one thread; its number is not used, as nothing is pinned then.
         if cores.is_empty() {
             cores.push(0);
         }
         let pinned = self.client.is_some();
-        cores.into_iter().map(|core| Some(core).filter(|_| pinned)).collect()
+        cores.into_iter().map(|core| if pinned { Some(core) } else { None }).collect()
     }
 }
 
@@ -83,7 +85,7 @@ impl fmt::Display for Placement {
     }
 }
 
-/// Tries it on a thread that ends at once.
+/// Whether a thread can be pinned to this core, tried on one that ends at once.
 fn can_pin(core: usize) -> bool {
     std::thread::spawn(move || pin(Some(core))).join().unwrap_or(false)
 }

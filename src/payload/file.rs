@@ -76,7 +76,9 @@ impl Content {
     fn frame(self) -> (&'static [u8], &'static [u8]) {
         match self {
             Self::Text | Self::Binary => (b"", b""),
+            // Four bytes above 127 in a comment tell tools that the file is binary (ISO 32000-1, 7.5.2).
             Self::Pdf => (b"%PDF-1.7\n%\xE2\xE3\xCF\xD3\n", b"\n%%EOF\n"),
+            // Start of image, the JFIF segment of 16 bytes (version 1.01), end of image.
             Self::Jpeg => {
                 (b"\xFF\xD8\xFF\xE0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00", b"\xFF\xD9")
             }
@@ -106,6 +108,7 @@ impl TestFile {
             Content::Text => text(len, &mut rng),
             Content::Pdf | Content::Jpeg | Content::Binary => noise(len, &mut rng),
         };
+        // Written over the content and not around it, so that the size stays exact.
         put_frame(&mut bytes, kind.frame());
         let sha256 = hex(digest::digest(&digest::SHA256, &bytes).as_ref());
         let name = format!("perf_{}_{seed}.{}", size.0, kind.extension());
@@ -129,9 +132,11 @@ pub fn generate_test_file(size: Bytes) -> TestFile {
 }
 
 fn text(len: usize, rng: &mut impl Rng) -> Vec<u8> {
+    // The last word may go beyond `len`, by less than 16 bytes, and is cut off.
     let mut out = Vec::with_capacity(len + 16);
     while out.len() < len {
         out.extend_from_slice(WORDS[rng.random_range(0..WORDS.len())].as_bytes());
+        // About twelve words a line.
         out.push(if rng.random_ratio(1, 12) { b'\n' } else { b' ' });
     }
     out.truncate(len);
@@ -157,6 +162,10 @@ fn put_frame(bytes: &mut [u8], (head, tail): (&[u8], &[u8])) {
 mod tests {
     use super::*;
 
+    fn sha256_of(seed: u64) -> String {
+        TestFile::seeded(Bytes(4096), Content::Jpeg, seed).sha256
+    }
+
     #[test]
     fn sizes_are_exact_and_kinds_follow_them() {
         for (size, kind) in
@@ -169,9 +178,8 @@ mod tests {
 
     #[test]
     fn another_seed_gives_another_file() {
-        let of = |seed| TestFile::seeded(Bytes(4096), Content::Jpeg, seed).sha256;
-        assert_eq!(of(1), of(1));
-        assert_ne!(of(1), of(2));
+        assert_eq!(sha256_of(1), sha256_of(1));
+        assert_ne!(sha256_of(1), sha256_of(2));
     }
 
     #[test]
@@ -180,6 +188,7 @@ mod tests {
         assert!(pdf.bytes.starts_with(b"%PDF-") && pdf.bytes.ends_with(b"%%EOF\n"));
         let jpeg = TestFile::seeded(Bytes(100), Content::Jpeg, 1);
         assert!(jpeg.bytes.starts_with(b"\xFF\xD8\xFF") && jpeg.bytes.ends_with(b"\xFF\xD9"));
+        // Too small for head and end: the size counts for more than the kind.
         assert_eq!(TestFile::seeded(Bytes(3), Content::Jpeg, 1).bytes.len(), 3);
     }
 
@@ -191,6 +200,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_sha256() {
+        // The digest of no bytes at all is widely known.
         let empty = TestFile::seeded(Bytes(0), Content::Text, 1);
         assert_eq!(empty.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }

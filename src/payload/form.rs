@@ -70,6 +70,7 @@ impl Form {
 
     /// The boundary comes from the file's checksum, which the file cannot contain by accident.
     fn frame(&self, name: &str, kind: Content, sha256: &str) -> Frame {
+        // 46 characters, of the 70 that RFC 2046 allows.
         let boundary = format!("ingester-perf-{}", &sha256[..32]);
         let mut head = String::new();
         for (field, value) in &self.fields {
@@ -122,6 +123,7 @@ mod tests {
 
     #[test]
     fn the_body_is_what_rfc_7578_describes() {
+        // A quote in the name is written as browsers write it.
         let mut file = TestFile::seeded(Bytes(3), Content::Text, 1);
         file.name = "a\"b.txt".to_owned();
         let body = BodyFormat::Multipart(Form::default().with("ttl_days", "1")).encode(&file);

@@ -1,4 +1,4 @@
-//! Files too large to be held: made, or read, a piece at a time while they are sent.
+//! Files that are too large to be held in memory: made or read piece by piece while they are sent.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::files::open_plain;
 use crate::units::{Bytes, hex};
 
-/// The noise that generated files repeat, each time behind another number.
+/// Bytes of noise that generated files repeat, each time behind another number.
 const BLOCK: usize = 1 << 20;
 /// Bytes read from a file at once.
 const READ: usize = 256 << 10;
@@ -59,19 +59,21 @@ impl LargeFile {
 
     /// A file on disk, read once now for its checksum. It must stay as it is.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |e| Error::file(path, "read", e);
         let opened = open_plain(path)?;
-        let size = Bytes(opened.metadata().map_err(failed)?.len());
+        let size = Bytes(opened.metadata().map_err(|e| Error::file(path, "read", e))?.len());
         // Files of the kernel say that they are empty.
-        if size.0 == 0 && opened.take(1).read_to_end(&mut Vec::new()).map_err(failed)? > 0 {
-            let problem = "says that it has 0 bytes, and has more; copy it to a plain file and send that";
-            return Err(Error::malformed(path, problem));
+        if size.0 == 0 {
+            let read = opened.take(1).read_to_end(&mut Vec::new());
+            if read.map_err(|e| Error::file(path, "read", e))? > 0 {
+                let problem = "says that it has 0 bytes, and has more; copy it to a plain file and send that";
+                return Err(Error::malformed(path, problem));
+            }
         }
         let name =
             path.file_name().map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned());
         let source = Source::Path(path.to_owned());
         let mut file = Self { name, kind: Content::Binary, size, sha256: String::new(), source };
-        file.sha256 = file.hash().map_err(failed)?;
+        file.sha256 = file.hash().map_err(|e| Error::file(path, "read", e))?;
         Ok(file)
     }
 
@@ -114,12 +116,14 @@ impl Pieces {
                 Ok(Buffer::copy_from_slice(&number.to_be_bytes()))
             }
             From::Generated { block, number, numbered } => {
-                (*number, *numbered) = (*number + 1, false);
+                *number += 1;
+                *numbered = false;
                 Ok(block.clone())
             }
             From::Disk(file) => {
                 let mut buffer = vec![0; READ];
                 let n = file.read(&mut buffer)?;
+                // More was announced to the service than there is: the upload cannot be completed.
                 if n == 0 {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
                 }
@@ -137,11 +141,13 @@ impl Iterator for Pieces {
         if self.left == 0 {
             return None;
         }
+        // What the last block has too much is cut off, as is what a file on disk has grown by.
         let piece = self.read().map(|piece| {
             let len = self.left.min(piece.len() as u64);
             self.left -= len;
             piece.slice(..len as usize)
         });
+        // After an error there is nothing to go on with.
         if piece.is_err() {
             self.left = 0;
         }
@@ -161,6 +167,7 @@ mod tests {
 
     #[test]
     fn a_generated_file_has_its_size_and_no_two_blocks_alike() {
+        // Three blocks, each behind its number of 8 bytes, and the beginning of a fourth.
         let file = LargeFile::seeded(Bytes(3 * (BLOCK as u64 + 8) + 5), 1);
         let all = bytes(&file);
         assert_eq!(all.len() as u64, file.size.0);
@@ -178,6 +185,7 @@ mod tests {
         let file = LargeFile::open(&path).expect("opens");
         assert_eq!((file.name.as_str(), file.size.0), ("picture.raw", READ as u64 + 9));
         assert_eq!(bytes(&file), vec![7; READ + 9]);
+        // Its size was taken when it was opened.
         std::fs::write(&path, [7]).expect("writes");
         let last = file.pieces().expect("opens").last().expect("has pieces");
         assert!(last.is_err());

@@ -1,4 +1,4 @@
-//! What happened: the outcome of one operation, and the cheap record of many.
+//! Records what was measured: the outcome of one operation, and the cheap record of many.
 
 mod outcome;
 mod recorder;

@@ -7,27 +7,27 @@ use serde::Serialize;
 /// One operation that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// From its beginning until its outcome was known.
+    /// Time from its beginning until its outcome was known.
     pub latency: Duration,
-    /// Ok, or the failure.
+    /// Success, or the failure.
     pub outcome: Outcome,
 }
 
 /// A finished operation with the times within it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Performed {
-    /// When it actually began.
+    /// Instant at which it actually began.
     pub began: Instant,
-    /// How its time splits, as far as it got.
+    /// Times of its phases, as far as it got.
     pub phases: Phases,
-    /// The whole of it.
+    /// Its outcome, and the time that all of it took.
     pub finished: Finished,
 }
 
-/// The phases of a request, one after the other. What did not take place has no time.
+/// Times of the phases of a request, one after the other. A phase that did not take place has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Phases {
-    /// Until a new connection stood, TLS included; none where a kept one was used.
+    /// Until a new connection was open, TLS included; none where a kept one was used.
     pub connect: Option<Duration>,
     /// From then until the head of the answer had come.
     pub first_byte: Option<Duration>,
@@ -35,14 +35,14 @@ pub struct Phases {
     pub last_byte: Option<Duration>,
 }
 
-/// Ok, or why not.
+/// Success, or the failure.
 pub type Outcome = Result<(), Failure>;
 
 /// The classes of failure. Every failed operation is counted in exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// This machine could not: no descriptors, no ports left. The service has nothing to do with it.
+    /// This machine could not send the request: no descriptor or port was left. The service has nothing to do with it.
     Local,
     /// No connection: refused, unreachable, unknown host, TLS handshake.
     Connect,
@@ -56,11 +56,11 @@ pub enum Class {
     /// The service failed: status 500 to 599.
     #[serde(rename = "http_5xx")]
     Http5xx,
-    /// The answer is not HTTP, or not this API's: no JSON, an unexpected status, too long.
+    /// The answer is not HTTP, or not this API's: not JSON, an unexpected status, too long.
     Protocol,
     /// A success whose size or checksum is not the file's.
     Corrupt,
-    /// The operation itself failed; used by operations that are no uploads.
+    /// The operation itself failed; used by operations that are not uploads.
     Other,
 }
 
@@ -85,11 +85,11 @@ impl Class {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// What it is counted as.
+    /// Class that it is counted in.
     pub class: Class,
     /// The HTTP status, for `http_4xx` and `http_5xx`.
     pub status: Option<u16>,
-    /// After which time the service asked to be tried again (`Retry-After` in seconds).
+    /// Time after which the service asked to be tried again (`Retry-After` in seconds).
     pub retry_after: Option<Duration>,
     /// What happened, in plain words.
     pub message: String,
@@ -116,9 +116,12 @@ impl Failure {
 mod tests {
     use super::*;
 
+    fn class(status: u16) -> Class {
+        Failure::status(status, "").class
+    }
+
     #[test]
     fn a_status_decides_the_class() {
-        let class = |status| Failure::status(status, "").class;
         assert_eq!(class(404), Class::Http4xx);
         assert_eq!(class(503), Class::Http5xx);
         assert_eq!(class(302), Class::Protocol);

@@ -1,4 +1,4 @@
-//! The cheap, mutable record of a worker, and the final one that reports are made from.
+//! The cheap, mutable record of a worker, and the final recording that reports are made from.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,7 +14,7 @@ pub struct Recorder {
     ok: Samples,
     latencies: Batches,
     rates: Batches,
-    /// Successes until the last pass ended.
+    /// Number of successes when the last pass ended.
     ok_before: u64,
     failed: BTreeMap<Class, Failed>,
     failures_in_a_row: u64,
@@ -26,13 +26,13 @@ pub struct Recorder {
 /// The failures of one class.
 #[derive(Debug, Clone, Default)]
 pub struct Failed {
-    /// How long they took to fail.
+    /// Times that they took to fail.
     pub latency: Samples,
     /// How many had which status.
     pub statuses: BTreeMap<u16, u64>,
     /// Times that the service asked to wait (`Retry-After`).
     pub retry_after: Samples,
-    /// The first one's message.
+    /// Message of the first one.
     pub example: String,
 }
 
@@ -40,7 +40,9 @@ impl Failed {
     fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
         self.retry_after.merge(&other.retry_after);
-        other.statuses.iter().for_each(|(status, n)| *self.statuses.entry(*status).or_default() += n);
+        for (status, n) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += n;
+        }
     }
 }
 
@@ -50,22 +52,26 @@ impl Recorder {
         let Err(failure) = outcome else {
             self.failures_in_a_row = 0;
             self.latencies.add(latency.as_nanos() as f64, 1.0);
-            return self.ok.record(latency);
+            self.ok.record(latency);
+            return;
         };
         self.failures_in_a_row += 1;
         self.last_failure = Some(failure.message.clone());
+        // Only the first message of a class is kept: a run may fail millions of times.
         let failed = self.failed.entry(failure.class).or_default();
         if failed.latency.count() == 0 {
             failed.example = failure.message;
         }
         failed.latency.record(latency);
-        failure.retry_after.into_iter().for_each(|wait| failed.retry_after.record(wait));
+        if let Some(wait) = failure.retry_after {
+            failed.retry_after.record(wait);
+        }
         if let Some(status) = failure.status {
             *failed.statuses.entry(status).or_default() += 1;
         }
     }
 
-    /// Adds a pass: wall time in which the operations recorded since the last one ran.
+    /// Ends a pass: `elapsed` is the wall time in which the operations recorded since the last one ran.
     pub fn pass(&mut self, elapsed: Duration) {
         if !elapsed.is_zero() {
             self.rates.add((self.ok.count() - self.ok_before) as f64, elapsed.as_secs_f64());
@@ -91,7 +97,7 @@ impl Recorder {
         self.last_failure.as_deref()
     }
 
-    /// Ends the recording.
+    /// Ends the record.
     pub fn finish(self) -> Recording {
         Recording {
             ok: self.ok,
@@ -104,7 +110,7 @@ impl Recorder {
     }
 }
 
-/// What was recorded, final. `total = ok + the failures of every class`, by construction.
+/// Everything that was recorded, final. `total = ok + the failures of every class`, by construction.
 #[derive(Debug, Clone, Default)]
 pub struct Recording {
     /// Latencies of successes.
@@ -112,7 +118,7 @@ pub struct Recording {
     /// The same latencies in ns, in the order in which they came, for the interval of their mean. Empty after several workers
     /// were merged, because their operations overlap in time and have no common order.
     pub latencies: Batches,
-    /// Successes over seconds of each pass; likewise.
+    /// Successes over seconds of each pass, in order. Empty in the same cases.
     pub rates: Batches,
     /// Failures by class.
     pub failed: BTreeMap<Class, Failed>,
@@ -131,7 +137,7 @@ impl Recording {
     /// Adds what another worker recorded at the same time.
     pub fn merge(&mut self, other: Self) {
         if self.total() == 0 {
-            // Where workers are put together, it begins with nothing.
+            // The first worker is merged into a recording of nothing, and alone keeps its order.
             self.latencies = other.latencies;
             self.rates = other.rates;
         } else if other.total() > 0 {
@@ -145,6 +151,7 @@ impl Recording {
                 Entry::Occupied(mut entry) => entry.get_mut().merge(&failed),
             }
         }
+        // The workers ran at the same time, so the longest time is that of all.
         self.elapsed = self.elapsed.max(other.elapsed);
         self.passes = self.passes.max(other.passes);
     }
@@ -157,19 +164,32 @@ impl Recording {
 
 #[cfg(test)]
 mod tests {
-    use super::super::outcome::Failure;
+    use super::super::outcome::{Failure, Outcome};
     use super::*;
+
+    fn finished(ms: u64, outcome: Outcome) -> Finished {
+        Finished { latency: Duration::from_millis(ms), outcome }
+    }
+
+    /// One success, and a failure with each of these statuses, in a pass of a second for each failure.
+    fn recorded(failures: &[u16]) -> Recording {
+        let mut recorder = Recorder::default();
+        recorder.record(finished(1, Ok(())));
+        for &status in failures {
+            recorder.record(finished(1, Err(Failure::status(status, status.to_string()))));
+        }
+        recorder.pass(Duration::from_secs(failures.len() as u64));
+        recorder.finish()
+    }
 
     #[test]
     fn every_operation_is_in_exactly_one_class() {
-        let ms = Duration::from_millis;
         let mut recorder = Recorder::default();
-        let mut record = |latency, outcome| recorder.record(Finished { latency, outcome });
-        record(ms(1), Ok(()));
-        record(ms(2), Err(Failure::status(503, "busy")));
-        record(ms(3), Err(Failure::status(500, "broken")));
-        record(ms(4), Err(Failure::new(Class::Reset, "gone")));
-        recorder.pass(ms(10));
+        recorder.record(finished(1, Ok(())));
+        recorder.record(finished(2, Err(Failure::status(503, "busy"))));
+        recorder.record(finished(3, Err(Failure::status(500, "broken"))));
+        recorder.record(finished(4, Err(Failure::new(Class::Reset, "gone"))));
+        recorder.pass(Duration::from_millis(10));
         assert_eq!((recorder.counts(), recorder.failures_in_a_row()), ((4, 1), 3));
         assert_eq!(recorder.last_failure(), Some("gone"));
 
@@ -178,22 +198,14 @@ mod tests {
         let server = &recording.failed[&Class::Http5xx];
         assert_eq!((server.latency.count(), server.example.as_str()), (2, "busy"));
         assert_eq!(server.statuses, BTreeMap::from([(500, 1), (503, 1)]));
-        assert_eq!((recording.elapsed, recording.passes), (ms(10), 1));
+        assert_eq!((recording.elapsed, recording.passes), (Duration::from_millis(10), 1));
     }
 
     #[test]
     fn workers_put_together_count_everything_once() {
-        let of = |failures: &[u16]| {
-            let mut recorder = Recorder::default();
-            let mut record =
-                |outcome| recorder.record(Finished { latency: Duration::from_millis(1), outcome });
-            record(Ok(()));
-            failures.iter().for_each(|&status| record(Err(Failure::status(status, status.to_string()))));
-            recorder.pass(Duration::from_secs(failures.len() as u64));
-            recorder.finish()
-        };
-        let mut merged = of(&[503]);
-        merged.merge(of(&[500, 503, 404]));
+        // A pass of 1 s and one of 3 s at the same time.
+        let mut merged = recorded(&[503]);
+        merged.merge(recorded(&[500, 503, 404]));
         assert_eq!((merged.total(), merged.ok.count(), merged.elapsed), (6, 2, Duration::from_secs(3)));
         let server = &merged.failed[&Class::Http5xx];
         assert_eq!(server.statuses, BTreeMap::from([(500, 1), (503, 2)]));
@@ -204,10 +216,9 @@ mod tests {
     #[test]
     fn latency_of_failures_stays_apart() {
         let mut recorder = Recorder::default();
+        recorder.record(finished(30_000, Err(Failure::new(Class::Timeout, ""))));
+        recorder.record(finished(1, Ok(())));
         let one_ms = Duration::from_millis(1);
-        let timeout = Err(Failure::new(Class::Timeout, ""));
-        recorder.record(Finished { latency: Duration::from_secs(30), outcome: timeout });
-        recorder.record(Finished { latency: one_ms, outcome: Ok(()) });
         assert_eq!(recorder.finish().ok.range(), Some((one_ms, one_ms)));
     }
 }

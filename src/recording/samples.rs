@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Three digits everywhere: a quantile is off by at most one part in a thousand.
+/// Significant digits of the histogram: with three, a quantile is off by at most one part in a thousand.
 const DIGITS: u8 = 3;
-/// Longest latency told apart from longer ones: one hour.
+/// Longest latency that the histogram tells apart from longer ones: one hour.
 const MAX_NS: u64 = 3_600 * 1_000_000_000;
 
 /// Latencies in nanoseconds. Count, sum, minimum and maximum are exact; quantiles have three digits.
 #[derive(Debug, Clone)]
 pub struct Samples {
     histogram: Histogram<u64>,
+    // In 64 bits the square of a latency of more than 4.3 s would not fit.
     sum_ns: u128,
     sum_squares: u128,
     min_ns: u64,
@@ -46,20 +47,26 @@ impl Samples {
         self.max_ns = self.max_ns.max(other.max_ns);
     }
 
-    /// Forgets everything.
+    /// Forgets all latencies, and keeps the memory.
     pub fn clear(&mut self) {
         self.histogram.clear();
-        (self.sum_ns, self.sum_squares, self.min_ns, self.max_ns) = (0, 0, u64::MAX, 0);
+        self.sum_ns = 0;
+        self.sum_squares = 0;
+        self.min_ns = u64::MAX;
+        self.max_ns = 0;
     }
 
-    /// How many there are.
+    /// Number of latencies.
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
 
-    /// Shortest and longest, or nothing where there are none.
+    /// Shortest and longest; `None` where there are none.
     pub fn range(&self) -> Option<(Duration, Duration)> {
-        (self.count() > 0).then(|| (Duration::from_nanos(self.min_ns), Duration::from_nanos(self.max_ns)))
+        if self.count() == 0 {
+            return None;
+        }
+        Some((Duration::from_nanos(self.min_ns), Duration::from_nanos(self.max_ns)))
     }
 
     /// Their sum, in nanoseconds.
@@ -69,16 +76,20 @@ impl Samples {
 
     /// Arithmetic mean, in nanoseconds.
     pub fn mean_ns(&self) -> Option<f64> {
-        (self.count() > 0).then(|| self.sum_ns as f64 / self.count() as f64)
+        if self.count() == 0 {
+            return None;
+        }
+        Some(self.sum_ns as f64 / self.count() as f64)
     }
 
     /// Standard deviation of the sample (divisor n - 1), in nanoseconds; 0 for a single one.
     pub fn std_dev_ns(&self) -> Option<f64> {
         let n = u128::from(self.count());
         if n < 2 {
-            return (n == 1).then_some(0.0);
+            return if n == 1 { Some(0.0) } else { None };
         }
-        // n * sum(x^2) - sum(x)^2 in whole numbers: nothing cancels. Above 2^128 the float is as good.
+        // n * sum(x^2) - sum(x)^2, in whole numbers, as floats would lose digits in the difference. Where one of the terms
+        // is too large even for 128 bits, floats have to do.
         let spread = match (n.checked_mul(self.sum_squares), self.sum_ns.checked_mul(self.sum_ns)) {
             (Some(a), Some(b)) => (a - b) as f64,
             _ => n as f64 * self.sum_squares as f64 - (self.sum_ns as f64).powi(2),
@@ -91,13 +102,13 @@ impl Samples {
         if rank == 0 || rank > self.count() {
             return None;
         }
-        // The middle of the rank's share, so that rounding cannot select a neighbour.
+        // The middle between two ranks' quantiles, so that rounding cannot select a neighbour.
         let quantile = (rank as f64 - 0.5) / self.count() as f64;
         let ns = self.histogram.value_at_quantile(quantile).clamp(self.min_ns, self.max_ns);
         Some(Duration::from_nanos(ns))
     }
 
-    /// The histogram, for export.
+    /// The histogram of latencies in ns, for export.
     pub fn histogram(&self) -> &Histogram<u64> {
         &self.histogram
     }
@@ -109,7 +120,9 @@ mod tests {
 
     fn of(ns: &[u64]) -> Samples {
         let mut samples = Samples::default();
-        ns.iter().for_each(|&n| samples.record(Duration::from_nanos(n)));
+        for &n in ns {
+            samples.record(Duration::from_nanos(n));
+        }
         samples
     }
 
@@ -139,17 +152,16 @@ mod tests {
     #[test]
     fn quantiles_keep_three_digits_and_the_exact_range() {
         let samples = of(&[1_234_567, 7_654_321]);
-        let close = |rank, ns: f64| {
-            let got = samples.at_rank(rank).expect("is there").as_nanos() as f64;
-            (got / ns - 1.0).abs() <= 1e-3
-        };
-        assert!(close(1, 1_234_567.0));
+        let first = samples.at_rank(1).expect("is there").as_nanos() as f64;
+        assert!((first / 1_234_567.0 - 1.0).abs() <= 1e-3);
+        // The last is the exact maximum, though the histogram's bucket reaches beyond it.
         assert_eq!(samples.at_rank(2), Some(Duration::from_nanos(7_654_321)));
     }
 
     #[test]
     fn two_put_together_are_as_one() {
-        let (mut merged, whole) = (of(&[2, 4, 900_000]), of(&[2, 4, 900_000, 1, 77_777]));
+        let mut merged = of(&[2, 4, 900_000]);
+        let whole = of(&[2, 4, 900_000, 1, 77_777]);
         merged.merge(&of(&[]));
         merged.merge(&of(&[1, 77_777]));
         assert_eq!(merged.histogram(), whole.histogram());

@@ -1,4 +1,4 @@
-//! What was sent to a service, which may have kept it.
+//! Counts what was sent to a service, which may have kept it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +13,14 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Adds so many uploads, with so many bytes in all.
+    /// Adds uploads, with the bytes of all of them.
     pub fn add(&self, uploads: u64, bytes: u64) {
+        // Relaxed, as these counters publish no other memory.
         self.uploads.fetch_add(uploads, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes of files so far.
+    /// Bytes of files that were sent so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

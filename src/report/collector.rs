@@ -32,6 +32,7 @@ impl PerformanceCollector {
         let outcome = outcome.map_err(|e| Failure::new(Class::Other, e));
         let recorder = self.operations.entry(operation.to_owned()).or_default();
         recorder.record(Finished { latency, outcome });
+        // A pass of one operation: nobody says when measuring began and ended, so throughput is over the sum of latencies.
         recorder.pass(latency);
     }
 
@@ -67,6 +68,7 @@ mod tests {
         collector.record("a", second, Err("no"));
         collector.record("b", second, Ok(()));
         let reports = collector.finish();
+        // Successes over the time of the operation's own records: none in 1 s, and two in 2 s.
         let summary: Vec<_> =
             reports.iter().map(|r| (r.operation.as_str(), r.successful_requests, r.throughput_rps)).collect();
         assert_eq!(summary, [("a", 0, Some(0.0)), ("b", 2, Some(1.0))]);

@@ -1,13 +1,12 @@
-//! What stands out in a run, with its likely cause and where to look: how the earlier suite's guide said to read results.
+//! What stands out in a run, with its likely cause and where to look, as the earlier suite's guide said to read results.
 
-use serde::Serialize;
-
+use super::finding::Finding;
 use super::performance::PerformanceReport;
 use super::series::SecondReport;
 use crate::recording::Class;
 use crate::targets::Metric;
 
-/// p99 this many times p95 is a tail of its own.
+/// A p99 that is this many times p95 is a tail of its own.
 const FAR: f64 = 3.0;
 /// A standard deviation above this share of the average is high.
 const DEVIATION: f64 = 0.5;
@@ -28,51 +27,47 @@ const SLOW_LOOK: f64 = 5.0;
 /// Seconds that a run needs for a beginning and an end.
 const SECONDS: usize = 6;
 
-/// Something that stands out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What, with its figures.
-    pub what: String,
-    /// Why it may be so.
-    pub likely: &'static str,
-    /// Where to look.
-    pub look_at: &'static str,
-}
-
 /// What stands out in a report and its seconds.
 pub fn findings(report: &PerformanceReport, seconds: &[SecondReport]) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
     let overload = overload(report);
-    // Latencies of a queue that only grows say nothing else.
+    // Under overload latencies are those of a queue that only grows: its tail, spread and growth say nothing new.
     let queued = overload.is_some();
-    let found = [
-        overload,
-        tail(report).filter(|_| !queued),
-        deviation(report).filter(|_| !queued),
-        stall(report, seconds),
-        recovered(report),
-        success(report),
-        missed(
-            report,
-            Metric::ThroughputRps,
-            "one part of the service is busy all the time: a core, the storage element, a lock, a pool of connections",
-            "CPU and disk of the service while it is loaded; whether more users raise the throughput or only the latency",
-        ),
-        missed(
-            report,
-            Metric::AvgMs,
-            "every upload is slow, not a few: storage, hashing, token checks, or too many users for the cores",
-            "the phases below: first byte is the service's work, connect the network's; the same with one user",
-        ),
-        growth(seconds).filter(|_| !queued),
-    ];
-    found.into_iter().flatten().collect()
+    found.extend(overload);
+    if !queued {
+        found.extend(tail(report));
+        found.extend(deviation(report));
+    }
+    found.extend(stall(report, seconds));
+    found.extend(recovered(report));
+    found.extend(success(report));
+    found.extend(missed(
+        report,
+        Metric::ThroughputRps,
+        "one part of the service is busy all the time: a core, the storage element, a lock, a pool of connections",
+        "CPU and disk of the service while it is loaded; whether more users raise the throughput or only the latency",
+    ));
+    found.extend(missed(
+        report,
+        Metric::AvgMs,
+        "every upload is slow, not a few: storage, hashing, token checks, or too many users for the cores",
+        "the phases below: first byte is the service's work, connect the network's; the same with one user",
+    ));
+    if !queued {
+        found.extend(growth(seconds));
+    }
+    found
 }
 
 /// Requests come faster than they are answered, and so wait for longer and longer.
 fn overload(report: &PerformanceReport) -> Option<Finding> {
+    // Users of a closed run wait for their answers, and so never send more than is answered.
     let load = report.load.as_ref().filter(|load| load.schedule.model == "open")?;
     let lost = load.unfinished as f64 / load.scheduled.max(1) as f64;
-    (lost > 1.0 - KEPT_UP).then(|| Finding {
+    if lost <= 1.0 - KEPT_UP {
+        return None;
+    }
+    Some(Finding {
         what: format!(
             "overloaded: of {} requests that were due {} had no answer at the end",
             load.scheduled, load.unfinished
@@ -83,8 +78,11 @@ fn overload(report: &PerformanceReport) -> Option<Finding> {
 }
 
 fn tail(report: &PerformanceReport) -> Option<Finding> {
-    let (p95, p99) =
-        report.p95_latency_ms.zip(report.p99_latency_ms).filter(|(p95, p99)| p99 > &(FAR * p95))?;
+    let p95 = report.p95_latency_ms?;
+    let p99 = report.p99_latency_ms?;
+    if p99 <= FAR * p95 {
+        return None;
+    }
     Some(Finding {
         what: format!("p99 is {:.1} times p95 ({p99:.1} ms and {p95:.1} ms)", p99 / p95),
         likely: "rare pauses: garbage collection, a lock, a flush to disk, a lost packet, a pool that was empty",
@@ -93,8 +91,12 @@ fn tail(report: &PerformanceReport) -> Option<Finding> {
 }
 
 fn deviation(report: &PerformanceReport) -> Option<Finding> {
-    let (avg, deviation) = report.avg_latency_ms.zip(report.std_dev_ms)?;
-    (deviation > DEVIATION * avg).then(|| Finding {
+    let avg = report.avg_latency_ms?;
+    let deviation = report.std_dev_ms?;
+    if deviation <= DEVIATION * avg {
+        return None;
+    }
+    Some(Finding {
         what: format!("the standard deviation is {:.0} % of the average", 100.0 * deviation / avg),
         likely: "two kinds of upload in one figure: different sizes, new and kept connections, or a queue that comes and goes",
         look_at: "the histogram (.hlog) for several peaks; runs of one file size each",
@@ -107,6 +109,7 @@ fn stall(report: &PerformanceReport, seconds: &[SecondReport]) -> Option<Finding
     let mut longest: &[SecondReport] = &[];
     let mut silent = 0;
     for (index, second) in seconds.iter().enumerate() {
+        // Whoever was under way at the end of the second before waited through all of this one, or was answered in it.
         let waited = index > 0 && seconds[index - 1].in_flight > 0;
         silent = if waited && second.ok + second.failed == 0 { silent + 1 } else { 0 };
         if silent > longest.len() {
@@ -114,16 +117,16 @@ fn stall(report: &PerformanceReport, seconds: &[SecondReport]) -> Option<Finding
         }
     }
     let first = longest.first()?;
+    // One user with uploads of 4 s has an answer every fourth second, and nothing stopped.
     let usual_ms = report.p95_latency_ms.or(report.median_latency_ms)?;
     if longest.len() < STALL_SECONDS || 1e3 * (longest.len() as f64) < STALL_TIMES * usual_ms {
         return None;
     }
     // Before the first answer and after the last one there is a run that is slow, not one that stopped.
-    let answered = |second: &SecondReport| second.ok > 0;
     let after = first.second + longest.len() as u64;
-    if !seconds.iter().any(|second| second.second < first.second && answered(second))
-        || !seconds.iter().any(|second| second.second >= after && answered(second))
-    {
+    let answered_before = seconds.iter().any(|second| second.second < first.second && second.ok > 0);
+    let answered_after = seconds.iter().any(|second| second.second >= after && second.ok > 0);
+    if !answered_before || !answered_after {
         return None;
     }
     Some(Finding {
@@ -142,7 +145,11 @@ fn stall(report: &PerformanceReport, seconds: &[SecondReport]) -> Option<Finding
 fn recovered(report: &PerformanceReport) -> Option<Finding> {
     let look = report.load.as_ref()?.look.as_ref()?;
     let p95 = report.p95_latency_ms?;
-    (look.second_ms > LONG_LOOK_MS && look.second_ms > SLOW_LOOK * p95).then(|| Finding {
+    // The second upload of the look, as the first one has the connection in it.
+    if look.second_ms <= LONG_LOOK_MS || look.second_ms <= SLOW_LOOK * p95 {
+        return None;
+    }
+    Some(Finding {
         what: format!("the look before took {:.0} ms, p95 of the run is {p95:.1} ms", look.second_ms),
         likely: "the service was still busy with what came before this run, or had to wake up",
         look_at: "the same run after a pause: the service may hold more than it did just now",
@@ -154,6 +161,7 @@ fn success(report: &PerformanceReport) -> Option<Finding> {
         return None;
     }
     let mut what = format!("{:.2} % succeeded, less than {LEAST_SUCCESS_PCT} %", report.success_rate_pct);
+    // Requests that never ended have no class. Where there are more of them than of any class, they are what went wrong.
     let unfinished = report.load.as_ref().map_or(0, |load| load.unfinished);
     let most = report.failures.iter().max_by_key(|(_, failed)| failed.count);
     let worst = most.filter(|(_, failed)| failed.count >= unfinished);
@@ -171,6 +179,7 @@ fn success(report: &PerformanceReport) -> Option<Finding> {
 /// Why most requests failed, and where to look, by their class and status.
 fn cause(class: Option<Class>, status: Option<u16>) -> (&'static str, &'static str) {
     match (class, status) {
+        // Statuses first, as they say more than the class that they are in.
         (_, Some(401 | 403)) => (
             "the token expired while the run lasted, or has not the right to write",
             "the token's claims (exp, role); with a key or client credentials it is renewed in time",
@@ -236,17 +245,25 @@ fn missed(
 
 /// From the first third of the run to its last, and from the emptiest third to the fullest.
 fn growth(seconds: &[SecondReport]) -> Option<Finding> {
+    // Seconds without a success have no median.
     let mut known: Vec<(f64, f64)> =
         seconds.iter().filter_map(|second| Some((second.in_flight as f64, second.p50_ms?))).collect();
     if known.len() < SECONDS {
         return None;
     }
     let third = known.len() / 3;
-    let [early, late] = [&known[..third], &known[known.len() - third..]].map(|part| mean(part, |p| p.1));
+    let early = mean(&known[..third], |(_, p50)| *p50);
+    let late = mean(&known[known.len() - third..], |(_, p50)| *p50);
+
+    // The same seconds once more, now by how many requests were under way.
     known.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let ends = [&known[..third], &known[known.len() - third..]];
-    let [few, many] = ends.map(|part| mean(part, |p| p.0));
-    let [empty, full] = ends.map(|part| mean(part, |p| p.1));
+    let emptiest = &known[..third];
+    let fullest = &known[known.len() - third..];
+    let few = mean(emptiest, |(in_flight, _)| *in_flight);
+    let many = mean(fullest, |(in_flight, _)| *in_flight);
+    let empty = mean(emptiest, |(_, p50)| *p50);
+    let full = mean(fullest, |(_, p50)| *p50);
+    // Load comes first: in a ramp latency grows with time, too, and time is not why.
     if many > 2.0 * few && full > GROWN * empty {
         return Some(Finding {
             what: format!(
@@ -256,8 +273,13 @@ fn growth(seconds: &[SecondReport]) -> Option<Finding> {
             look_at: "the stage from which throughput stops growing while latency goes on; that is its capacity",
         });
     }
-    (late > GROWN * early).then(|| Finding {
-        what: format!("latency grew while the load stayed: median {early:.1} ms at first, {late:.1} ms at last"),
+    if late <= GROWN * early {
+        return None;
+    }
+    Some(Finding {
+        what: format!(
+            "latency grew while the load stayed: median {early:.1} ms at first, {late:.1} ms at last"
+        ),
         likely: "something fills up or wears out: a queue, a cache, memory, a disk, an index that grows with every file",
         look_at: "a longer run, to see whether it goes on; memory and disk of the service",
     })
@@ -275,23 +297,48 @@ mod tests {
     use crate::recording::{Failure, Finished, Recorder};
     use crate::targets::Targets;
 
+    /// A run of 1 s, with so many successes of so many ms each.
     fn report(ok_ms: &[(u64, u64)], failures: u64) -> PerformanceReport {
         let mut recorder = Recorder::default();
-        let mut record =
-            |ms, outcome| recorder.record(Finished { latency: Duration::from_millis(ms), outcome });
-        ok_ms.iter().for_each(|&(n, ms)| (0..n).for_each(|_| record(ms, Ok(()))));
-        (0..failures).for_each(|_| record(1, Err(Failure::status(503, "503 busy"))));
+        for &(n, ms) in ok_ms {
+            for _ in 0..n {
+                recorder.record(Finished { latency: Duration::from_millis(ms), outcome: Ok(()) });
+            }
+        }
+        for _ in 0..failures {
+            let outcome = Err(Failure::status(503, "503 busy"));
+            recorder.record(Finished { latency: Duration::from_millis(1), outcome });
+        }
         recorder.pass(Duration::from_secs(1));
         PerformanceReport::new("op", &recorder.finish())
     }
 
+    /// Seconds with so many requests under way, and such a median in ms.
     fn seconds(of: &[(u64, f64)]) -> Vec<SecondReport> {
-        let second = |&(in_flight, p50): &(u64, f64)| SecondReport {
-            in_flight,
-            p50_ms: Some(p50),
-            ..Default::default()
-        };
-        of.iter().map(second).collect()
+        let mut seconds = Vec::new();
+        for &(in_flight, p50) in of {
+            seconds.push(SecondReport { in_flight, p50_ms: Some(p50), ..Default::default() });
+        }
+        seconds
+    }
+
+    /// Seconds with so many successes, and as many requests under way in each.
+    fn answers(ok: &[u64], in_flight: u64) -> Vec<SecondReport> {
+        let mut seconds = Vec::new();
+        for (second, ok) in (0..).zip(ok) {
+            seconds.push(SecondReport { second, ok: *ok, in_flight, ..Default::default() });
+        }
+        seconds
+    }
+
+    /// The cause that is told where all of ten requests fail like this.
+    fn likely(failure: &Failure) -> &'static str {
+        let mut recorder = Recorder::default();
+        for _ in 0..10 {
+            let outcome = Err(failure.clone());
+            recorder.record(Finished { latency: Duration::from_millis(1), outcome });
+        }
+        findings(&PerformanceReport::new("op", &recorder.finish()), &[])[0].likely
     }
 
     fn one(found: &[Finding], says: &str) {
@@ -308,6 +355,7 @@ mod tests {
     #[test]
     fn each_is_found() {
         one(&findings(&report(&[(980, 10), (20, 35)], 0), &[]), "p99 is 3.5 times p95");
+        // The average is 30 ms; the squares sum to 60 * 20^2 + 40 * 30^2 = 60,000, over 99 is 24.6^2.
         one(&findings(&report(&[(60, 10), (40, 60)], 0), &[]), "standard deviation is 82 %");
         one(
             &findings(&report(&[(90, 10)], 10), &[]),
@@ -321,51 +369,38 @@ mod tests {
 
     #[test]
     fn a_stop_of_whole_seconds_is_found_with_answers_before_and_after_it() {
-        let run = |ok: &[u64], in_flight| -> Vec<_> {
-            let mut seconds = Vec::new();
-            for (index, ok) in ok.iter().enumerate() {
-                let second = index as u64;
-                seconds.push(SecondReport { second, ok: *ok, in_flight, ..Default::default() });
-            }
-            seconds
-        };
         let quick = report(&[(100, 10)], 0);
-        let found = stall(&quick, &run(&[9, 0, 0, 9, 0, 9], 4)).expect("is found");
+        let found = stall(&quick, &answers(&[9, 0, 0, 9, 0, 9], 4)).expect("is found");
         assert_eq!(found.what, "nothing ended in 2 whole seconds from second 1 on, with 4 under way");
+        // No silence; silence at the beginning; at the end; of single seconds only.
         for quiet in [[9; 6], [0, 0, 0, 9, 9, 9], [9, 9, 0, 0, 0, 0], [9, 0, 9, 0, 9, 9]] {
-            assert_eq!(stall(&quick, &run(&quiet, 4)), None, "{quiet:?}");
+            assert_eq!(stall(&quick, &answers(&quiet, 4)), None, "{quiet:?}");
         }
-        assert_eq!(stall(&quick, &run(&[5, 0, 0, 0, 5], 0)), None, "nobody was waiting");
+        assert_eq!(stall(&quick, &answers(&[5, 0, 0, 0, 5], 0)), None, "nobody was waiting");
         // Uploads of 4 s each by one user: that is how long they take.
         let slow = report(&[(10, 4_000)], 0);
-        assert_eq!(stall(&slow, &run(&[0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1], 1)), None);
+        assert_eq!(stall(&slow, &answers(&[0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1], 1)), None);
     }
 
     #[test]
     fn each_class_of_failure_has_a_cause_of_its_own() {
-        let of = |failure: Failure| {
-            let mut recorder = Recorder::default();
-            (0..10).for_each(|_| {
-                let outcome = Err(failure.clone());
-                recorder.record(Finished { latency: Duration::from_millis(1), outcome });
-            });
-            findings(&PerformanceReport::new("op", &recorder.finish()), &[])[0].likely
-        };
         let classes = [Class::Local, Class::Connect, Class::Timeout, Class::Reset, Class::Protocol];
-        let mut causes: Vec<&str> = classes.map(|class| of(Failure::new(class, "it failed"))).to_vec();
-        causes.extend([401, 404, 413, 422, 429, 500].map(|status| of(Failure::status(status, "no"))));
+        let mut causes: Vec<&str> = classes.map(|class| likely(&Failure::new(class, "it failed"))).to_vec();
+        causes.extend([401, 404, 413, 422, 429, 500].map(|status| likely(&Failure::status(status, "no"))));
         let distinct: std::collections::BTreeSet<&str> = causes.iter().copied().collect();
         assert_eq!(distinct.len(), causes.len(), "{causes:?}");
-        assert!(of(Failure::status(404, "no")).contains("no such route"));
+        assert!(likely(&Failure::status(404, "no")).contains("no such route"));
     }
 
     #[test]
     fn latency_that_grows_with_load_is_told_from_latency_that_grows_with_time() {
+        // 10 to 90 under way with medians of 2 to 18 ms: the thirds have means of 20 and 80, and of 4 and 16 ms.
         let ramp: Vec<_> = (1..10).map(|n| (10 * n, 2.0 * n as f64)).collect();
         one(
             &findings(&report(&[(1, 1)], 0), &seconds(&ramp)),
             "grows with load: median 4.0 ms with 20 under way, 16.0 ms with 80",
         );
+        // The same medians, and 50 under way all the time.
         let wear: Vec<_> = (1..10).map(|n| (50, 2.0 * n as f64)).collect();
         one(&findings(&report(&[(1, 1)], 0), &seconds(&wear)), "grew while the load stayed: median 4.0 ms");
         assert_eq!(findings(&report(&[(1, 1)], 0), &seconds(&ramp[..5])), []);

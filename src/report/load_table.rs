@@ -11,6 +11,7 @@ pub fn print_runs(out: &mut dyn Write, report: &PerformanceReport) -> io::Result
     let runs = report.load.as_ref().map_or(&[][..], |load| &load.runs);
     let mut table = table(&["run", "throughput", "p50", "p95", "p99", "success", "verdict"]);
     for run in runs {
+        // A run in which the generator did not keep up has no verdict, whatever its figures are.
         let verdict = match (run.valid, run.held) {
             (false, _) => "not to be trusted",
             (true, true) => "held",
@@ -50,7 +51,9 @@ pub fn print_load(out: &mut dyn Write, report: &PerformanceReport) -> io::Result
         ]);
     }
     writeln!(out, "\n{table}\n")?;
-    let (ok, failed) = (grouped(report.successful_requests), grouped(report.failed_requests));
+    // The sum is printed in full: whoever adds it up sees that nothing was lost.
+    let ok = grouped(report.successful_requests);
+    let failed = grouped(report.failed_requests);
     write!(out, "{} scheduled = {ok} ok + {failed} failed", grouped(load.scheduled))?;
     writeln!(out, " + {} unfinished, in {:.1} s", grouped(load.unfinished), load.elapsed_s)?;
     if let Some(oldest) = load.unfinished_oldest_ms {

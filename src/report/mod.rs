@@ -2,9 +2,11 @@
 
 mod changes;
 mod collector;
+mod finding;
 mod findings;
 mod load;
 mod load_table;
+mod of_load;
 mod performance;
 mod quantile;
 mod ratio;
@@ -14,7 +16,8 @@ mod table;
 
 pub use changes::print_changes;
 pub use collector::{PerformanceCollector, benchmark_timer};
-pub use findings::{Finding, LEAST_SUCCESS_PCT};
+pub use finding::Finding;
+pub use findings::LEAST_SUCCESS_PCT;
 pub use load::{LoadReport, LookReport, RunReport, ScheduleReport, Summary};
 pub use load_table::{print_findings, print_load, print_runs};
 pub use performance::{FailureReport, PerformanceReport, Plan};

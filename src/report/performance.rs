@@ -125,6 +125,7 @@ impl PerformanceReport {
         let p95 = Quantile::of(ok, 0.95, lost);
         let p99 = Quantile::of(ok, 0.99, lost);
         let seconds = recording.elapsed.as_secs_f64();
+        let throughput_rps = if seconds > 0.0 { Some(ok.count() as f64 / seconds) } else { None };
         Self {
             operation: operation.into(),
             total_requests: recording.total(),
@@ -138,7 +139,7 @@ impl PerformanceReport {
             min_latency_ms: ok.range().map(|(min, _)| ms(min)),
             max_latency_ms: ok.range().map(|(_, max)| ms(max)),
             std_dev_ms: ok.std_dev_ns().map(ns_to_ms),
-            throughput_rps: (seconds > 0.0).then(|| ok.count() as f64 / seconds),
+            throughput_rps,
             schema_version: SCHEMA_VERSION,
             partial: false,
             intervals: Intervals {
@@ -208,20 +209,25 @@ impl Figures for PerformanceReport {
     }
 
     fn interval(&self, metric: Metric) -> Option<(f64, f64)> {
-        let of_mean = |interval: Interval| interval.lower.zip(interval.upper);
-        // An end that the sample is too small to have lies anywhere.
-        let of_quantile = |interval: Interval| {
-            Some((interval.lower.unwrap_or(0.0), interval.upper.unwrap_or(f64::INFINITY)))
-        };
         match metric {
-            Metric::AvgMs => of_mean(self.intervals.avg_latency_ms),
-            Metric::MedianMs => of_quantile(self.intervals.median_latency_ms),
-            Metric::P95Ms => of_quantile(self.intervals.p95_latency_ms),
-            Metric::P99Ms => of_quantile(self.intervals.p99_latency_ms),
-            Metric::ThroughputRps => of_mean(self.intervals.throughput_rps),
+            Metric::AvgMs => mean_ends(self.intervals.avg_latency_ms),
+            Metric::MedianMs => quantile_ends(self.intervals.median_latency_ms),
+            Metric::P95Ms => quantile_ends(self.intervals.p95_latency_ms),
+            Metric::P99Ms => quantile_ends(self.intervals.p99_latency_ms),
+            Metric::ThroughputRps => mean_ends(self.intervals.throughput_rps),
             Metric::MaxMs | Metric::SuccessRatePct => None,
         }
     }
+}
+
+/// Both ends of a mean's interval: it has both, or none.
+fn mean_ends(interval: Interval) -> Option<(f64, f64)> {
+    interval.lower.zip(interval.upper)
+}
+
+/// Both ends of a quantile's interval. An end that the sample is too small to have lies anywhere.
+fn quantile_ends(interval: Interval) -> Option<(f64, f64)> {
+    Some((interval.lower.unwrap_or(0.0), interval.upper.unwrap_or(f64::INFINITY)))
 }
 
 impl From<&Failed> for FailureReport {
@@ -238,9 +244,13 @@ impl From<&Failed> for FailureReport {
     }
 }
 
+/// The histogram as a text; nothing where there is nothing in it.
 fn encode(samples: &Samples) -> Option<String> {
+    if samples.count() == 0 {
+        return None;
+    }
     let mut bytes = Vec::new();
-    V2Serializer::new().serialize(samples.histogram(), &mut bytes).ok().filter(|_| samples.count() > 0)?;
+    V2Serializer::new().serialize(samples.histogram(), &mut bytes).ok()?;
     Some(STANDARD.encode(bytes))
 }
 
@@ -271,9 +281,12 @@ mod tests {
     fn lossy(ok: u64, failures: u64, unfinished: u64) -> PerformanceReport {
         let mut recorder = Recorder::default();
         let latency = Duration::from_millis(1);
-        (0..ok).for_each(|_| recorder.record(Finished { latency, outcome: Ok(()) }));
-        let failed = || Finished { latency, outcome: Err(Failure::status(503, "busy")) };
-        (0..failures).for_each(|_| recorder.record(failed()));
+        for _ in 0..ok {
+            recorder.record(Finished { latency, outcome: Ok(()) });
+        }
+        for _ in 0..failures {
+            recorder.record(Finished { latency, outcome: Err(Failure::status(503, "busy")) });
+        }
         PerformanceReport::with_unfinished("op", &recorder.finish(), unfinished)
     }
 
@@ -292,19 +305,21 @@ mod tests {
         assert_eq!(lossy(499, 0, 501).median_latency_ms, None);
     }
 
+    /// Operations of 1 to 100 ms, of which those above the limit time out.
+    fn with_time_limit(limit: u64) -> PerformanceReport {
+        let mut recorder = Recorder::default();
+        for ms in 1..=100 {
+            let outcome = if ms > limit { Err(Failure::new(Class::Timeout, "late")) } else { Ok(()) };
+            recorder.record(Finished { latency: Duration::from_millis(ms.min(limit)), outcome });
+        }
+        PerformanceReport::new("op", &recorder.finish())
+    }
+
     #[test]
     fn a_shorter_time_limit_makes_no_percentile_better() {
-        // 1 to 100 ms; with a limit of 97 ms the last three time out.
-        let with_limit = |limit: u64| {
-            let mut recorder = Recorder::default();
-            for ms in 1..=100 {
-                let outcome = if ms > limit { Err(Failure::new(Class::Timeout, "late")) } else { Ok(()) };
-                recorder.record(Finished { latency: Duration::from_millis(ms.min(limit)), outcome });
-            }
-            PerformanceReport::new("op", &recorder.finish())
-        };
-        let patient = with_limit(1_000);
-        let impatient = with_limit(97);
+        // With a limit of 97 ms the last three time out: p95 is still known, and p99 lies among them.
+        let patient = with_time_limit(1_000);
+        let impatient = with_time_limit(97);
         assert_eq!(patient.p95_latency_ms, impatient.p95_latency_ms);
         assert_eq!(patient.median_latency_ms, impatient.median_latency_ms);
         assert!(patient.p99_latency_ms.is_some() && impatient.p99_latency_ms.is_none());
@@ -312,6 +327,7 @@ mod tests {
 
     #[test]
     fn what_never_ended_is_no_success() {
+        // 617 of 1623 that were due.
         let report = lossy(617, 0, 1006);
         assert!((report.success_rate_pct - 38.016).abs() < 0.001, "{}", report.success_rate_pct);
         assert_eq!((report.total_requests, report.failed_requests), (617, 0));
@@ -320,12 +336,16 @@ mod tests {
         assert!(!judged.held() && judged.targets.iter().all(|judged| !judged.held), "{:?}", judged.targets);
     }
 
+    /// A pass of 2 s: successes of so many ms, and failures of 9 ms.
     fn report(ok_ms: &[u64], failures: u64) -> PerformanceReport {
         let mut recorder = Recorder::default();
-        let mut record =
-            |ms, outcome| recorder.record(Finished { latency: Duration::from_millis(ms), outcome });
-        ok_ms.iter().for_each(|&ms| record(ms, Ok(())));
-        (0..failures).for_each(|_| record(9, Err(Failure::status(503, "busy"))));
+        for &ms in ok_ms {
+            recorder.record(Finished { latency: Duration::from_millis(ms), outcome: Ok(()) });
+        }
+        for _ in 0..failures {
+            let outcome = Err(Failure::status(503, "busy"));
+            recorder.record(Finished { latency: Duration::from_millis(9), outcome });
+        }
         recorder.pass(Duration::from_secs(2));
         PerformanceReport::new("op", &recorder.finish())
     }
@@ -380,6 +400,7 @@ mod tests {
             recorder.record(Finished { latency: Duration::from_millis(ms), outcome: Ok(()) });
             recorder.pass(Duration::from_millis(ms));
         }
+        // The mean of 1 to 40 ms is 20.5 ms: a limit 0.1 ms beside it is within the interval, one of 39 or 2 ms is not.
         let report = PerformanceReport::new("op", &recorder.finish());
         let Interval { lower, upper } = report.intervals.avg_latency_ms;
         assert!(lower < report.avg_latency_ms && report.avg_latency_ms < upper, "{lower:?} {upper:?}");

@@ -58,6 +58,7 @@ impl Quantile {
     /// which count as slower than any success. So a shorter time limit makes no quantile better. Nothing where the rank
     /// falls among the lost ones, and an end of the interval likewise.
     pub fn of(samples: &Samples, q: f64, lost: u64) -> Self {
+        // Ranks count from the fastest on, and the lost ones stand behind all samples: a rank among them has no sample.
         let Some(ranks) = quantile_ranks(samples.count() + lost, q, CONFIDENCE) else {
             return Self::default();
         };

@@ -40,12 +40,15 @@ pub fn check_operation(name: &str) -> Result<(), Error> {
             format!("an operation's name has at most {LONGEST_NAME} characters, for its file's sake");
         return Err(Error::malformed(Path::new(name), problem));
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if name.starts_with('.') || name.is_empty() || !name.chars().all(plain) {
+    if name.starts_with('.') || name.is_empty() || !name.chars().all(is_plain) {
         let problem = "an operation is named with letters, digits, _ - and . only, for its file's sake";
         return Err(Error::malformed(Path::new(name), problem));
     }
     Ok(())
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_-.".contains(c)
 }
 
 #[cfg(test)]

@@ -42,18 +42,22 @@ pub struct SecondReport {
 impl From<&Second> for SecondReport {
     fn from(second: &Second) -> Self {
         let histogram = second.histogram();
-        let some = |ns: u64| (!histogram.is_empty()).then(|| ns_to_ms(ns as f64));
-        Self {
+        let mut report = Self {
             second: second.index,
             begun: second.begun,
             ok: second.ok,
             failed: second.failed,
             in_flight: second.in_flight,
-            p50_ms: some(histogram.value_at_quantile(0.5)),
-            p95_ms: some(histogram.value_at_quantile(0.95)),
-            p99_ms: some(histogram.value_at_quantile(0.99)),
-            max_ms: some(histogram.max()),
+            ..Self::default()
+        };
+        // Of an empty histogram every value is 0, which would read as an upload that took no time.
+        if !histogram.is_empty() {
+            report.p50_ms = Some(ns_to_ms(histogram.value_at_quantile(0.5) as f64));
+            report.p95_ms = Some(ns_to_ms(histogram.value_at_quantile(0.95) as f64));
+            report.p99_ms = Some(ns_to_ms(histogram.value_at_quantile(0.99) as f64));
+            report.max_ms = Some(ns_to_ms(histogram.max() as f64));
         }
+        report
     }
 }
 
@@ -63,6 +67,7 @@ pub fn write_csv(path: &Path, seconds: &[SecondReport]) -> Result<(), Error> {
     for second in seconds {
         let SecondReport { second: index, begun, ok, failed, in_flight, p50_ms, p95_ms, p99_ms, max_ms } =
             second;
+        // Writing to a string cannot fail.
         let _ = write!(text, "{index},{begun},{ok},{failed},{in_flight}");
         for figure in [p50_ms, p95_ms, p99_ms, max_ms] {
             let _ = write!(text, ",{}", figure.map_or_else(String::new, |ms| format!("{ms:.6}")));
@@ -74,7 +79,6 @@ pub fn write_csv(path: &Path, seconds: &[SecondReport]) -> Result<(), Error> {
 
 /// Writes the seconds' histograms of response times in ns, for the tools of HdrHistogram.
 pub fn write_hlog(path: &Path, seconds: &[Second], started_at: SystemTime) -> Result<(), Error> {
-    let failed = |problem: String| Error::file(path, "write", std::io::Error::other(problem));
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut builder = IntervalLogWriterBuilder::new();
@@ -83,14 +87,21 @@ pub fn write_hlog(path: &Path, seconds: &[Second], started_at: SystemTime) -> Re
         .with_start_time(started_at)
         .with_base_time(started_at)
         .with_max_value_divisor(NS_PER_MS);
+    // The log borrows the text for as long as it is written.
     {
         let begun = builder.begin_log_with(&mut text, &mut serializer);
-        let mut log = begun.map_err(|e| failed(e.to_string()))?;
+        let mut log = begun.map_err(|e| cannot_write(path, e.to_string()))?;
         for second in seconds {
-            let (from, lasting) = (Duration::from_secs(second.index), Duration::from_secs(1));
+            let from = Duration::from_secs(second.index);
+            let lasting = Duration::from_secs(1);
             let written = log.write_histogram(&second.histogram(), from, lasting, None);
-            written.map_err(|e| failed(format!("{e:?}")))?;
+            written.map_err(|e| cannot_write(path, format!("{e:?}")))?;
         }
     }
-    write_text(path, &String::from_utf8(text).map_err(|e| failed(e.to_string()))?)
+    let text = String::from_utf8(text).map_err(|e| cannot_write(path, e.to_string()))?;
+    write_text(path, &text)
+}
+
+fn cannot_write(path: &Path, problem: String) -> Error {
+    Error::file(path, "write", std::io::Error::other(problem))
 }

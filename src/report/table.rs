@@ -18,6 +18,7 @@ pub fn print_figures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::
             grouped(report.total_requests),
             latency(report.avg_latency_ms),
             quantile(report, report.median_latency_ms),
+            // The interval of a percentile that is not known would read as if it were.
             match report.p95_latency_ms {
                 Some(_) => with_interval(report.p95_latency_ms, report.intervals.p95_latency_ms),
                 None => quantile(report, None),
@@ -50,7 +51,9 @@ pub fn print_targets(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::
 pub fn print_failures(out: &mut dyn Write, reports: &[PerformanceReport]) -> io::Result<()> {
     for report in reports {
         for (class, failed) in &report.failures {
-            let (name, count, example) = (class.name(), grouped(failed.count), &failed.example);
+            let name = class.name();
+            let count = grouped(failed.count);
+            let example = &failed.example;
             writeln!(out, "{}: {count} failed as {name}, the first: {example}", report.operation)?;
             if let Some(longest) = failed.retry_after_max_s {
                 writeln!(
@@ -123,6 +126,7 @@ fn target(judged: &Judgement) -> String {
     let (name, _) = judged.metric.label();
     let sign = match judged.metric.better() {
         Better::Lower => "<",
+        // Nothing is above 100 %, so a limit of 100 % is held by just that.
         Better::Higher { best } if judged.limit >= best => "=",
         Better::Higher { .. } => ">",
     };
@@ -162,6 +166,7 @@ pub(crate) fn latency(ms: Option<f64>) -> String {
 pub(crate) fn significant(value: f64) -> String {
     let whole = value.fract() == 0.0;
     match value.abs() {
+        // A limit of 50 ms is printed as it was written, and not as 50.0 ms.
         v if whole || v >= 100.0 => grouped(value.round() as u64),
         v if v >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -245,6 +250,7 @@ mod tests {
             (latency(Some(0.000_033_4)), latency(Some(0.0))),
             ("33.4 ns".to_owned(), "0 ms".to_owned())
         );
+        // 99.97 stays below 100, so it keeps its one digit.
         assert_eq!((latency(Some(0.13456)), significant(99.97)), ("135 µs".to_owned(), "100.0".to_owned()));
         assert_eq!((percent(99.999_98), percent(100.0)), ("99.9999 %".to_owned(), "100 %".to_owned()));
         assert_eq!((percent(91.25), percent(0.0)), ("91.25 %".to_owned(), "0 %".to_owned()));

@@ -7,9 +7,9 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// So many batches are put together two by two.
+/// Number of batches at which they are put together two by two.
 const MOST: usize = 40;
-/// With fewer there is no interval.
+/// Fewest batches for an interval.
 const FEWEST: usize = 10;
 
 /// Pairs of values in the order in which they came, in 20 to 39 batches of one length; fewer where there are fewer pairs.
@@ -44,6 +44,7 @@ impl Default for Batches {
 impl Batches {
     /// Adds the next pair: what stands above the line, and what below it. Does not allocate.
     pub fn add(&mut self, above: f64, below: f64) {
+        // Only whole batches count: a value in the last one counts once it is full.
         self.last.add(Batch { above, below, count: 1 });
         if self.last.count < self.length {
             return;
@@ -54,7 +55,7 @@ impl Batches {
         }
     }
 
-    /// Batches of twice the length.
+    /// Puts neighbours together to batches of twice the length.
     fn double(&mut self) {
         let pairs = self.whole.len() / 2;
         for pair in 0..pairs {
@@ -66,7 +67,7 @@ impl Batches {
         self.length *= 2;
     }
 
-    /// Where the sum above over the sum below lies with this confidence (between 0 and 1): lower end and upper end. Nothing
+    /// Interval of the sum above over the sum below with this confidence (between 0 and 1): lower end and upper end. `None`
     /// where there are too few batches.
     pub fn interval(&self, confidence: f64) -> Option<(f64, f64)> {
         let n = self.whole.len();
@@ -74,15 +75,22 @@ impl Batches {
             return None;
         }
         let mut all = Batch::default();
-        self.whole.iter().for_each(|batch| all.add(*batch));
+        for batch in &self.whole {
+            all.add(*batch);
+        }
         let ratio = all.above / all.below;
-        // By how much each batch is off, were the ratio that of all.
+        // Squares of how far each batch is from what it would have, were its ratio that of all.
         let squares: f64 = self.whole.iter().map(|batch| (batch.above - ratio * batch.below).powi(2)).sum();
         let variance = squares / (n - 1) as f64;
         let standard_error = (variance / n as f64).sqrt() / (all.below / n as f64);
+        // Student's t and not the normal distribution, as the variance is estimated from the same few batches.
         let t = StudentsT::new(0.0, 1.0, (n - 1) as f64).expect("is a distribution");
         let reach = t.inverse_cdf(f64::midpoint(1.0, confidence)) * standard_error;
-        reach.is_finite().then_some((ratio - reach, ratio + reach))
+        // Where the sum below is 0 there is no ratio.
+        if !reach.is_finite() {
+            return None;
+        }
+        Some((ratio - reach, ratio + reach))
     }
 }
 
@@ -96,7 +104,9 @@ mod tests {
     /// Values of equal weight.
     fn of(values: impl IntoIterator<Item = f64>) -> Batches {
         let mut batches = Batches::default();
-        values.into_iter().for_each(|value| batches.add(value, 1.0));
+        for value in values {
+            batches.add(value, 1.0);
+        }
         batches
     }
 
@@ -114,12 +124,16 @@ mod tests {
     fn the_middle_is_the_sum_over_the_sum() {
         // Passes of one upload each, of 1 to 40 s: 40 in 820 s. The mean of their rates would be 0.107.
         let mut rates = Batches::default();
-        (1..=40).for_each(|seconds| rates.add(1.0, f64::from(seconds)));
+        for seconds in 1..=40 {
+            rates.add(1.0, f64::from(seconds));
+        }
         let (lower, upper) = rates.interval(0.95).expect("has enough");
         assert!((f64::midpoint(lower, upper) - 40.0 / 820.0).abs() < 1e-12);
         // What is the same in every batch is certain.
         let mut steady = Batches::default();
-        (1..=40).for_each(|n| steady.add(3.0 * f64::from(n), f64::from(n)));
+        for n in 1..=40 {
+            steady.add(3.0 * f64::from(n), f64::from(n));
+        }
         let (lower, upper) = steady.interval(0.95).expect("has enough");
         assert!(upper - lower < 1e-9 && (lower - 3.0).abs() < 1e-9);
     }

@@ -1,4 +1,4 @@
-//! Paired comparison: blocks in which two arms alternate, each giving one ratio.
+//! Paired comparison of two arms that alternate in blocks. Each block gives one ratio.
 
 use serde::Serialize;
 
@@ -17,27 +17,36 @@ pub struct Effect {
     pub blocks: u64,
 }
 
-/// The median of the blocks' ratios with its order-statistic interval. Nothing where there are no blocks.
+/// The median of the blocks' ratios with an interval from order statistics. `None` where there are no blocks.
 pub fn median_effect(mut ratios: Vec<f64>) -> Option<Effect> {
     ratios.sort_by(f64::total_cmp);
     let n = ratios.len();
     let ranks = quantile_ranks(n as u64, 0.5, 0.95)?;
-    let at = |rank: u64| ratios[rank as usize - 1];
     Some(Effect {
         ratio: middle(&ratios),
-        lower: ranks.lower.map(at),
-        upper: ranks.upper.map(at),
+        lower: ranks.lower.map(|rank| at_rank(&ratios, rank)),
+        upper: ranks.upper.map(|rank| at_rank(&ratios, rank)),
         blocks: n as u64,
     })
 }
 
-/// The median; nothing where there are no values.
+/// The median; `None` where there are no values.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
     values.sort_by(f64::total_cmp);
-    (!values.is_empty()).then(|| middle(&values))
+    Some(middle(&values))
 }
 
+/// The value of 1-based `rank` in ascending order.
+fn at_rank(sorted: &[f64], rank: u64) -> f64 {
+    sorted[rank as usize - 1]
+}
+
+/// The median of values in ascending order, of which there is at least one.
 fn middle(sorted: &[f64]) -> f64 {
+    // Where their number is odd, both are the same value.
     let n = sorted.len();
     f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2])
 }

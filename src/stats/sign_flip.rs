@@ -13,24 +13,24 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Most pairs that are tried exhaustively: 2^20 patterns take some tens of milliseconds.
 pub const EXHAUSTIVE_PAIRS: usize = 20;
-/// Random patterns beyond that: p is at least 1 in 100,000.
+/// Number of random patterns beyond that. With the observed one they are 100,000, so that the smallest p is 1 in 100,000.
 const RANDOM_PATTERNS: usize = 99_999;
 
-/// Simulated tests for their power: it comes out to 2 %.
+/// Tests that are simulated to find the power: a power of 90 % then has a standard error of 2 %.
 const POWER_DRAWS: usize = 200;
-/// Beyond so many standard deviations all normal values are positive.
+/// Standard deviations beyond which all normal values are positive, to all intents: one in 10^15 is not.
 const LARGEST_SHIFT: f64 = 8.0;
-/// How often the range of shifts is halved: to a thousandth of a standard deviation.
+/// How often the range of shifts, 16 standard deviations, is halved: down to a thousandth of one.
 const HALVINGS: usize = 14;
 
-/// Two statistics closer than this are the same: sums of the same numbers in another order differ in the last digits.
+/// Statistics closer than this count as equal: sums of the same numbers in another order differ in their last digits.
 const TIE: f64 = 1e-9;
 
 /// The largest statistic of any thing, for many patterns of signs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignFlip {
     largest: Vec<f64>,
-    /// Patterns that count as having been tried beside those in `largest`: the observed one, where patterns are random.
+    /// Number of patterns that count beside those in `largest`: the observed one, where patterns are random.
     beside: usize,
     /// For each thing, how often chance alone makes any thing's statistic as large as this thing's.
     pub p: Vec<f64>,
@@ -41,7 +41,7 @@ pub fn smallest_p(pairs: usize) -> f64 {
     if pairs <= EXHAUSTIVE_PAIRS { 0.5_f64.powi(pairs as i32) } else { 1.0 / (1 + RANDOM_PATTERNS) as f64 }
 }
 
-/// Tests `things`, each a list of as many values as there are pairs. `seed` is that of random patterns. Nothing where
+/// Tests `things`, each a list of as many values as there are pairs. `seed` is that of random patterns. `None` where
 /// there are no values, or not as many for each thing.
 pub fn sign_flip_max(things: &[Vec<f64>], seed: u64) -> Option<SignFlip> {
     let pairs = things.first()?.len();
@@ -49,6 +49,7 @@ pub fn sign_flip_max(things: &[Vec<f64>], seed: u64) -> Option<SignFlip> {
         return None;
     }
     let scaled: Vec<Vec<f64>> = things.iter().map(|values| scaled(values)).collect();
+    // All patterns include the observed one; random ones do not, so it is counted beside them.
     let (largest, beside) = if pairs <= EXHAUSTIVE_PAIRS {
         (of_all_patterns(scaled, pairs), 0)
     } else {
@@ -69,7 +70,9 @@ impl SignFlip {
     /// The statistic that a thing must reach for p to be at most `alpha`; infinite where none does.
     pub fn critical(&self, alpha: f64) -> f64 {
         let all = self.largest.len() + self.beside;
+        // The product may come out just below the whole number that it is.
         let allowed = (alpha * all as f64 + TIE) as usize;
+        // The observed pattern alone is more than `alpha` of all.
         if allowed <= self.beside {
             return f64::INFINITY;
         }
@@ -97,6 +100,7 @@ fn statistic(values: &[f64]) -> f64 {
 
 fn scaled(values: &[f64]) -> Vec<f64> {
     let ranks = signed_ranks(values);
+    // Scaled, so that things with ties and zeros can be compared with others.
     let norm = ranks.iter().map(|x| x * x).sum::<f64>().sqrt();
     if norm == 0.0 {
         return ranks;
@@ -128,7 +132,9 @@ pub fn detectable_shift(pairs: usize, critical: f64, power: f64) -> f64 {
         return f64::INFINITY;
     }
     let normal = Normal::standard();
+    // Seeded, so that a report computed again is the same.
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(pairs as u64);
+    // One simulation gives the power for every shift: the share of samples that need no larger one.
     let mut shifts = Vec::with_capacity(POWER_DRAWS);
     for _ in 0..POWER_DRAWS {
         let noise: Vec<f64> = (0..pairs).map(|_| normal.inverse_cdf(rng.random())).collect();
@@ -156,6 +162,7 @@ fn shift_reaching(critical: f64, noise: &[f64]) -> f64 {
     enough
 }
 
+/// The largest of these statistics.
 fn maximum(sums: &[f64]) -> f64 {
     sums.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
@@ -166,6 +173,8 @@ fn of_all_patterns(mut scaled: Vec<Vec<f64>>, pairs: usize) -> Vec<f64> {
     let mut all = Vec::with_capacity(1 << pairs);
     all.push(maximum(&sums));
     for pattern in 1_u64..1 << pairs {
+        // The bit in which one number of the Gray code differs from the last. The value itself is turned round, so that
+        // the next flip of it goes the other way.
         let flipped = pattern.trailing_zeros() as usize;
         for (sum, values) in sums.iter_mut().zip(&mut scaled) {
             *sum -= 2.0 * values[flipped];
@@ -182,6 +191,7 @@ fn of_random_patterns(scaled: &[Vec<f64>], pairs: usize, seed: u64) -> Vec<f64> 
     let mut all = Vec::with_capacity(RANDOM_PATTERNS);
     let mut signs = vec![1.0; pairs];
     for _ in 0..RANDOM_PATTERNS {
+        // A random number has signs for 64 pairs.
         for chunk in signs.chunks_mut(u64::BITS as usize) {
             let mut bits = rng.next_u64();
             for sign in chunk {
@@ -189,6 +199,7 @@ fn of_random_patterns(scaled: &[Vec<f64>], pairs: usize, seed: u64) -> Vec<f64> 
                 bits >>= 1;
             }
         }
+        // The same signs for all things: what happened to a pair happened to all of them.
         let mut largest = f64::NEG_INFINITY;
         for values in scaled {
             let sum: f64 = values.iter().zip(&signs).map(|(value, sign)| value * sign).sum();
@@ -209,6 +220,7 @@ mod tests {
 
     #[test]
     fn ranks_by_hand() {
+        // Sizes 0.5, 2, 2 and 70: the two of size 2 share the ranks 2 and 3.
         assert_eq!(signed_ranks(&[0.5, -2.0, 0.0, 2.0, 70.0]), [1.0, -2.5, 0.0, 2.5, 4.0]);
     }
 
@@ -231,8 +243,8 @@ mod tests {
 
     #[test]
     fn a_second_thing_costs_what_its_own_chance_is() {
-        // All plus gives both sqrt(3); with the second thing's signs mirrored, the pattern that
-        // makes it as large as the first is another one.
+        // The first reaches sqrt(3) with all signs as they are, one pattern of 8. The second is its mirror image and
+        // reaches that with all signs flipped, so together it is two patterns of 8.
         let alone = p(&[vec![1.0, 1.0, 1.0]])[0];
         let together = p(&[vec![1.0, 1.0, 1.0], vec![-1.0, -1.0, -1.0]]);
         assert_eq!((alone, together[0], together[1]), (1.0 / 8.0, 2.0 / 8.0, 1.0));
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn beyond_twenty_pairs_random_patterns_say_the_same() {
-        // The same ten values twice with ten zeros between: the zeros change no pattern's sum.
+        // The same ten values, followed by fifteen zeros in the second: those change no pattern's sum.
         let values: Vec<f64> = (0..10).map(|i| f64::from(i) - 3.0).collect();
         let exact = p(std::slice::from_ref(&values))[0];
         let padded = [values, vec![0.0; 15]].concat();

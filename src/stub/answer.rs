@@ -1,4 +1,4 @@
-//! What the stub says: the twelve fields of a stored file, or `{"detail": ...}`.
+//! Answers of the stub: the twelve fields of a stored file, or `{"detail": ...}`.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -30,13 +30,13 @@ impl IntoResponse for StoredFile {
     }
 }
 
-/// Why an upload is not stored.
+/// Reasons for which an upload is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     NoToken,
     BadToken,
     MayNotWrite,
-    /// The body is no multipart, or breaks off.
+    /// The body is not valid multipart/form-data, or it was cut off.
     Broken,
     /// A field is missing or wrong; the text names it.
     Invalid(String),
@@ -54,6 +54,7 @@ impl IntoResponse for Refusal {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "File too large".to_owned()),
         };
         let mut response = detail_of(status, &detail);
+        // RFC 9110, section 15.5.2: an answer of 401 has to name a scheme that would be accepted.
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, "Bearer".parse().expect("is a header value"));
         }

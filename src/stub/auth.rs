@@ -8,8 +8,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::answer::Refusal;
-use super::app::State;
 use super::drain;
+use super::state::State;
 
 /// Lets a request through if its bearer token is valid and its holder may write.
 pub(super) async fn require_writer(
@@ -20,6 +20,7 @@ pub(super) async fn require_writer(
     match check(&state, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
+            // Closing on an unread body could cost the client this answer.
             drain::later(request.into_body());
             refusal.into_response()
         }
@@ -27,6 +28,7 @@ pub(super) async fn require_writer(
 }
 
 fn check(state: &State, request: &Request) -> Result<(), Refusal> {
+    // A header that is not text, or of another scheme, counts as no token.
     let token = request
         .headers()
         .get(AUTHORIZATION)
@@ -40,5 +42,5 @@ fn check(state: &State, request: &Request) -> Result<(), Refusal> {
 /// The token of a `Bearer` header; the scheme's case does not matter (RFC 9110, section 11.1).
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    if scheme.eq_ignore_ascii_case("bearer") { Some(token.trim()) } else { None }
 }

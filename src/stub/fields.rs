@@ -9,7 +9,7 @@ const MAX_DESCRIPTION: usize = 1000;
 /// Days a temporary file is kept unless it says otherwise.
 const DEFAULT_TTL_DAYS: u16 = 30;
 
-/// What the fields say, with the service's defaults.
+/// Values of the fields that change an answer, with the service's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fields {
     permanent: bool,
@@ -25,6 +25,7 @@ impl Default for Fields {
 impl Fields {
     /// Takes one field; names that mean nothing here are ignored, as the service does.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        // An arm that accepts the value returns; one that ends in a text refuses it.
         let problem = match name {
             "description" if value.chars().count() > MAX_DESCRIPTION => "at most 1000 characters",
             "retention_policy" => match value {
@@ -58,9 +59,12 @@ impl Fields {
         if self.permanent { "permanent" } else { "temporary" }
     }
 
-    /// When a temporary file goes.
+    /// When a temporary file expires; `None` for a permanent one.
     pub fn expires(&self, uploaded: OffsetDateTime) -> Option<OffsetDateTime> {
-        (!self.permanent).then(|| uploaded + Duration::days(self.ttl_days.into()))
+        if self.permanent {
+            return None;
+        }
+        Some(uploaded + Duration::days(self.ttl_days.into()))
     }
 }
 
@@ -86,6 +90,7 @@ mod tests {
             ("tags", "[\"a\"]"),
             ("compress", "true"),
             ("compression_algorithm", "brotli"),
+            // 1000 characters in 2000 bytes: characters are what is counted.
             ("description", &"é".repeat(1000)),
             ("unknown", "anything"),
         ] {

@@ -27,6 +27,7 @@ impl Handicap {
     pub fn of_this_executable() -> Self {
         // By the time that the stub starts, the gate has removed the file, and it can be read by this name only.
         let bytes = std::fs::read("/proc/self/exe").expect("Linux lets an executable read itself");
+        // `MARK` also stands among the constants of the code, so only the last match near the end can be the note.
         let tail = &bytes[bytes.len().saturating_sub(LONGEST)..];
         let found = tail.windows(MARK.len()).rposition(|window| window == MARK);
         let note = found.map(|at| String::from_utf8_lossy(&tail[at + MARK.len()..]).into_owned());
@@ -51,11 +52,13 @@ impl Handicap {
 
     /// Makes an upload of so many bytes slower.
     pub async fn suffer(&self, size: u64) {
+        // Spinning and not sleeping: the timer's steps of 1 ms are far longer than what a note asks for.
         let started = Instant::now();
         let spin = Duration::from_nanos(self.spin_ns(size) as u64);
         while started.elapsed() < spin {
             std::hint::spin_loop();
         }
+        // A stall leaves the core to other uploads, as waiting for a disk or a lock would.
         let upload = self.uploads.fetch_add(1, Ordering::Relaxed);
         if let Some((one_in, ns)) = self.stall
             && upload % one_in == one_in - 1
@@ -66,6 +69,7 @@ impl Handicap {
 
     fn spin_ns(&self, size: u64) -> f64 {
         let above = self.spins.partition_point(|(listed, _)| *listed < size);
+        // Between two listed sizes the time is interpolated; beyond them, that of the nearest one counts.
         match (above.checked_sub(1).map(|below| self.spins[below]), self.spins.get(above)) {
             (Some((smaller, less)), Some((larger, more))) => {
                 let between = (size - smaller) as f64 / (larger - smaller) as f64;
@@ -85,6 +89,7 @@ mod tests {
     #[test]
     fn a_note_says_how_long_it_spins_for_each_size() {
         let handicap = Handicap::parse("1000=100 3000=500 stall=50:5000000\n");
+        // 2000 lies halfway between 1000 (100 ns) and 3000 (500 ns): 300 ns.
         assert_eq!(
             [10, 1000, 2000, 3000, 9000].map(|size| handicap.spin_ns(size)),
             [100.0, 100.0, 300.0, 500.0, 500.0]

@@ -12,6 +12,7 @@ mod multipart;
 mod part;
 mod router;
 mod server;
+mod state;
 mod storage;
 mod upload;
 

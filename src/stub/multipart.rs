@@ -16,16 +16,16 @@ const MAX_BOUNDARY: usize = 70;
 /// Most bytes of a part's headers, and of what stands before the first part or after the last.
 const MAX_ASIDE: usize = 16 << 10;
 
-/// The body is no multipart, or ends before its last boundary.
+/// Error for a body that is not valid multipart/form-data, or that ends before its last boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken;
 
-/// A body, part by part.
+/// Reads a body part by part.
 pub(super) struct Multipart<'a> {
     body: &'a mut Body,
-    /// Line break, two hyphens, boundary: what ends content.
+    /// Line break, two hyphens, boundary: the end of a part's content.
     delimiter: Finder<'static>,
-    /// Arrived and not yet handed on.
+    /// Bytes that have arrived and were not handed on yet.
     buffer: Buffer,
     started: bool,
 }
@@ -35,13 +35,13 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
     let mime: mime::Mime = content_type.parse().ok()?;
     let boundary = mime.get_param(mime::BOUNDARY)?.as_str();
     let fits = mime.essence_str() == "multipart/form-data" && (1..=MAX_BOUNDARY).contains(&boundary.len());
-    fits.then(|| boundary.to_owned())
+    if fits { Some(boundary.to_owned()) } else { None }
 }
 
 impl<'a> Multipart<'a> {
     pub fn new(body: &'a mut Body, boundary: &str) -> Self {
         let delimiter = Finder::new(&format!("\r\n--{boundary}")).into_owned();
-        // The first boundary may lack its line break.
+        // The first boundary may lack its line break; with this one in front it looks like all others.
         Self { body, delimiter, buffer: Buffer::from_static(b"\r\n"), started: false }
     }
 
@@ -52,6 +52,7 @@ impl<'a> Multipart<'a> {
             self.skip_preamble().await?;
             self.started = true;
         }
+        // Two more bytes tell whether the boundary that was just read is the last one: that has `--` behind it.
         while self.buffer.len() < 2 {
             self.fill().await?;
         }
@@ -67,6 +68,7 @@ impl<'a> Multipart<'a> {
     pub async fn chunk(&mut self) -> Result<Option<Buffer>, Broken> {
         loop {
             match self.delimiter.find(&self.buffer) {
+                // Nothing is left before the delimiter: it ends the part, and is taken off.
                 Some(0) => {
                     self.buffer.advance(self.delimiter.needle().len());
                     return Ok(None);
@@ -74,6 +76,7 @@ impl<'a> Multipart<'a> {
                 Some(end) => return Ok(Some(self.buffer.split_to(end))),
                 None => {}
             }
+            // What may be the beginning of a delimiter has to wait for the next bytes; all before it is content.
             let certain = self.buffer.len() - self.begun();
             if certain > 0 {
                 return Ok(Some(self.buffer.split_to(certain)));
@@ -84,14 +87,18 @@ impl<'a> Multipart<'a> {
 
     /// How many of the last bytes may be the beginning of a delimiter. It has no line break but its first.
     fn begun(&self) -> usize {
-        let tail = self.buffer.len().saturating_sub(self.delimiter.needle().len() - 1);
-        let from = memrchr(b'\r', &self.buffer[tail..]).map(|at| &self.buffer[tail + at..]);
-        from.filter(|rest| self.delimiter.needle().starts_with(rest)).map_or(0, <[u8]>::len)
+        let delimiter = self.delimiter.needle();
+        // A whole delimiter would have been found, so at most all of it but its last byte is here.
+        let tail = self.buffer.len().saturating_sub(delimiter.len() - 1);
+        let Some(at) = memrchr(b'\r', &self.buffer[tail..]) else { return 0 };
+        let rest = &self.buffer[tail + at..];
+        if delimiter.starts_with(rest) { rest.len() } else { 0 }
     }
 
     /// Everything up to the empty line that ends the headers.
     async fn head(&mut self) -> Result<Buffer, Broken> {
         loop {
+            // Searched anew after each read: the limit keeps that from growing with the square of what a client sends.
             let looked_at = &self.buffer[..self.buffer.len().min(MAX_ASIDE)];
             if let Some(end) = memmem::find(looked_at, b"\r\n\r\n") {
                 return Ok(self.buffer.split_to(end + 4));
@@ -126,6 +133,7 @@ impl<'a> Multipart<'a> {
         self.buffer = if self.buffer.is_empty() {
             more
         } else {
+            // A copy, but a small one: content leaves less than a delimiter behind, and headers are short.
             let mut joined = BytesMut::with_capacity(self.buffer.len() + more.len());
             joined.extend_from_slice(&self.buffer);
             joined.extend_from_slice(&more);
@@ -179,6 +187,8 @@ mod tests {
     const TRICKY: &[u8] = b"\r\r\n-\r\n--\r\n--a\n--b\r--b\r\n";
 
     fn form() -> Vec<u8> {
+        // A preamble, an empty part, padding behind a boundary, headers in lower case, a name without quotes and an
+        // epilogue: all of that is allowed.
         let mut form =
             b"preamble\r\n--b\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\n\r\n--b \t\r\n".to_vec();
         form.extend(b"X: y\r\ncontent-disposition:form-data;filename=\"a;\\\"b\\c\"; name=file\r\n\r\n");
@@ -201,6 +211,7 @@ mod tests {
     #[test]
     fn a_body_that_ends_early_is_broken_wherever_it_ends() {
         let form = form();
+        // Up to here the last boundary is complete; the epilogue behind it may be missing.
         let last = form.len() - b"\r\nepilogue".len();
         for end in 0..last {
             assert_eq!(parts(&form[..end], 7), Err(Broken), "cut at {end}");
@@ -211,9 +222,11 @@ mod tests {
     #[test]
     fn what_has_no_end_is_given_up() {
         let long = vec![b'x'; 2 * MAX_ASIDE];
-        let around = |before: &[u8], after: &[u8]| [before, &long, after].concat();
-        let epilogue = [form(), long.clone()].concat();
-        for bytes in [around(b"", b""), around(b"--b\r\nX: ", b"\r\n\r\n"), around(b"", &form()), epilogue] {
+        let no_boundary = long.clone();
+        let header = [&b"--b\r\nX: "[..], &long, b"\r\n\r\n"].concat();
+        let preamble = [long.clone(), form()].concat();
+        let epilogue = [form(), long].concat();
+        for bytes in [no_boundary, header, preamble, epilogue] {
             assert_eq!(parts(&bytes, 1000), Err(Broken));
         }
     }

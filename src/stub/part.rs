@@ -1,4 +1,4 @@
-//! The headers of one part of a form: what it is called.
+//! The headers of one part of a form: its name, and the name of its file.
 
 /// Most headers of a part.
 const MAX_HEADERS: usize = 16;
@@ -13,6 +13,7 @@ pub(super) struct Part {
 impl Part {
     /// Reads the rest of the boundary's line and the headers.
     pub fn parse(head: &[u8]) -> Option<Self> {
+        // Spaces and tabs between a boundary and its line break are padding (RFC 2046, section 5.1.1).
         let padding = head.iter().take_while(|byte| b" \t".contains(byte)).count();
         let lines = head[padding..].strip_prefix(b"\r\n")?;
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -29,7 +30,8 @@ impl Part {
 /// `form-data; name="..."; filename="..."`, quoted or not.
 fn parse_disposition(value: &str) -> Option<Part> {
     let (kind, mut rest) = value.split_once(';')?;
-    let (mut name, mut file_name) = (None, None);
+    let mut name = None;
+    let mut file_name = None;
     while !rest.trim().is_empty() {
         let (key, after) = rest.split_once('=')?;
         let (value, after) = parse_value(after.trim_start())?;
@@ -40,11 +42,14 @@ fn parse_disposition(value: &str) -> Option<Part> {
         };
         let after = after.trim_start();
         rest = if after.is_empty() { after } else { after.strip_prefix(';')? };
+        // Of two names, another parser might take the other one.
         if twice {
             return None;
         }
     }
-    kind.trim().eq_ignore_ascii_case("form-data").then_some(())?;
+    if !kind.trim().eq_ignore_ascii_case("form-data") {
+        return None;
+    }
     Some(Part { name: name?, file_name })
 }
 
@@ -59,10 +64,14 @@ fn parse_value(text: &str) -> Option<(String, &str)> {
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => return Some((value, &quoted[at + 1..])),
-            '\\' => value.push(chars.next_if(|(_, next)| "\"\\".contains(*next)).map_or(c, |(_, next)| next)),
+            '\\' => match chars.next_if(|(_, next)| "\"\\".contains(*next)) {
+                Some((_, escaped)) => value.push(escaped),
+                None => value.push(c),
+            },
             _ => value.push(c),
         }
     }
+    // The closing quote is missing.
     None
 }
 
@@ -74,9 +83,13 @@ mod tests {
         Part::parse(format!("{head}\r\n").as_bytes()).map(|part| (part.name, part.file_name))
     }
 
+    /// What `parse` returns for a part with these names.
+    fn named(name: &str, file: Option<&str>) -> Option<(String, Option<String>)> {
+        Some((name.to_owned(), file.map(str::to_owned)))
+    }
+
     #[test]
     fn names_may_be_quoted_escaped_or_bare() {
-        let named = |name: &str, file: Option<&str>| Some((name.to_owned(), file.map(str::to_owned)));
         assert_eq!(parse("\r\nContent-Disposition: form-data; name=\"a b\"\r\n"), named("a b", None));
         assert_eq!(
             parse(" \t\r\nX: y\r\ncontent-disposition:form-data;filename=\"a;\\\"b\\c\" ; name=file\r\n"),

@@ -1,4 +1,4 @@
-//! A service of somebody else's, to be served in this process.
+//! A service of the caller's own, to be served in this process.
 
 use std::fmt;
 use std::sync::Arc;

@@ -14,7 +14,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
-use super::app::{self, State};
+use super::app;
+use super::state::State;
 use super::storage::{Discard, Stored};
 use crate::auth::{PublicKey, Verifier};
 use crate::error::Error;
@@ -47,7 +48,7 @@ impl StubOptions {
     }
 }
 
-/// Why the stub did not start.
+/// Error for a stub that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StubError {
     /// The address is taken, not this machine's, or not permitted.
@@ -58,7 +59,7 @@ pub enum StubError {
         /// What the system said.
         source: io::Error,
     },
-    /// No thread or no event loop to be had.
+    /// The system refused a thread or an event loop.
     #[error("cannot start the stub's thread: {0}")]
     Thread(io::Error),
 }
@@ -130,14 +131,20 @@ struct Listening {
 
 impl Listening {
     fn at(address: SocketAddr) -> Result<Self, StubError> {
-        let bind = |source| StubError::Bind { address, source };
-        let socket = std::net::TcpListener::bind(address).map_err(bind)?;
-        socket.set_nonblocking(true).map_err(bind)?;
-        let address = socket.local_addr().map_err(bind)?;
+        Self::bound_to(address).map_err(|source| StubError::Bind { address, source })
+    }
+
+    fn bound_to(address: SocketAddr) -> io::Result<Self> {
+        let socket = std::net::TcpListener::bind(address)?;
+        // Tokio takes over the socket as it is, and a blocking one would stop its event loop.
+        socket.set_nonblocking(true)?;
+        // Where port 0 was asked for, the system has chosen one by now.
+        let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }
 
     fn serve(self, router: Router, core: Option<usize>) -> Result<Server, StubError> {
+        // Made on this thread and not on the new one, so that a failure can be returned.
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
         let (stop, stopped) = oneshot::channel();
@@ -154,6 +161,7 @@ impl Listening {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // The loop of `serve` ends when the sender of its receiver is gone.
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed by its own thread; there is nothing to add while dropping.
@@ -176,20 +184,25 @@ async fn serve(listener: std::net::TcpListener, app: Router, mut stopped: onesho
         };
         tokio::spawn(converse(stream, app.clone(), connections.watcher(), closed.clone()));
     }
+    // From here on nobody can connect, and connections that have sent nothing yet end, as `closing` is gone.
     drop((listener, closing, closed));
+    // Requests that have begun may end, but not hold up whoever drops the server.
     let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
 }
 
-/// One connection, in the protocol that its first bytes are of. Its end is its own affair: the client has seen it.
+/// Serves one connection in the protocol that its first bytes belong to. How it ends is not reported: the client has
+/// seen that itself.
 async fn converse(stream: TcpStream, app: Router, watcher: Watcher, mut closed: watch::Receiver<()>) {
     // Answers are small: without this, each would wait for the delayed acknowledgement of the last.
     let _ = stream.set_nodelay(true);
+    // Looked at and not read: the bytes belong to the first request.
     let mut first = [0; HTTP2.len()];
     let peeked = tokio::select! {
         peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)) => peeked,
         _ = closed.changed() => return,
     };
-    let (io, service) = (TokioIo::new(stream), TowerToHyperService::new(app));
+    let io = TokioIo::new(stream);
+    let service = TowerToHyperService::new(app);
     match peeked {
         Ok(Ok(_)) if first == *HTTP2 => {
             let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service);
@@ -205,6 +218,7 @@ async fn converse(stream: TcpStream, app: Router, watcher: Watcher, mut closed: 
                 .serve_connection(io, service);
             let _ = watcher.watch(connection).await;
         }
+        // Nothing came in time, or the client has gone.
         _ => {}
     }
 }

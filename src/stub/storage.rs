@@ -1,4 +1,4 @@
-//! What stands behind the stub: a storage element that keeps the count and drops the bytes.
+//! The storage element behind the stub: it counts files and bytes, and keeps none of them.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +42,7 @@ impl Discard {
 
     /// Ends a file that arrived whole.
     pub fn keep(&self, file: Writing) -> Kept {
+        // `Relaxed`: the two are counters, and nothing else is read or written in their order.
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(file.size, Ordering::Relaxed);
         Kept { size: file.size, sha256: hex(file.hash.finish().as_ref()) }

@@ -9,11 +9,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::answer::{Refusal, StoredFile};
-use super::app::State;
 use super::drain;
 use super::fields::Fields;
 use super::multipart::{self, Broken, Multipart};
 use super::part::Part;
+use super::state::State;
 use super::storage::{Discard, Kept, Writing};
 use crate::units::{Bytes, rfc3339};
 
@@ -50,11 +50,13 @@ pub(super) async fn upload(
 
 /// Reads the whole body. Every way out but its end is a refusal: a truncated upload is never a success.
 async fn receive(body: &mut Body, boundary: &str, storage: &Discard) -> Result<StoredFile, Refusal> {
+    // A length that was announced is judged before anything is parsed; without one, `write` counts.
     if body.size_hint().lower() > MAX_FILE.0 + MAX_OVERHEAD.0 {
         return Err(Refusal::TooLarge);
     }
     let mut multipart = Multipart::new(body, boundary);
     let mut form = Form::default();
+    // Limited, as each part costs a parse of its headers, however little it holds.
     for _ in 0..MAX_PARTS {
         let Some(part) = multipart.next().await? else { return form.store(storage) };
         form.take(part, &mut multipart, storage).await?;
@@ -90,14 +92,18 @@ impl Form {
 
     /// Ends the upload, now that the whole form is there.
     fn store(self, storage: &Discard) -> Result<StoredFile, Refusal> {
-        let invalid = |problem: &str| Err(Refusal::Invalid(format!("file: {problem}")));
         match self.file {
-            None => invalid("field required"),
-            Some((name, _)) if name.is_empty() => invalid("has no name"),
-            Some((_, file)) if file.size() == 0 => invalid("is empty"),
+            None => Err(invalid_file("field required")),
+            Some((name, _)) if name.is_empty() => Err(invalid_file("has no name")),
+            Some((_, file)) if file.size() == 0 => Err(invalid_file("is empty")),
+            // Counted only now: a form that ends in a refusal has stored nothing.
             Some((name, file)) => Ok(answer(name, &self.fields, storage.keep(file), storage)),
         }
     }
+}
+
+fn invalid_file(problem: &str) -> Refusal {
+    Refusal::Invalid(format!("file: {problem}"))
 }
 
 fn answer(name: String, fields: &Fields, kept: Kept, storage: &Discard) -> StoredFile {

@@ -37,16 +37,20 @@ impl Judgement {
     pub(super) fn of((metric, limit): Limit, figures: &impl Figures) -> Self {
         let value = figures.figure(metric);
         let held = value.is_some_and(|value| holds(metric, limit, value));
+        // A figure that is not known has no sure verdict, even where an end of its interval is known.
         let ends = figures.interval(metric).filter(|_| value.is_some());
+        // What is so at both ends is so in between, as a limit holds on one side only.
         let sure = ends
             .map(|(lower, upper)| holds(metric, limit, lower) == held && holds(metric, limit, upper) == held);
         Self { metric, limit, value, held, sure }
     }
 }
 
+/// Strictly: a latency that is its limit has missed it.
 fn holds(metric: Metric, limit: f64, value: f64) -> bool {
     match metric.better() {
         Better::Lower => value < limit,
+        // Otherwise a limit of 100 % could never hold.
         Better::Higher { best } => value > limit || value >= best,
     }
 }
@@ -59,7 +63,7 @@ mod tests {
 
     impl Figures for Only {
         fn figure(&self, metric: Metric) -> Option<f64> {
-            (metric == self.0).then_some(self.1)
+            if metric == self.0 { Some(self.1) } else { None }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Limits on what is measured, and whether they hold. Knows no file: `parse` takes a text and says where it is wrong.
+//! Limits on what is measured, and whether they hold. No file is read here: `parse` takes a text and says where it is wrong.
 
 mod judge;
 mod parse;
@@ -78,7 +78,7 @@ impl Metric {
         }
     }
 
-    /// Which way is up.
+    /// In which direction the figure improves.
     pub fn better(self) -> Better {
         match self {
             Self::ThroughputRps => Better::Higher { best: f64::INFINITY },

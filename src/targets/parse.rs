@@ -18,7 +18,7 @@ pub struct Targets {
 /// From which slowdown on the gate fails an operation, in percent.
 const GATE_THRESHOLD: &str = "gate_threshold_pct";
 
-/// What is wrong, and on which line.
+/// Error for a text that is not a valid list of limits, with the line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct TargetError {
@@ -42,6 +42,7 @@ impl Targets {
     pub fn read(text: &str, table: DeTable<'_>, known: &[&str]) -> Result<Self, TargetError> {
         let mut targets = Self::default();
         for (name, value) in table {
+            // A part of a configuration file has spans in the whole of it, so lines are counted there.
             let line = line_of(text, name.span().start);
             let operation = name.get_ref().to_string();
             if !known.contains(&operation.as_str()) {
@@ -64,6 +65,7 @@ impl Targets {
 
     /// Reads one key of an operation's table.
     fn read_key(&mut self, operation: &str, key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), String> {
+        // In the same table as the limits, but not one: no run's figures are held against it, only the gate's effects.
         if key == GATE_THRESHOLD {
             let Some(percent) = number(value).filter(|n| *n <= 100.0) else {
                 return Err("must be a number from 0 to 100".to_owned());
@@ -76,7 +78,7 @@ impl Targets {
         Ok(())
     }
 
-    /// Those of these operations.
+    /// Keeps the limits of these operations only.
     pub fn only(mut self, operations: &[&str]) -> Self {
         self.limits.retain(|operation, _| operations.contains(&operation.as_str()));
         self.gate_thresholds.retain(|operation, _| operations.contains(&operation.as_str()));
@@ -110,7 +112,7 @@ impl Targets {
     }
 }
 
-/// Counted from 1.
+/// The line of an offset, counted from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     text[..offset.min(text.len())].matches('\n').count() + 1
 }
@@ -125,6 +127,7 @@ fn limit(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Limit, String> {
 
 /// A decimal number, 0 or more.
 fn number(value: &Spanned<DeValue<'_>>) -> Option<f64> {
+    // TOML also has hexadecimal numbers, `inf` and `nan`. None of them is a limit that somebody meant.
     let number = match value.get_ref() {
         DeValue::Integer(n) if n.radix() == 10 => n.as_str().parse::<f64>().ok(),
         DeValue::Float(n) => n.as_str().parse::<f64>().ok(),

@@ -1,4 +1,4 @@
-//! How far a session is.
+//! Progress of a session of the gate.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -15,7 +15,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Nothing is measured yet.
+    /// A bar for a session in which nothing is measured yet.
     pub fn new(plan: &Plan) -> Self {
         let style = ProgressStyle::with_template("pair {msg} [{wide_bar}] {percent} %, {eta} left")
             .expect("the template has only known parts");
@@ -34,6 +34,8 @@ impl Bar {
             self.bar.set_position(measured.as_millis() as u64);
             self.bar.set_message(said);
         } else if self.line_of.replace(pair) != pair {
+            // Progress comes after every block, and a log is to have one line for each pair. That nobody can read it must not
+            // end the session.
             let _ = writeln!(io::stderr(), "pair {said}");
         }
     }

@@ -140,12 +140,16 @@ impl GateArgs {
         let config = Config::find(self.config.as_deref())?;
         let suite = config.suite(&Suite::default());
         let settings = Settings::measuring(&config.describe(&suite), urls.as_ref().map(|[base, _]| base))?;
+        // The folder is claimed now: minutes of measuring must not be lost because it cannot be written.
         let report = Report::begin(&self.out)?;
         // Watched before anything is built: a build takes minutes, and ends at once when asked to.
         let interrupt = Interrupt::watch()?;
         let configured = Configured { config: &config, suite: &suite, settings: &settings };
         let sides = self.sides(urls, &configured, &interrupt)?;
-        let Sides { base, head, targets, notices, lock: _lock } = sides;
+        let Sides { mut base, mut head, targets, notices, lock: _lock } = sides;
+        // Workers read the very file that this process has read.
+        base.config.clone_from(&config.path);
+        head.config.clone_from(&config.path);
         if self.are_identical(&base, &head, &suite)? && !self.even_if_identical && self.inject.is_none() {
             let sentence =
                 format!("{} and {} are identical builds: there is nothing to measure.", base.name, head.name);
@@ -175,8 +179,10 @@ impl GateArgs {
             interrupt: &interrupt,
         };
         let record = gate.measure(|progress| bar.show(progress));
+        // The bar goes before anything else is printed, an error included.
         bar.end();
         let record = record?;
+        // Stored before it is judged: `--replay` judges the same slices again.
         report.save_record(&record)?;
         if record.partial {
             note(format_args!("what was measured until now is in {}", report.dir().display()));
@@ -193,7 +199,7 @@ impl GateArgs {
             return Ok(false);
         }
         match self.cases.iter().find(|id| suite.case(id).is_none()) {
-            // Not measured, and so not looked up by the workers either.
+            // Nothing is measured, so no worker will ever say that it has no such case.
             Some(id) => Err(Error::Setting { name: "--case", problem: format!("there is no {id}") }),
             None => Ok(true),
         }

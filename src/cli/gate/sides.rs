@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ingester_perf::Error;
-use ingester_perf::case::{Spec, Suite};
+use ingester_perf::case::Suite;
 use ingester_perf::config::{self, Build, Config, Restart};
 use ingester_perf::gate::build::{Commit, Tree, virtual_environment};
 use ingester_perf::gate::{Lock, Side, StartedService, own_executable};
@@ -19,6 +19,8 @@ use super::GateArgs;
 const TARGETS: &str = "baseline/targets.toml";
 /// The command that starts the service, in place of the file's.
 const SERVE_VARIABLE: &str = "INGESTER_SERVICE_SERVE";
+/// Where it is running already, likewise.
+const URL_VARIABLE: &str = "INGESTER_SERVICE_URL";
 
 /// What is compared.
 pub struct Sides {
@@ -60,12 +62,14 @@ impl GateArgs {
                 let problem = format!("is the same as --base-url, {base}: there is nothing to compare");
                 return Err(Error::Setting { name: "--head-url", problem });
             }
+            // This program speaks to both: only the services differ.
             let own = own_executable()?;
             (Side::at_url(&base, &own)?, Side::at_url(&head, &own)?)
         } else if let (Some(base), Some(head)) = (&self.base_exe, &self.head_exe) {
             (Side::executable(base)?, Side::executable(head)?)
         } else if let (Some(base), Some(head)) = (&self.base_serve, &self.head_serve) {
-            (served(base, configured)?, served(head, configured)?)
+            // Named by the flags: a command line may hold a password, and a verdict is published.
+            (served("--base-serve", base, configured)?, served("--head-serve", head, configured)?)
         } else if let Some(bench) = &self.bench {
             let tree = Tree::of_bench(bench, interrupt)?;
             return self.built_sides(&tree, configured);
@@ -92,12 +96,14 @@ impl GateArgs {
     fn built_sides(&self, tree: &Tree, configured: &Configured<'_>) -> Result<Sides, Error> {
         let lock = tree.lock()?;
         let (base, head, mut notices) = self.commits(tree)?;
+        // A crate of the user's has neither this project's sources nor its file of limits.
         let is_own = self.bench.is_none();
         if is_own {
             notices.extend(changed_cases(&tree.changed(&base, &head)?, configured.suite));
         }
         // A change must not loosen the limits that it is held against.
         let targets = if is_own && configured.settings.targets == Settings::default().targets {
+            // Those of base count; head's are read to say where they are looser.
             let own = targets_of(tree, &base)?;
             match targets_of(tree, &head) {
                 Ok(heads) => notices.extend(looser_thresholds(&own, &heads, self.threshold.0)),
@@ -123,32 +129,41 @@ impl GateArgs {
         let (base, head, mut notices) = self.commits(tree)?;
         let (mut targets, said) = limits(configured)?;
         notices.extend(said);
-        if let Some(path) = configured.config.path.as_ref().filter(|_| configured.config.has_targets()) {
+        let usual = configured.settings.targets == Settings::default().targets;
+        if let Some(path) = configured.config.path.as_ref().filter(|_| usual) {
             // A change must not loosen the limits that it is held against.
             let folder = tree.below(path.parent().unwrap_or_else(|| Path::new(".")))?;
-            let file = folder.join(config::FILE_NAME);
-            let text = tree.file(&base, &file.to_string_lossy())?;
-            match text.map(|text| Config::parse(path, &text)) {
-                Some(Ok(of_base)) => targets = of_base.targets(configured.suite, configured.settings)?,
-                Some(Err(e)) => notices
-                    .push(format!("base's own limits cannot be read ({e}); those of this tree were used")),
-                None => {}
+            let file = folder.join(path.file_name().unwrap_or_default());
+            if let Some(text) = tree.file(&base, &file.to_string_lossy())? {
+                match Config::targets_in(path, &text, configured.suite) {
+                    Ok(of_base) if of_base == targets => {}
+                    Ok(of_base) => {
+                        notices.push(format!("limits are those of base's {}", file.display()));
+                        targets = of_base;
+                    }
+                    Err(e) => notices.push(format!(
+                        "base's own limits cannot be read ({e}); those of this tree were used"
+                    )),
+                }
             }
         }
         let folder = tree.below(&build.dir)?;
         let mut sides = Vec::new();
         for commit in [base, head] {
             let built = tree.build_service(&commit, build, &folder, &lock)?;
+            // Should the service not start, this says why.
             if let Some(environment) = virtual_environment(&built) {
                 let name = environment.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 notices.push(format!(
-                    "{} has a virtual environment ({name}), whose programs name the folder that it was built in, which is \
-                     the last one built for both: install with pip --target instead",
+                    "{} has a virtual environment ({name}), whose programs name the folder that it was built in and will not \
+                     start from a copy: install with pip --target instead",
                     commit.name
                 ));
             }
-            let service = started(configured, None)?;
-            let service = StartedService { built: Some(built), ..service };
+            let mut service = started(configured, None)?;
+            service.built = Some(built);
+            // For a service whose build leaves its product elsewhere, as an image is.
+            service.env.push((config::COMMIT_VARIABLE, commit.id.clone()));
             sides.push(Side::service(&commit.name, service, &own_executable()?)?);
         }
         let head = sides.pop().expect("there are two");
@@ -158,9 +173,9 @@ impl GateArgs {
 }
 
 /// The service that this command starts, in place of the file's.
-fn served(command: &str, configured: &Configured<'_>) -> Result<Side, Error> {
+fn served(name: &str, command: &str, configured: &Configured<'_>) -> Result<Side, Error> {
     let service = started(configured, Some(command))?;
-    Side::service(command, service, &own_executable()?)
+    Side::service(name, service, &own_executable()?)
 }
 
 /// A service that is started as the file says, but for this command.
@@ -169,13 +184,16 @@ fn started(configured: &Configured<'_>, serve: Option<&str>) -> Result<StartedSe
         Some(serve) => configured.config.serving(serve)?,
         None => configured.config.clone(),
     };
+    // Workers read the configuration again, from the same file and with the same command. The service has been built by
+    // now, so they must not build it.
     let Described { command, api, .. } = config.describe(configured.suite);
     let command = command.expect("it was told, or the file says it");
     let mut env = vec![(config::BUILD_VARIABLE, String::new())];
-    if let Some(path) = &config.path {
-        env.push((config::VARIABLE, path.display().to_string()));
+    if let Some(serve) = serve {
+        env.push((SERVE_VARIABLE, serve.to_owned()));
+        // A URL of the file would exclude it.
+        env.push((URL_VARIABLE, String::new()));
     }
-    env.extend(serve.map(|serve| (SERVE_VARIABLE, serve.to_owned())));
     let once = config.build.is_some_and(|build| build.restart == Restart::Session);
     let command = (*command).clone();
     Ok(StartedService { command, env, built: None, once, wants_token: api.token.is_some() })
@@ -225,15 +243,17 @@ fn looser_thresholds(base: &Targets, head: &Targets, usual: f64) -> Vec<String> 
 fn changed_cases(paths: &[String], suite: &Suite) -> Option<String> {
     let mut cases = Vec::new();
     for spec in suite.cases() {
-        let is_source = |path: &String| spec.sources().iter().any(|source| path.starts_with(source));
-        if paths.iter().any(is_source) {
-            cases.push(Spec::id(spec));
+        // A source is a file, or a folder with a slash at its end: a prefix of the path either way.
+        let sources = spec.sources();
+        if paths.iter().any(|path| sources.iter().any(|source| path.starts_with(source))) {
+            cases.push(spec.id());
         }
     }
-    (!cases.is_empty()).then(|| {
-        format!(
-            "the code that times {} differs between the two: an effect may be that code's own",
-            cases.join(", ")
-        )
-    })
+    if cases.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "the code that times {} differs between the two: an effect may be that code's own",
+        cases.join(", ")
+    ))
 }

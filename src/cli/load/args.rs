@@ -135,9 +135,12 @@ impl LoadArgs {
 
     /// Sizes of files.
     pub fn mix(&self) -> Mix {
+        if let Some(mix) = &self.files.mix {
+            return mix.clone();
+        }
+        // A preset has a size of its own, which an argument may change.
         let preset = self.schedule.preset.and_then(Preset::scenario).map(|(_, size)| size);
-        let only = || Mix::only(self.files.file_size.or(preset).unwrap_or(Bytes::kb(100)));
-        self.files.mix.clone().unwrap_or_else(only)
+        Mix::only(self.files.file_size.or(preset).unwrap_or(Bytes::kb(100)))
     }
 }
 
@@ -146,11 +149,14 @@ fn flag(name: &'static str, variable: &'static str, value: &Option<String>) -> F
 }
 
 fn target(text: &str) -> Result<Limit, String> {
-    let parse = || {
-        let (key, number) = text.split_once('=')?;
-        let metric = Metric::ALL.into_iter().find(|metric| metric.key() == key.trim())?;
-        Some((metric, number.trim().parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0)?))
-    };
-    parse()
+    limit(text)
         .ok_or_else(|| format!("write METRIC=NUMBER; there are {}", Metric::ALL.map(Metric::key).join(", ")))
+}
+
+fn limit(text: &str) -> Option<Limit> {
+    let (key, number) = text.split_once('=')?;
+    let metric = Metric::ALL.into_iter().find(|metric| metric.key() == key.trim())?;
+    // Rust also reads `nan` and `inf` as numbers. The first would be missed by every figure, the second says nothing.
+    let number: f64 = number.trim().parse().ok()?;
+    if number.is_finite() && number >= 0.0 { Some((metric, number)) } else { None }
 }

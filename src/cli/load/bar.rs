@@ -1,4 +1,4 @@
-//! How a run is going: a line on a terminal, renewed every second; elsewhere a new line every ten.
+//! Progress of a load run: a line on a terminal, renewed every second; elsewhere a new line every ten seconds.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use ingester_perf::report::SecondReport;
 /// filling a CI log.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
-/// Tells how a run is going.
+/// Shows the progress of a run.
 pub struct Bar {
     bar: ProgressBar,
     lasting: Option<Duration>,
@@ -25,6 +25,7 @@ pub struct Bar {
 impl Bar {
     /// For a run that begins about now.
     pub fn new(plan: &Plan) -> Self {
+        // A run ends after a time or after a number of requests, and the bar is as long as the one that is known.
         let lasting = Some(plan.lasting()).filter(|lasting| !lasting.is_zero() && *lasting < ENDLESS);
         let length = lasting.map_or(plan.requests().unwrap_or(0), |lasting| lasting.as_millis() as u64);
         let style = ProgressStyle::with_template("[{wide_bar}] {percent} %, {eta} left | {msg}")
@@ -41,8 +42,8 @@ impl Bar {
             self.ended += second.ok + second.failed;
             self.failed += second.failed;
             let figures = SecondReport::from(second);
-            let ms = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
-            let (p50, p99) = (ms(figures.p50_ms), ms(figures.p99_ms));
+            let p50 = ms(figures.p50_ms);
+            let p99 = ms(figures.p99_ms);
             let message = format!("{}/s, p50 {p50}, p99 {p99}, {} failed", second.ok, self.failed);
             if self.bar.is_hidden() && self.last_line.elapsed() >= BETWEEN_LINES {
                 self.last_line = Instant::now();
@@ -57,5 +58,12 @@ impl Bar {
     /// Removes the line.
     pub fn end(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn ms(figure: Option<f64>) -> String {
+    match figure {
+        Some(ms) => format!("{ms:.1} ms"),
+        None => "-".to_owned(),
     }
 }

@@ -24,11 +24,13 @@ const MOST_IN_MEMORY: Bytes = Bytes::mb(64);
 /// Size of the uploads of the look before, at most: they are made in memory.
 const PROBE: Bytes = Bytes::mb(1);
 
-/// Ready to run plans.
+/// Everything that a plan needs to run.
 pub struct Generator {
     settings: Settings,
     ingester: Arc<Ingester>,
     user: Client,
+    /// The protocol that is spoken.
+    http: Http,
     files: Arc<[UploadBody]>,
     mix: Mix,
     renewal: Renewal,
@@ -55,12 +57,14 @@ impl Generator {
         if let Some(warning) = look.warning() {
             note(warning);
         }
+        // Another thread asks for new tokens: on a generator's own it would delay what is due.
         let renewal = Renewal::start(Arc::clone(&ingester))?;
         let user = user(&ingester, &settings, http)?;
         let cores = cores(args, &settings, &ingester);
         let shared = Arc::new(Shared::default());
+        // The look counts in what was sent in all, though in no figure.
         shared.sent.add(PROBES, PROBES * smallest.0);
-        Ok(Self { settings, ingester, user, files, mix, renewal, cores, interrupt, shared, look })
+        Ok(Self { settings, ingester, user, http, files, mix, renewal, cores, interrupt, shared, look })
     }
 
     /// Runs a plan once. Shows how it is going.
@@ -68,13 +72,16 @@ impl Generator {
         self.check_bytes(plan)?;
         let threads = self.cores.len().min(plan.connections()).max(1);
         let mut bar = Bar::new(plan);
+        // Each thread has a share of its own: one counter for all would be written by all of them, at every upload.
         let share = self.allowance() / threads as u64;
-        let worker = |core: &Option<usize>| {
+        let mut workers = Vec::new();
+        for core in &self.cores[..threads] {
             let files = (Arc::clone(&self.files), self.mix.clone(), plan.seed);
             let shared = Arc::clone(&self.shared);
-            (UploadOperation::new(self.user.another(), files, self.renewal.token(), share, shared), *core)
-        };
-        let workers = self.cores[..threads].iter().map(worker).collect();
+            let operation =
+                UploadOperation::new(self.user.another(), files, self.renewal.token(), share, shared);
+            workers.push((operation, *core));
+        }
         let run = load::run(plan, workers, |seconds| {
             bar.show(seconds);
             self.interrupt.signal().is_none()
@@ -111,6 +118,7 @@ impl Generator {
     }
 
     fn check_bytes(&self, plan: &Plan) -> Result<(), Error> {
+        // Only where the number of uploads is known. Other runs are held within the allowance while they run.
         let bytes = plan.requests().map_or(0.0, |requests| requests as f64 * self.mix.mean());
         if bytes > self.allowance() as f64 {
             return Err(Error::TooMuch(format!(
@@ -126,7 +134,7 @@ impl Generator {
 
     /// Removes what was sent, if the API says how. A failure of that is told, and does not undo what was measured.
     pub fn clean_up(&self) {
-        match clean_up(&self.ingester, &self.settings) {
+        match clean_up(&self.ingester, &self.settings, self.http) {
             Ok(None) => {}
             Ok(Some(removed)) => note(removed),
             Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
@@ -188,13 +196,13 @@ fn rounded(time: Duration) -> humantime::FormattedDuration {
 
 /// Every file, encoded or hashed now.
 fn files(args: &LoadArgs, api: &Api) -> Result<(Arc<[UploadBody]>, Mix), Error> {
-    let unreadable = |failure: Failure| Error::Setting { name: "--file", problem: failure.message };
     if let Some(path) = &args.files.file {
         let file = LargeFile::open(path)?;
         let mix = Mix::only(file.size);
         let upload = UploadBody::of(file, api, MOST_IN_MEMORY);
         return Ok((Arc::new([upload.map_err(unreadable)?]), mix));
     }
+    // Small files lie in memory, so that making or reading them does not take part in the run.
     let mix = args.mix();
     let seed = args.schedule.seed;
     let mut files = Vec::new();
@@ -208,9 +216,15 @@ fn files(args: &LoadArgs, api: &Api) -> Result<(Arc<[UploadBody]>, Mix), Error> 
     Ok((files.into(), mix))
 }
 
+fn unreadable(failure: Failure) -> Error {
+    Error::Setting { name: "--file", problem: failure.message }
+}
+
+/// A core for each thread; nothing in place of a core where threads are not bound to one.
 fn cores(args: &LoadArgs, settings: &Settings, ingester: &Ingester) -> Vec<Option<usize>> {
     let cores = settings.placement.generator(ingester.is_here());
     match args.ingester.threads {
+        // With more threads than cores they share them, in turn.
         Some(threads) => cores.iter().copied().cycle().take(threads.into()).collect(),
         None => cores,
     }

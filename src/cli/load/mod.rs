@@ -15,7 +15,7 @@ use ingester_perf::config::Config;
 use ingester_perf::console::note;
 use ingester_perf::files::check_folder;
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::Run;
+use ingester_perf::load::{Plan, Run};
 use ingester_perf::report::{
     LEAST_SUCCESS_PCT, LookReport, PerformanceReport, check_operation, print_failures, print_figures,
     print_findings, print_load, print_runs, print_targets, print_unverified, save_as, write_csv, write_hlog,
@@ -56,24 +56,15 @@ impl LoadArgs {
         config.build_for(&settings, &interrupt)?;
         let mut generator = Generator::new(&self, settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
-        let mut judge = |generator: &Generator, plan: &_, run: &Run| {
-            let report = PerformanceReport::of_load(self.operation(), plan, run, &generator.files());
-            let report = report.at(generator.environment()).looked(looked(generator.look()));
-            let report = report.unverified(generator.unverified());
-            // Where the generator did not keep up, its figures miss or hold nothing.
-            if report.is_valid() { report.judge(&targets).find() } else { report.find() }
+        let outcome = match plan {
+            Some(plan) => generator
+                .fit(plan, self.schedule.at_once)
+                .and_then(|plan| self.repeat(&plan, &mut generator, &targets)),
+            None => self.stress(steps, &mut generator, &targets),
         };
-        let mut outcome = match plan {
-            Some(plan) => {
-                let plan = generator.fit(plan, self.schedule.at_once)?;
-                self.repeat(&mut generator, |generator| {
-                    let run = generator.run(&plan)?;
-                    Ok((judge(generator, &plan, &run), run))
-                })?
-            }
-            None => self.stress(steps, &mut generator, &mut judge)?,
-        };
+        // Whatever became of the run: the look before has left something already.
         generator.clean_up();
+        let mut outcome = outcome?;
         if let Some(total) = generator.total() {
             note(total);
         }
@@ -120,17 +111,29 @@ impl LoadArgs {
         targets.or(self.operation(), (Metric::SuccessRatePct, LEAST_SUCCESS_PCT))
     }
 
-    /// Runs the plan as often as asked for; the run with the median p95 is the one that is reported.
-    fn repeat(
+    /// Runs a plan once, and holds it against the limits.
+    fn once(
         &self,
+        plan: &Plan,
         generator: &mut Generator,
-        mut once: impl FnMut(&mut Generator) -> Result<(PerformanceReport, Run), Error>,
-    ) -> Result<Outcome, Error> {
+        targets: &Targets,
+    ) -> Result<(PerformanceReport, Run), Error> {
+        let run = generator.run(plan)?;
+        let report = PerformanceReport::of_load(self.operation(), plan, &run, &generator.files());
+        let report = report.at(generator.environment()).looked(looked(generator.look()));
+        let report = report.unverified(generator.unverified());
+        // Where the generator did not keep up, its figures miss or hold nothing.
+        let report = if report.is_valid() { report.judge(targets).find() } else { report.find() };
+        Ok((report, run))
+    }
+
+    /// Runs the plan as often as asked for; the run with the median p95 is the one that is reported.
+    fn repeat(&self, plan: &Plan, generator: &mut Generator, targets: &Targets) -> Result<Outcome, Error> {
         let mut runs: Vec<(PerformanceReport, Run)> = Vec::new();
         let mut stopped = None;
         for number in 0..self.schedule.repeat {
             let cleaned = if number > 0 { self.clean_up() } else { Ok(()) };
-            match cleaned.and_then(|()| once(generator)) {
+            match cleaned.and_then(|()| self.once(plan, generator, targets)) {
                 Ok(run) => runs.push(run),
                 // What was measured before is not lost.
                 Err(error) if number > 0 => {
@@ -144,6 +147,7 @@ impl LoadArgs {
                 break;
             }
         }
+        // Of several runs, one that ended before its first request would only add an empty row.
         if runs.len() > 1 {
             runs.retain(|(_, run)| run.load.scheduled > 0);
         }
@@ -151,10 +155,10 @@ impl LoadArgs {
             runs.iter().zip(1..).map(|((report, _), n)| report.row(format!("run {n}"))).collect();
         // Those that are no evidence last: the median is one of the others, if there is one.
         runs.sort_by(|(a, _), (b, _)| {
-            let p95 = |report: &PerformanceReport| report.p95_latency_ms.unwrap_or(f64::INFINITY);
-            b.is_valid().cmp(&a.is_valid()).then(p95(a).total_cmp(&p95(b)))
+            b.is_valid().cmp(&a.is_valid()).then(p95_or_worst(a).total_cmp(&p95_or_worst(b)))
         });
         let valid = runs.iter().filter(|(report, _)| report.is_valid()).count();
+        // Of an even number the lower one of the two in the middle: it is a run that took place.
         let median = valid.saturating_sub(1) / 2;
         let p95: Vec<f64> = runs[..valid].iter().filter_map(|(report, _)| report.p95_latency_ms).collect();
         let (mut report, run) = runs.swap_remove(median);
@@ -170,21 +174,21 @@ impl LoadArgs {
         Ok(Outcome { run, report, said, stopped })
     }
 
+    /// Runs the steps one after the other, until one says that there is no sense in going on.
     fn stress(
         &self,
-        steps: Vec<(u32, ingester_perf::load::Plan)>,
+        steps: Vec<(u32, Plan)>,
         generator: &mut Generator,
-        judge: &mut impl FnMut(&Generator, &ingester_perf::load::Plan, &Run) -> PerformanceReport,
+        targets: &Targets,
     ) -> Result<Outcome, Error> {
         let mut done = Vec::new();
         let mut last = None;
         let mut stopped = None;
         for (users, plan) in steps {
+            // Between steps only: the first one meets the service as the user left it.
             let cleaned = if last.is_some() { self.clean_up() } else { Ok(()) };
-            let ran = cleaned.and_then(|()| generator.fit(plan, None)).and_then(|plan| {
-                let run = generator.run(&plan)?;
-                Ok((judge(generator, &plan, &run), run))
-            });
+            let fitted = cleaned.and_then(|()| generator.fit(plan, None));
+            let ran = fitted.and_then(|plan| self.once(&plan, generator, targets));
             let (report, run) = match ran {
                 Ok(ran) => ran,
                 // What the steps before it showed is not lost.
@@ -202,24 +206,47 @@ impl LoadArgs {
                 break;
             }
         }
+        // The last step is the one that is reported: it is the one that broke, if one did.
         let (_, mut report) = done.last().cloned().expect("there is a first step");
         report.load.iter_mut().for_each(|load| load.runs = stress::rows(&done));
         let said = stress::conclusion(&done);
         Ok(Outcome { run: last.expect("there is a first step"), report, said, stopped })
     }
 
+    /// Runs the shell command of `--cleanup`, if there is one.
     fn clean_up(&self) -> Result<(), Error> {
         let Some(command) = &self.schedule.cleanup else { return Ok(()) };
         // Its output goes beside the progress: standard output is for results.
         let mut shell = Command::new("sh");
         let status = shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(io::stderr()).status();
-        let failed = |problem: String| Error::Setting { name: "--cleanup", problem };
-        match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(failed(format!("`{command}` ended with {status}"))),
-            Err(e) => Err(failed(format!("cannot start a shell: {e}"))),
-        }
+        let problem = match status {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => format!("`{command}` ended with {status}"),
+            Err(e) => format!("cannot start a shell: {e}"),
+        };
+        Err(Error::Setting { name: "--cleanup", problem })
     }
+}
+
+/// The p95; one that is not known, since too much was lost, is worse than any other.
+fn p95_or_worst(report: &PerformanceReport) -> f64 {
+    report.p95_latency_ms.unwrap_or(f64::INFINITY)
+}
+
+/// Prints all tables, and what is to be said below them.
+fn print(out: &mut dyn Write, report: &PerformanceReport, said: &[String]) -> io::Result<()> {
+    let reports = std::slice::from_ref(report);
+    print_runs(out, report)?;
+    print_figures(out, reports)?;
+    print_load(out, report)?;
+    print_failures(out, reports)?;
+    print_targets(out, reports)?;
+    print_unverified(out, reports)?;
+    print_findings(out, report)?;
+    for line in said {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
 }
 
 /// What the look before found, for a report.
@@ -238,24 +265,14 @@ fn conclude(
     dir: &Path,
     signal: Option<u8>,
 ) -> Result<Exit, Error> {
+    // Files first: tables that nobody reads, or a full disk under standard output, must not cost what was measured.
     let path = save_as(name, report, dir)?;
     let seconds = report.load.as_ref().map_or(&[][..], |load| &load.seconds);
     write_csv(&path.with_extension("csv"), seconds)?;
     write_hlog(&path.with_extension("hlog"), &run.seconds, run.started_at)?;
-    let reports = std::slice::from_ref(report);
-    let out = &mut io::stdout();
-    let printed = (|| {
-        print_runs(out, report)?;
-        print_figures(out, reports)?;
-        print_load(out, report)?;
-        print_failures(out, reports)?;
-        print_targets(out, reports)?;
-        print_unverified(out, reports)?;
-        print_findings(out, report)?;
-        said.iter().try_for_each(|line| writeln!(out, "{line}"))
-    })();
-    printed.map_err(Error::Output)?;
+    print(&mut io::stdout(), report, said).map_err(Error::Output)?;
     note(format_args!("Report: {}, and .csv and .hlog beside it", path.display()));
+    // A signal before all else, as the figures are of a part only; then whether they can be trusted; then what they say.
     Ok(match signal {
         Some(signal) => Exit::Interrupted(signal),
         None if !report.is_valid() => Exit::Untrusted,

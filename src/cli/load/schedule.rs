@@ -135,35 +135,42 @@ impl ScheduleArgs {
         Model::Closed { users, requests, think: self.think }
     }
 
+    fn open(&self, rate: Profile) -> Model {
+        Model::Open { rate, arrivals: self.arrivals.map_or(Arrivals::Constant, Arrivals::from) }
+    }
+
     fn model(&self) -> Result<Model, Error> {
-        let wrong = |name, problem: &str| Err(Error::Setting { name, problem: problem.to_owned() });
         let lasting = self.duration.unwrap_or(ENDLESS);
-        let constant =
-            |users: u32, requests| self.closed(Profile::constant(f64::from(users), lasting), requests);
-        let open =
-            |rate| Model::Open { rate, arrivals: self.arrivals.map_or(Arrivals::Constant, Arrivals::from) };
         if let Some((Closed { users, requests }, _)) = self.preset.and_then(Preset::scenario) {
-            return Ok(constant(users, Some(requests)));
+            return Ok(self.closed(Profile::constant(f64::from(users), lasting), Some(requests)));
         }
+        // clap refuses two of them together, so the order of these does not matter.
         match (self.users, self.rate, self.stages.as_slice()) {
             (Some(_), _, _) if self.requests.is_none() && self.duration.is_none() => {
-                wrong("--users", "when do they end? Add --requests N or --duration TIME")
+                Err(wrong("--users", "when do they end? Add --requests N or --duration TIME"))
             }
-            (Some(users), _, _) => Ok(constant(users, self.requests)),
-            (None, Some(rate), _) => Ok(open(Profile::constant(rate, lasting))),
-            (None, None, []) => wrong(
+            (Some(users), _, _) => {
+                Ok(self.closed(Profile::constant(f64::from(users), lasting), self.requests))
+            }
+            (None, Some(rate), _) => Ok(self.open(Profile::constant(rate, lasting))),
+            (None, None, []) => Err(wrong(
                 "load",
                 "how much? Give --users, --rate, --stage or --preset; see ingester-perf load --help",
-            ),
+            )),
             (None, None, stages) => {
                 let profile = Profile::new(stages.to_vec());
                 if profile.most() <= 0.0 {
-                    return wrong("--stage", "nothing ever happens at level 0");
+                    return Err(wrong("--stage", "nothing ever happens at level 0"));
                 }
-                Ok(if self.arrivals.is_some() { open(profile) } else { self.closed(profile, None) })
+                // A stage's level may be users or requests a second; arrivals are what only the latter have.
+                Ok(if self.arrivals.is_some() { self.open(profile) } else { self.closed(profile, None) })
             }
         }
     }
+}
+
+fn wrong(name: &'static str, problem: &str) -> Error {
+    Error::Setting { name, problem: problem.to_owned() }
 }
 
 fn time(text: &str) -> Result<Duration, String> {

@@ -1,4 +1,4 @@
-//! What was built, kept by commit and by what else decides its bytes. Written whole or not at all.
+//! Cache of builds, by commit and by everything else that decides their bytes. A build is written whole or not at all.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::BUILT;
 use crate::error::Error;
 use crate::files::remove;
 
-/// A folder of builds, each a folder with what was built. Used under the gate's lock only.
+/// Folder of builds: each is a folder with what was built. Used only while the gate's lock is held.
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
@@ -16,54 +16,61 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Of this many builds at most.
+    /// A cache of at most `kept` builds.
     pub fn in_folder(dir: PathBuf, kept: usize) -> Self {
         Self { dir, kept }
     }
 
-    /// What is kept under this name, marked as used.
+    /// The build that is kept under this name, marked as used.
     pub fn get(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         let path = self.dir.join(name).join(BUILT);
         if !path.exists() {
             return Ok(None);
         }
-        // The other arm's build removes what was used longest ago: never this one.
+        // Building the other arm removes the build that was used longest ago, which must not be this one.
         File::open(&path)
             .and_then(|file| file.set_modified(SystemTime::now()))
             .map_err(|e| Error::file(&path, "mark as used", e))?;
         Ok(Some(path))
     }
 
-    /// Keeps under this name what `fill` writes to the path that it is given: a file or a folder.
+    /// Keeps under this name the file or folder that `fill` writes to the path that it is given.
     pub fn put(&self, name: &str, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
         let kept = self.dir.join(name);
-        let failed = |e| Error::file(&kept, "write", e);
-        std::fs::create_dir_all(&self.dir).map_err(failed)?;
-        // A folder that begins with a dot is one that was never finished.
-        let half = tempfile::Builder::new().prefix(".").tempdir_in(&self.dir).map_err(failed)?;
+        std::fs::create_dir_all(&self.dir).map_err(|e| Error::file(&kept, "write", e))?;
+        // The dot marks the folder as unfinished until it gets its name: if the gate is killed before, `tidy` removes it.
+        let half = tempfile::Builder::new()
+            .prefix(".")
+            .tempdir_in(&self.dir)
+            .map_err(|e| Error::file(&kept, "write", e))?;
         let copy = half.path().join(BUILT);
         fill(&copy)?;
         // On disk before it gets its name: after a power cut a name must not stand for half a file.
         File::open(&copy)
             .and_then(|file| file.set_modified(SystemTime::now()).and_then(|()| file.sync_all()))
-            .map_err(failed)?;
+            .map_err(|e| Error::file(&kept, "write", e))?;
+        // A folder of this name that holds no build may be in the way: a rename replaces empty folders only.
         remove(&kept)?;
-        std::fs::rename(half.keep(), &kept).map_err(failed)?;
+        std::fs::rename(half.keep(), &kept).map_err(|e| Error::file(&kept, "write", e))?;
         self.tidy()?;
         Ok(kept.join(BUILT))
     }
 
-    /// Removes unfinished builds and all but those used last.
+    /// Removes unfinished builds, and of the others all but those used last.
     fn tidy(&self) -> Result<(), Error> {
         let listed = std::fs::read_dir(&self.dir).map_err(|e| Error::file(&self.dir, "list", e))?;
         let mut builds: Vec<_> = listed.flatten().map(|entry| (used(&entry.path()), entry.path())).collect();
+        // The one used last comes first. Unfinished ones have no time and come after all others.
         builds.sort_unstable_by(|a, b| b.cmp(a));
         let finished = builds.iter().take_while(|(used, _)| used.is_some()).count();
-        builds[finished.min(self.kept)..].iter().try_for_each(|(_, path)| remove(path))
+        for (_, path) in &builds[finished.min(self.kept)..] {
+            remove(path)?;
+        }
+        Ok(())
     }
 }
 
-/// When a build was used last; nothing if it was never finished.
+/// Time at which a build was used last; `None` if it was never finished.
 fn used(build: &Path) -> Option<SystemTime> {
     let unfinished = build.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     if unfinished {
@@ -105,6 +112,7 @@ mod tests {
         for n in 0..KEPT {
             put(&cache, &format!("{n:02}"), &built);
         }
+        // Used again, the oldest build outlives the second oldest.
         cache.get("00").expect("reads").expect("is there");
         put(&cache, "new", &built);
         let names = names(&cache);
@@ -118,6 +126,7 @@ mod tests {
         let built = home.path().join("built");
         std::fs::write(&built, "elf").expect("writes");
         let cache = Cache::in_folder(home.path().join("builds"), KEPT);
+        // One that was being written, and two folders that have a build's name and no build in them.
         for junk in [".half", "new", "empty"] {
             std::fs::create_dir_all(cache.dir.join(junk)).expect("makes it");
         }

@@ -7,15 +7,16 @@ use std::process::{Command, Output};
 use aws_lc_rs::digest;
 use serde_json::Value;
 
+use super::PACKAGE;
+use super::commit::Commit;
 use super::error::BuildError;
-use super::{Commit, PACKAGE};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::process_group;
 use crate::units::hex;
 
-/// Variables of cargo that stay: where packages come from, and how this machine links. All others go; an outer
-/// `cargo run` sets dozens.
+/// Variables of cargo that the build sees: where packages come from, and how this machine links. All others that begin
+/// with `CARGO_` are removed, as an outer `cargo run` sets dozens.
 const STAY: [&str; 8] = [
     "CARGO_HOME",
     "CARGO_NET_",
@@ -26,11 +27,18 @@ const STAY: [&str; 8] = [
     "CARGO_BUILD_JOBS",
     "CARGO_ENCODED_RUSTFLAGS",
 ];
-/// Variables that change what the compilers make. The C compiler's may also have a target before or after them, as
+/// Variables that change what the compilers make.
+const DECIDE: [&str; 6] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "SOURCE_DATE_EPOCH",
+];
+/// Variables of the C compiler that do the same. They may also have a target before or after them, as
 /// `CC_x86_64-unknown-linux-gnu`, `TARGET_CFLAGS` and `HOST_CC` do (documentation of the crate `cc`, "External
 /// configuration via environment variables").
-const DECIDE: [&str; 5] =
-    ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "SOURCE_DATE_EPOCH"];
 const DECIDE_FOR_C: [&str; 13] = [
     "CC",
     "CXX",
@@ -46,18 +54,19 @@ const DECIDE_FOR_C: [&str; 13] = [
     "CRATE_CC_NO_DEFAULTS",
     "CMAKE",
 ];
-/// All variables of the builds of AWS-LC, and cargo's own for a target.
+/// Beginnings of variables that do the same: those of the builds of AWS-LC, and cargo's own for a target.
 const DECIDE_FROM: [&str; 2] = ["AWS_LC_", "CARGO_TARGET_"];
-/// Of a failed build's output: an error or two and cargo's own last words.
+/// Number of lines shown from the end of a failed build's output: an error or two and cargo's own last lines.
 const LINES: usize = 40;
 
-/// Cargo, building what is checked out in one folder.
+/// Runs cargo on what is checked out in one folder.
 #[derive(Debug)]
 pub struct Cargo {
     program: OsString,
-    /// Where it runs. Cargo takes settings and rustup a toolchain from the folders above the current one. The checkout
-    /// lies in the user's working tree, whose `.cargo/config.toml` may be head's: base must not be built with it. So
-    /// it runs above that tree, and is told of the commit's own settings. Both arms have one toolchain, the gate's.
+    /// Folder that cargo runs in. Cargo takes settings and rustup a toolchain from the current folder and those above.
+    /// The checkout lies in the user's working tree, whose `.cargo/config.toml` may be head's: base must not be built
+    /// with it. So cargo runs above that tree, and is told of the commit's own settings. Both arms have one toolchain,
+    /// the gate's.
     outside: PathBuf,
     /// The one folder that every commit is built in: paths end up in the executable.
     pub source: PathBuf,
@@ -82,10 +91,18 @@ pub enum Wanted {
 
 impl Wanted {
     /// Name of the target in cargo's messages.
-    fn target(&self) -> &str {
+    fn name(&self) -> &str {
         match self {
             Self::Own => PACKAGE,
             Self::Bench { name, .. } => name,
+        }
+    }
+
+    /// Kind of the target in cargo's messages.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Own => "bin",
+            Self::Bench { .. } => "bench",
         }
     }
 }
@@ -107,7 +124,7 @@ impl Cargo {
         Self { program, outside, source, target: home.join("target"), wanted: Wanted::Own, interrupt }
     }
 
-    /// One that builds something else than this project's program.
+    /// This cargo, building something else than this project's program.
     pub fn wanting(self, wanted: Wanted) -> Self {
         Self { wanted, ..self }
     }
@@ -126,7 +143,7 @@ impl Cargo {
             Wanted::Own => PACKAGE.to_owned(),
             Wanted::Bench { .. } => package_in(&self.crate_folder())?,
         };
-        // Cargo believes in file times: a source older than the other arm's build would count as built. This also
+        // Cargo goes by file times: a source older than the other arm's build would count as built. Cleaning also
         // waits for a build that outlived its gate, and removes what that one made.
         self.run(&["clean", "--release", "--package", &package], commit)?;
         let messages = ["--message-format", "json-render-diagnostics"];
@@ -134,12 +151,12 @@ impl Cargo {
             Wanted::Own => {
                 self.run(&[&["build", "--release", "--bin", PACKAGE], &messages[..]].concat(), commit)?
             }
-            // As `cargo bench` builds it.
+            // As `cargo bench` builds it: with the profile that the user measures with.
             Wanted::Bench { name, .. } => {
                 self.run(&[&["bench", "--no-run", "--bench", name], &messages[..]].concat(), commit)?
             }
         };
-        executable(&String::from_utf8_lossy(&output.stdout), self.wanted.target()).ok_or_else(|| {
+        executable(&String::from_utf8_lossy(&output.stdout), &self.wanted).ok_or_else(|| {
             let commit = commit.name.clone();
             BuildError::NoExecutable { commit, target: self.wanted.to_string() }.into()
         })
@@ -150,13 +167,15 @@ impl Cargo {
         let mut command = self.command(&self.program);
         command.args(args).arg("--manifest-path").arg(folder.join("Cargo.toml"));
         command.arg("--target-dir").arg(&self.target);
-        // A library need not have its versions committed; this project has.
+        // A library may leave Cargo.lock out of git, and --locked would then refuse to build it. This project commits
+        // its own, and a commit without it is an error.
         let is_locked = folder
             .ancestors()
             .any(|above| above.starts_with(&self.source) && above.join("Cargo.lock").is_file());
         if is_locked || self.wanted == Wanted::Own {
             command.arg("--locked");
         }
+        // Cargo runs outside of the checkout, and so does not find the commit's settings by itself.
         let settings = self.source.join(".cargo/config.toml");
         if settings.is_file() {
             command.arg("--config").arg(settings);
@@ -170,13 +189,14 @@ impl Cargo {
         Err(BuildError::Compile { commit: commit.name.clone(), status, output })
     }
 
-    /// Stands for everything that decides an executable's bytes beside the commit.
+    /// Hash of everything that decides an executable's bytes beside the commit.
     pub fn key(&self) -> Result<String, Error> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let mut version = self.command(&rustc);
         version.arg("-vV");
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(&self.output(version, &rustc)?.stdout);
+        // The folder's path ends up in the executable.
         hash.update(self.source.as_os_str().as_encoded_bytes());
         if let Wanted::Bench { name, folder } = &self.wanted {
             hash.update(name.as_bytes());
@@ -186,13 +206,15 @@ impl Cargo {
             hash.update(name.as_bytes());
             hash.update(value.as_encoded_bytes());
         }
+        // The commit's own settings are part of the commit.
         for settings in self.settings() {
             hash.update(&std::fs::read(settings).unwrap_or_default());
         }
+        // 64 bits are enough to tell apart the few builds of one commit.
         Ok(hex(&hash.finish().as_ref()[..8]))
     }
 
-    /// Where cargo looks for settings that are not the commit's.
+    /// Files in which cargo looks for settings that are not the commit's.
     fn settings(&self) -> impl Iterator<Item = PathBuf> {
         let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
@@ -204,13 +226,17 @@ impl Cargo {
         let output = process_group::output(command, &self.interrupt).map_err(|source| {
             BuildError::NotRun { program: program.to_string_lossy().into_owned(), source }
         })?;
-        self.interrupt.signal().map_or(Ok(output), |signal| Err(BuildError::Interrupted(signal)))
+        // A command that was interrupted looks like one that failed, and its output is not all of it.
+        match self.interrupt.signal() {
+            Some(signal) => Err(BuildError::Interrupted(signal)),
+            None => Ok(output),
+        }
     }
 
     fn command(&self, program: &OsString) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.outside);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| goes(&name.to_string_lossy())) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_removed(&name.to_string_lossy())) {
             command.env_remove(name);
         }
         // Incremental builds of the same source differ in their bytes.
@@ -219,25 +245,29 @@ impl Cargo {
     }
 }
 
-fn goes(name: &str) -> bool {
+/// Whether a variable is removed before cargo runs.
+fn is_removed(name: &str) -> bool {
     name.starts_with("CARGO_") && (is_folder(name) || !STAY.iter().any(|stays| name.starts_with(stays)))
 }
 
-/// These are about folders, unlike all others that begin with `CARGO_TARGET_`.
+/// Whether the variable names a folder. All others that begin with `CARGO_TARGET_` are settings of a target.
 fn is_folder(name: &str) -> bool {
     ["CARGO_TARGET_DIR", "CARGO_TARGET_TMPDIR"].contains(&name)
 }
 
 /// Whether a variable changes what the compilers make.
 fn decides(name: &str) -> bool {
-    let of_c = DECIDE_FOR_C.iter().any(|variable| {
-        let after =
-            name.strip_prefix(variable).is_some_and(|target| target.is_empty() || target.starts_with('_'));
-        let before = ["TARGET_", "HOST_"].iter().any(|kind| name.strip_prefix(kind) == Some(variable));
-        after || before
-    });
     let begins = DECIDE_FROM.iter().any(|start| name.starts_with(start)) && !is_folder(name);
-    DECIDE.contains(&name) || of_c || begins
+    DECIDE.contains(&name) || DECIDE_FOR_C.iter().any(|variable| is_for_c(name, variable)) || begins
+}
+
+/// Whether `name` is this variable of the C compiler, by itself or with a target before or after it.
+fn is_for_c(name: &str, variable: &str) -> bool {
+    // The underscore sets `CC_x86_64-unknown-linux-gnu` apart from `CCACHE_DIR`.
+    let after =
+        name.strip_prefix(variable).is_some_and(|target| target.is_empty() || target.starts_with('_'));
+    let before = ["TARGET_", "HOST_"].iter().any(|kind| name.strip_prefix(kind) == Some(variable));
+    after || before
 }
 
 /// The variables that change what the compilers make, in a fixed order.
@@ -260,13 +290,18 @@ pub(super) fn package_in(folder: &Path) -> Result<String, BuildError> {
     name.ok_or_else(|| BuildError::NoCrate { path, reason: "it names no package".to_owned() })
 }
 
-/// Where cargo says that it put the executable of this target.
-fn executable(messages: &str, target: &str) -> Option<PathBuf> {
+/// The path at which cargo says that it put the executable of this target.
+fn executable(messages: &str, target: &Wanted) -> Option<PathBuf> {
+    // A message is a line of JSON. Procedural macros may print other lines among them (Cargo book, "External tools").
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut ours = messages.filter(|message| message["target"]["name"] == target);
+    // A bench and a program of one package may have one name.
+    let mut ours = messages.filter(|message| {
+        message["target"]["name"] == target.name() && message["target"]["kind"][0] == target.kind()
+    });
     ours.find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
 }
 
+/// The last lines of an output.
 fn tail(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<_> = text.lines().collect();
@@ -282,12 +317,12 @@ mod tests {
         for name in
             ["CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR", "CARGO_PROFILE_RELEASE_LTO", "CARGO_INCREMENTAL"]
         {
-            assert!(goes(name), "{name}");
+            assert!(is_removed(name), "{name}");
         }
         for name in
             ["CARGO_HOME", "CARGO_REGISTRIES_MIRROR_INDEX", "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER"]
         {
-            assert!(!goes(name), "{name}");
+            assert!(!is_removed(name), "{name}");
         }
     }
 
@@ -319,6 +354,7 @@ mod tests {
 
     #[test]
     fn of_a_long_output_the_end_is_kept() {
+        // Lines 0 to 99, of which the last 40 are kept.
         let long: String = (0..100).map(|n| format!("{n}\n")).collect();
         assert!(tail(long.as_bytes()).starts_with("60\n"));
         assert!(tail(long.as_bytes()).ends_with("\n99"));

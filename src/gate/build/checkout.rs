@@ -15,12 +15,13 @@ pub struct Checkout<'a> {
 }
 
 impl<'a> Checkout<'a> {
-    /// Always from nothing, so there is nothing to repair: what an earlier gate left behind when it was killed is
-    /// thrown away, be it half a folder, a stale `index.lock` or a record without a folder.
+    /// Checks a commit out into an empty folder. What an earlier gate left behind when it was killed is thrown away
+    /// and not repaired, be it half a folder, a stale `index.lock` or a record without a folder.
     pub fn of(git: &'a Git, commit: &str, path: &'a Path) -> Result<Self, Error> {
         remove(path)?;
-        // Once for a record without a folder, twice for one that was locked while it was being made.
+        // --force once for a record without a folder, twice for one that was locked while it was being made.
         let force = ["worktree", "add", "--force", "--force", "--detach"].map(OsStr::new);
+        // Made before git runs, so that half a checkout is removed too.
         let checkout = Self { git, path };
         git.run(&[&force[..], &[path.as_os_str(), OsStr::new(commit)]].concat())?;
         Ok(checkout)
@@ -30,7 +31,7 @@ impl<'a> Checkout<'a> {
 impl Drop for Checkout<'_> {
     fn drop(&mut self) {
         let command = ["worktree", "remove", "--force", "--force"].map(OsStr::new);
-        // What stays is removed by the next checkout.
+        // A failure is no error: the next checkout removes what stays.
         let _ = self.git.run(&[&command[..], &[self.path.as_os_str()]].concat());
     }
 }

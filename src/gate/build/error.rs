@@ -1,4 +1,4 @@
-//! Why a git ref did not become an executable.
+//! Errors of building an executable, or a service, from a git ref.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use crate::error::Error;
 use crate::units::Bytes;
 
-/// What git or cargo could not do, with what to do about it.
+/// Error of git, cargo or a build command, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A program that is needed does not start.
+    /// A program that is needed could not be started.
     #[error("cannot run {program}: {source}; comparing two refs needs git, cargo and rustc in PATH")]
     NotRun {
         /// Its name.
@@ -17,35 +17,35 @@ pub enum BuildError {
         /// What the system said.
         source: io::Error,
     },
-    /// The current folder belongs to no checkout of this project.
+    /// The current folder is not in a checkout of this project.
     #[error(
-        "{}: no checkout of ingester-perf ({reason}); run the gate in one, or write how your service is started \
+        "{}: not a checkout of ingester-perf ({reason}); run the gate in one, or write how your service is started \
          (ingester-perf init), or give two executables or two URLs",
         path.display()
     )]
     NotACheckout {
-        /// Where it was looked for.
+        /// The folder in which the checkout was looked for.
         path: PathBuf,
         /// What is missing.
         reason: String,
     },
-    /// A git command failed that should not.
+    /// A git command failed.
     #[error("git {command} failed: {said}")]
     Git {
         /// The command's first words.
         command: String,
-        /// What it printed.
+        /// Its standard error.
         said: String,
     },
-    /// Nothing is known by this name.
+    /// The name is not that of a commit.
     #[error("\"{name}\" is no commit of this repository{}", missing(*shallow))]
     NoSuchRef {
-        /// As it was given.
+        /// The name as it was given.
         name: String,
         /// Whether history is cut short.
         shallow: bool,
     },
-    /// None of the branches that changes start from exists.
+    /// None of the main branches exists.
     #[error("there is no {tried} to compare with{}; or name a commit with --base", missing(*shallow))]
     NoMain {
         /// The branches looked for.
@@ -63,7 +63,7 @@ pub enum BuildError {
         /// Whether history is cut short.
         shallow: bool,
     },
-    /// There is nothing before the head.
+    /// The head has no parent.
     #[error("{head} has no commit before it{}; or name one with --base", missing(*shallow))]
     NoParent {
         /// What people call the head.
@@ -71,20 +71,20 @@ pub enum BuildError {
         /// Whether history is cut short.
         shallow: bool,
     },
-    /// A signal ended it.
+    /// A signal ended the build.
     #[error("interrupted")]
     Interrupted(u8),
-    /// Cargo refused the source of this commit.
+    /// Cargo could not build this commit.
     #[error("{commit} does not build ({status}); the end of what cargo said:\n{output}")]
     Compile {
         /// What people call it.
         commit: String,
-        /// How cargo ended: by itself, or by a signal.
+        /// How cargo ended: its exit code, or the signal that ended it.
         status: std::process::ExitStatus,
         /// Its last lines.
         output: String,
     },
-    /// Cargo was content and made nothing to run.
+    /// Cargo succeeded and named no executable.
     #[error("{commit} has no executable of the {target}; compare it with commits that have one")]
     NoExecutable {
         /// What people call the commit.
@@ -93,7 +93,7 @@ pub enum BuildError {
         target: String,
     },
     /// The current folder holds no crate whose bench could be built.
-    #[error("{}: no package of cargo ({reason}); run the gate in the folder of the crate whose bench it is", path.display())]
+    #[error("{}: not a cargo package ({reason}); run the gate in the folder of the crate whose bench it is", path.display())]
     NoCrate {
         /// The manifest that was looked for.
         path: PathBuf,
@@ -116,7 +116,7 @@ pub enum BuildError {
         /// What it said.
         source: Box<Error>,
     },
-    /// Something that is needed was not built.
+    /// The build did not make a file or folder that `service.keep` names.
     #[error("{commit}: the build leaves no {path} behind, which service.keep names")]
     NotKept {
         /// What people call the commit.
@@ -124,7 +124,7 @@ pub enum BuildError {
         /// Seen from the service's folder.
         path: String,
     },
-    /// What was built cannot be copied for every start.
+    /// The built folder is too large to be copied for every start.
     #[error(
         "{commit}: the service's folder has {size} once it is built, and is copied for every start of the service: at most \
          {most}; name what is needed to start it in service.keep"
@@ -132,9 +132,9 @@ pub enum BuildError {
     TooLarge {
         /// What people call the commit.
         commit: String,
-        /// Of all files.
+        /// Size of all its files.
         size: Bytes,
-        /// Allowed.
+        /// The largest size allowed.
         most: Bytes,
     },
 }
@@ -152,6 +152,7 @@ fn missing(shallow: bool) -> &'static str {
 impl From<BuildError> for Error {
     fn from(error: BuildError) -> Self {
         match error {
+            // An interrupt has an exit code of its own.
             BuildError::Interrupted(signal) => Self::Interrupted(signal),
             error => Self::Unusable(error.into()),
         }

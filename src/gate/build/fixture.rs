@@ -12,6 +12,7 @@ use super::tree::Tree;
 use crate::interrupt::Interrupt;
 
 const MANIFEST: &str = "[package]\nname = \"ingester-perf\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+// Builds of this project's program are made with --locked, and so need it.
 const LOCKED: &str = "version = 4\n\n[[package]]\nname = \"ingester-perf\"\nversion = \"0.1.0\"\n";
 
 pub struct Repository {
@@ -19,7 +20,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// On branch `main`, with one commit.
+    /// A repository on branch `main`, with one commit.
     pub fn new() -> Self {
         let repository = Self { dir: tempfile::tempdir().expect("makes one") };
         repository.git(&["init", "--quiet", "--initial-branch=main"]);
@@ -31,7 +32,7 @@ impl Repository {
         repository
     }
 
-    /// The folder, as git names it.
+    /// The folder by the path that git knows it by, without links.
     pub fn root(&self) -> PathBuf {
         self.dir.path().canonicalize().expect("is there")
     }

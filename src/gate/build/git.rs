@@ -1,4 +1,4 @@
-//! Running git: the same everywhere, whatever the user's settings, and from within a git hook too.
+//! Runs git so that the result does not depend on the user's settings or environment, from within a git hook too.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use super::error::BuildError;
 use crate::interrupt::Interrupt;
 use crate::process_group;
 
-/// Settings that could run someone's code, ask questions, or leave out files.
+/// Settings given to every command, above the user's own. Those could run someone's code (hooks, file-system monitor),
+/// refuse a file for its line ends, leave files out (sparse checkout), enter submodules, or start to collect garbage.
 const SETTINGS: [&str; 6] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -42,7 +43,7 @@ impl Git {
         Self { at: folder.to_owned(), index: None, interrupt: interrupt.clone() }
     }
 
-    /// With another index than the user's, which is then neither written nor locked.
+    /// Git with another index than the user's, which is then neither written nor locked.
     pub fn with_index(&self, index: &Path) -> Self {
         Self { index: Some(index.to_owned()), ..self.clone() }
     }
@@ -51,13 +52,13 @@ impl Git {
         &self.at
     }
 
-    /// What it prints, without the last line's end.
+    /// Standard output of a command that must succeed, without the last line's end.
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, BuildError> {
         let output = self.output(args)?;
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(failed(args, &output)) }
     }
 
-    /// What it prints, or nothing where the answer is no, which git says with exit code 1.
+    /// Standard output of a command that asks a question; `None` where the answer is no, which git tells by exit code 1.
     pub fn ask<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Option<String>, BuildError> {
         let output = self.output(args)?;
         match output.status.code() {
@@ -67,14 +68,15 @@ impl Git {
         }
     }
 
-    /// File names as printed under `-z`.
+    /// File names that a command prints with `-z`.
     pub fn names<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<String>, BuildError> {
         Ok(self.run(args)?.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }
 
     fn output<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, BuildError> {
         let mut command = Command::new("git");
-        // A hook's own GIT_DIR, GIT_INDEX_FILE and the like would lead elsewhere than the folder.
+        // Where the gate runs in a hook, git has set GIT_DIR, GIT_INDEX_FILE and the like: they would lead elsewhere
+        // than the folder.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
             command.env_remove(name);
         }
@@ -82,13 +84,17 @@ impl Git {
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
         }
-        // Optional locks: even `git diff` would write the index to refresh it.
+        // With optional locks even `git diff` would write the index, to refresh it.
         command.args(["--no-pager", "--no-optional-locks"]);
         command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         command.args(args);
         let output = process_group::output(command, &self.interrupt)
             .map_err(|source| BuildError::NotRun { program: "git".to_owned(), source })?;
-        self.interrupt.signal().map_or(Ok(output), |signal| Err(BuildError::Interrupted(signal)))
+        // A command that was interrupted looks like one that failed, and its output is not all of it.
+        match self.interrupt.signal() {
+            Some(signal) => Err(BuildError::Interrupted(signal)),
+            None => Ok(output),
+        }
     }
 }
 
@@ -97,6 +103,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> BuildError {
+    // The command and its first argument: the others may be hashes and long paths.
     let words: Vec<_> = args.iter().take(2).map(|word| word.as_ref().to_string_lossy()).collect();
     BuildError::Git { command: words.join(" "), said: text(&output.stderr) }
 }

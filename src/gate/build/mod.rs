@@ -5,6 +5,7 @@
 mod cache;
 mod cargo;
 mod checkout;
+mod commit;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -16,12 +17,12 @@ mod standing;
 mod tests;
 mod tree;
 
+pub use commit::Commit;
 pub use error::BuildError;
-pub use refs::Commit;
 pub use service::virtual_environment;
 pub use tree::{Build, Tree};
 
-/// This package.
+/// Name of this package, which is also that of its program.
 const PACKAGE: &str = env!("CARGO_PKG_NAME");
-/// What a build is kept as: a file or a folder of this name.
+/// Name of the file or folder that a build is kept as, within a folder of its own.
 const BUILT: &str = PACKAGE;

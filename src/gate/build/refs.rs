@@ -1,31 +1,9 @@
-//! Which two commits are compared.
+//! Chooses the two commits to compare.
 
+use super::commit::Commit;
 use super::error::BuildError;
 use super::tree::Tree;
 use crate::error::Error;
-
-/// A commit, by git's name for it and by people's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// All of its hash.
-    pub id: String,
-    /// What people call it: `main (1a2b3c4)`.
-    pub name: String,
-    /// What they should know about it: why it was chosen, what is not part of it. Mostly none.
-    pub notes: Vec<String>,
-}
-
-impl Commit {
-    pub(super) fn new(id: String, called: &str) -> Self {
-        let short = id.get(..7).unwrap_or(&id);
-        let name = if called.len() >= 7 && id.starts_with(called) {
-            short.to_owned()
-        } else {
-            format!("{called} ({short})")
-        };
-        Self { id, name, notes: Vec::new() }
-    }
-}
 
 impl Tree {
     /// The commit of this ref; without one, the tree as it stands, with uncommitted changes of tracked files.
@@ -40,8 +18,10 @@ impl Tree {
     ///
     /// Main is `GATE_BASE`, else `GITHUB_BASE_REF`, else `main` or `master`, here or at `origin`.
     pub fn base(&self, given: Option<&str>, head: &Commit) -> Result<Commit, Error> {
-        let Some(name) = given else { return Ok(self.origin(head)?) };
-        Ok(self.named(name)?)
+        match given {
+            Some(name) => Ok(self.named(name)?),
+            None => Ok(self.origin(head)?),
+        }
     }
 
     /// Paths that differ between two commits.
@@ -49,16 +29,19 @@ impl Tree {
         Ok(self.git.names(&["diff", "--name-only", "--no-renames", "-z", &base.id, &head.id])?)
     }
 
+    /// The commit where `head` left main, or the one before `head` where that is part of main.
     fn origin(&self, head: &Commit) -> Result<Commit, BuildError> {
-        let main = self.existing_mains()?;
-        // Of all of them: the last commit in common, should `main` here lag behind that of `origin`, or lead.
-        let ids =
-            [&["merge-base", &head.id], &main.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>()[..]];
-        let main = main[0].0.as_str();
-        let Some(id) = self.git.ask(&ids.concat())? else {
-            let (head, main) = (head.name.clone(), main.to_owned());
+        let mains = self.existing_mains()?;
+        // Of all mains the last commit in common with any: `main` here may lag behind that of `origin`, or lead.
+        let mut command = vec!["merge-base", head.id.as_str()];
+        command.extend(mains.iter().map(|(_, id)| id.as_str()));
+        let main = mains[0].0.as_str();
+        let Some(id) = self.git.ask(&command)? else {
+            let head = head.name.clone();
+            let main = main.to_owned();
             return Err(BuildError::NoMergeBase { head, main, shallow: self.is_shallow()? });
         };
+        // Head is part of main: compared with itself it would always pass.
         if id == head.id {
             self.parent(head, main)
         } else {
@@ -66,7 +49,7 @@ impl Tree {
         }
     }
 
-    /// Those that exist, with their commits; at least one.
+    /// The main branches that exist, with their commits; at least one.
     fn existing_mains(&self) -> Result<Vec<(String, String)>, BuildError> {
         let mut found = Vec::new();
         for name in &self.mains {
@@ -80,6 +63,7 @@ impl Tree {
         Ok(found)
     }
 
+    /// The commit before `head`, with a note that says why it was chosen.
     fn parent(&self, head: &Commit, main: &str) -> Result<Commit, BuildError> {
         let Some(id) = self.resolve(&format!("{}^1", head.id))? else {
             return Err(BuildError::NoParent { head: head.name.clone(), shallow: self.is_shallow()? });
@@ -92,6 +76,7 @@ impl Tree {
         Ok(parent)
     }
 
+    /// The commit of this ref; an error where there is none.
     fn named(&self, name: &str) -> Result<Commit, BuildError> {
         match self.resolve(name)? {
             Some(id) => Ok(Commit::new(id, name)),
@@ -99,11 +84,13 @@ impl Tree {
         }
     }
 
+    /// Hash of the commit that this ref leads to, if there is one.
     pub(super) fn resolve(&self, name: &str) -> Result<Option<String>, BuildError> {
-        // Git would take the first for an option.
+        // Git would take a name with a leading dash for an option.
         if name.starts_with('-') || name.is_empty() {
             return Ok(None);
         }
+        // `^{commit}` follows a tag to its commit, and is an error for a file or a folder.
         self.git.ask(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")])
     }
 
@@ -145,6 +132,7 @@ mod tests {
         let error = tree.base(None, &first).expect_err("nothing before").to_string();
         assert!(error.contains("has no commit before it; or name one with --base"), "{error}");
 
+        // With uncommitted changes the tree is a commit after main, compared with main itself.
         repository.says("second");
         let uncommitted = tree.head(None).expect("is there");
         assert_eq!(tree.base(None, &uncommitted).expect("is there").id, first.id);
@@ -160,6 +148,7 @@ mod tests {
     fn what_is_no_ref_is_refused_by_name() {
         let repository = Repository::new();
         let tree = repository.tree();
+        // Unknown, options, empty, a range, a file, a parent that does not exist, and not a valid name at all.
         for name in ["nowhere", "--all", "-h", "", "main..main", "main:Cargo.toml", "HEAD^9", "a b"] {
             let error = tree.head(Some(name)).expect_err(name).to_string();
             assert_eq!(error, format!("\"{name}\" is no commit of this repository"));
@@ -175,6 +164,7 @@ mod tests {
         repository.says("second");
         repository.commit();
         let clone = tempfile::tempdir().expect("makes one");
+        // By a URL: git ignores --depth where it clones from a path.
         let url = format!("file://{}", repository.root().display());
         let into = clone.path().to_str().expect("is text");
         repository.git(&["clone", "--quiet", "--depth=1", &url, into]);

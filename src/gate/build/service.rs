@@ -1,4 +1,4 @@
-//! A service of one commit: the folder that its build command leaves behind.
+//! Builds the service of one commit: what is kept is the folder that its build command leaves behind.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -8,8 +8,8 @@ use aws_lc_rs::digest;
 use super::super::lock::Lock;
 use super::cache::Cache;
 use super::checkout::Checkout;
+use super::commit::Commit;
 use super::error::BuildError;
-use super::refs::Commit;
 use super::tree::Tree;
 use crate::config::Build as BuildCommand;
 use crate::console::note;
@@ -17,16 +17,16 @@ use crate::error::Error;
 use crate::files::copy_tree;
 use crate::units::{Bytes, hex};
 
-/// How many built folders are kept.
+/// Most built folders that are kept: of at most 512 MB each, so 4 GB in all.
 const KEPT: usize = 8;
-/// Largest folder that is copied for every start of a service: a second of copying, three times a pair.
+/// Largest folder that is copied for every start of a service: about a second of copying, and three starts a pair.
 const MOST: Bytes = Bytes::mb(512);
-/// What a virtual environment of Python has. The programs in it name the folder that it was made in.
+/// File that every virtual environment of Python has. The programs in one name the folder that it was made in.
 const VIRTUAL_ENVIRONMENT: &str = "pyvenv.cfg";
 
 impl Tree {
-    /// The folder of this commit's service, built: the one kept, or a new one. `folder` is where the service is, seen from the
-    /// top of the repository. Says on standard error what takes long.
+    /// The built folder of this commit's service: the one that is kept, or a new one. `folder` is where the service is, seen
+    /// from the top of the repository. Says on standard error what takes long.
     pub fn build_service(
         &self,
         commit: &Commit,
@@ -43,14 +43,19 @@ impl Tree {
         let _source = Checkout::of(&self.git, &commit.id, &self.cargo.source)?;
         let dir = self.cargo.source.join(folder);
         if !dir.is_dir() {
-            let (commit, folder) = (commit.name.clone(), folder.display().to_string());
-            return Err(BuildError::NoFolder { commit, folder }.into());
+            let folder = folder.display().to_string();
+            return Err(BuildError::NoFolder { commit: commit.name.clone(), folder }.into());
         }
-        let built = build.run_in(&dir, &self.cargo.interrupt);
-        built.map_err(|source| match source {
-            Error::Interrupted(signal) => Error::Interrupted(signal),
-            source => BuildError::Service { commit: commit.name.clone(), source: Box::new(source) }.into(),
-        })?;
+        match build.run_commit_in(&dir, &commit.id, &self.cargo.interrupt) {
+            Ok(()) => {}
+            // An interrupt is not a failure of this commit's, and has an exit code of its own.
+            Err(Error::Interrupted(signal)) => return Err(Error::Interrupted(signal)),
+            Err(source) => {
+                let commit = commit.name.clone();
+                return Err(BuildError::Service { commit, source: Box::new(source) }.into());
+            }
+        }
+        // Copied before the checkout is dropped, which removes the folder that it was built in.
         let kept = cache.put(&name, |path| keep(build, &dir, path, commit))?;
         if build.command.is_some() {
             note(format_args!("Built {} in {:.0} s", commit.name, start.elapsed().as_secs_f64()));
@@ -59,7 +64,7 @@ impl Tree {
     }
 }
 
-/// Copies what is needed of a built folder.
+/// Copies what the service needs of its built folder: what `keep` names, or all of it.
 fn keep(build: &BuildCommand, dir: &Path, to: &Path, commit: &Commit) -> Result<(), Error> {
     let mut bytes = 0;
     if build.keep.is_empty() {
@@ -68,14 +73,15 @@ fn keep(build: &BuildCommand, dir: &Path, to: &Path, commit: &Commit) -> Result<
     for path in &build.keep {
         let from = dir.join(path);
         if !from.exists() {
-            let (commit, path) = (commit.name.clone(), path.display().to_string());
-            return Err(BuildError::NotKept { commit, path }.into());
+            let path = path.display().to_string();
+            return Err(BuildError::NotKept { commit: commit.name.clone(), path }.into());
         }
         let to = to.join(path);
         let parent = to.parent().expect("it is below a folder");
         std::fs::create_dir_all(parent).map_err(|e| Error::file(parent, "make", e))?;
         bytes += copy_tree(&from, &to)?;
     }
+    // The size is known only once it is copied; after an error the cache throws the unfinished copy away.
     if bytes > MOST.0 {
         let commit = commit.name.clone();
         return Err(BuildError::TooLarge { commit, size: Bytes(bytes), most: MOST }.into());
@@ -83,19 +89,21 @@ fn keep(build: &BuildCommand, dir: &Path, to: &Path, commit: &Commit) -> Result<
     Ok(())
 }
 
-/// The virtual environment in a service's folder, or in a folder of that: both arms would run with the one built last.
+/// The virtual environment in a service's folder, or in a folder directly below: both arms would run with the one that was
+/// built last.
 pub fn virtual_environment(dir: &Path) -> Option<PathBuf> {
     let folders = dir.read_dir().ok()?.flatten().map(|entry| entry.path());
     let mut candidates = std::iter::once(dir.to_owned()).chain(folders);
     candidates.find(|folder| folder.join(VIRTUAL_ENVIRONMENT).is_file())
 }
 
-/// Stands for everything that decides what is built, beside the commit.
+/// Hash of everything that decides what is built, beside the commit.
 fn key(build: &BuildCommand, folder: &Path) -> String {
     let mut hash = digest::Context::new(&digest::SHA256);
     let texts = build.keep.iter().map(|path| path.as_os_str()).chain([folder.as_os_str()]);
     for text in texts {
         hash.update(text.as_encoded_bytes());
+        // Without an end, `a` and `bc` would be the same as `ab` and `c`.
         hash.update(&[0]);
     }
     hash.update(build.command.as_deref().unwrap_or_default().as_bytes());
@@ -117,6 +125,10 @@ mod tests {
         }
     }
 
+    fn read(folder: &Path, file: &str) -> String {
+        std::fs::read_to_string(folder.join(file)).expect("reads")
+    }
+
     fn build(repository: &Repository, command: &BuildCommand) -> Result<PathBuf, Error> {
         let tree = repository.tree();
         let commit = tree.head(Some("main"))?;
@@ -126,10 +138,10 @@ mod tests {
     #[test]
     fn each_commit_has_a_folder_of_its_own_and_is_built_once() {
         let repository = Repository::new();
+        // The nanosecond tells one build from another.
         let command = building("cp main.rs built; date +%N > when", &[]);
         let first = build(&repository, &command).expect("builds");
         assert_eq!(build(&repository, &command).expect("is kept"), first);
-        let read = |folder: &Path, file: &str| std::fs::read_to_string(folder.join(file)).expect("reads");
         let when = read(&first, "when");
         repository.says("second");
         repository.commit();

@@ -1,21 +1,24 @@
-//! The tree as it stands, as a commit: with what is not committed yet, and without touching anything of the user's.
+//! Makes a commit of the tree as it stands, with what is not committed yet, and without touching anything of the user's.
 
 use std::path::Path;
 
+use super::commit::Commit;
 use super::error::BuildError;
-use super::refs::Commit;
 use super::tree::Tree;
 use crate::error::Error;
 
-/// Of the files left out, this many are named.
+/// At most this many of the files left out are named.
 const NAMED: usize = 10;
 
 impl Tree {
     /// HEAD where nothing differs from it, else a commit that no branch and no stash knows, the same for the same files.
     pub(super) fn standing(&self) -> Result<Commit, Error> {
-        let none = || BuildError::NoSuchRef { name: "HEAD".to_owned(), shallow: false };
-        let head = self.resolve("HEAD")?.ok_or_else(none)?;
+        // A repository without any commit has no HEAD yet.
+        let Some(head) = self.resolve("HEAD")? else {
+            return Err(BuildError::NoSuchRef { name: "HEAD".to_owned(), shallow: false }.into());
+        };
         let files = self.files()?;
+        // Equal trees have equal hashes: where HEAD has these files, it is taken, and a build that is kept with it.
         let mut commit = if files == self.git.run(&["rev-parse", &format!("{head}^{{tree}}")])? {
             Commit::new(head, "this tree")
         } else {
@@ -31,6 +34,7 @@ impl Tree {
     /// and name the same files differently according to which are staged.
     fn files(&self) -> Result<String, Error> {
         let index = self.git.folder().join(self.git.run(&["rev-parse", "--git-path", "index"])?);
+        // A copy of the index with all tracked files added: the user's own is neither changed nor locked.
         std::fs::create_dir_all(&self.home).map_err(|e| Error::file(&self.home, "make", e))?;
         let scratch = tempfile::tempdir_in(&self.home).map_err(|e| Error::file(&self.home, "write to", e))?;
         let copy = scratch.path().join("index");
@@ -40,14 +44,16 @@ impl Tree {
         Ok(git.run(&["write-tree"])?)
     }
 
-    /// Files that git neither tracks nor ignores: perhaps someone forgot to add them.
+    /// Note about files that git neither tracks nor ignores, as someone may have forgotten to add them; `None` without any.
     fn left_out(&self) -> Result<Option<String>, BuildError> {
         let files = self.git.names(&["ls-files", "--others", "--exclude-standard", "-z"])?;
+        if files.is_empty() {
+            return Ok(None);
+        }
         let more = files.len().saturating_sub(NAMED);
         let named = files.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
         let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let said = format!("not part of what is built, as git does not track them: {named}{and_more}");
-        Ok((!files.is_empty()).then_some(said))
+        Ok(Some(format!("not part of what is built, as git does not track them: {named}{and_more}")))
     }
 }
 
@@ -63,6 +69,7 @@ mod tests {
     fn uncommitted_changes_are_part_of_the_tree_and_nothing_of_the_users_is_touched() {
         let repository = Repository::new();
         let tree = repository.tree();
+        // The same file staged and then changed again, a new file that is staged, and one that is not.
         repository.says("staged");
         repository.write("src/new.rs", "");
         repository.git(&["add", "--all"]);
@@ -71,7 +78,7 @@ mod tests {
         let index = repository.root().join(".git/index");
         let before = (std::fs::read(&index).expect("reads"), repository.git(&["status", "--porcelain"]));
 
-        // Someone else has the index locked, and both do without it.
+        // Someone else has the index locked: it is read and never written, so that does no harm.
         repository.write(".git/index.lock", "");
         let head = tree.head(None).expect("is there");
         assert_eq!(

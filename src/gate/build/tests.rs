@@ -1,4 +1,4 @@
-//! From commits to executables, with real git and cargo.
+//! Builds executables from commits with real git and cargo.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,8 @@ fn build(tree: &Tree, name: &str) -> Result<Build, Error> {
     tree.build(&tree.head(Some(name))?, &lock)
 }
 
-/// As if everything had been built long after any source was written.
+/// Sets the times of all files as if they had been built long after any source was written: cargo then takes each source
+/// for older than its build.
 fn postdate(folder: &Path) {
     let later = SystemTime::now() + Duration::from_secs(1_000_000);
     for entry in folder.read_dir().expect("is there") {
@@ -48,9 +49,11 @@ fn the_same_source_gives_the_same_bytes_and_a_kept_build_needs_no_cargo() {
     repository.write("README.md", "new");
     repository.commit();
     let second = build(&repository.tree(), "main").expect("builds");
+    // Only a file that is not compiled differs: two commits, two kept builds, and the same bytes.
     assert_ne!(first.executable, second.executable);
     assert_eq!(first.sha256, second.sha256);
 
+    // Without cargo a commit that was built before can be had, and a new one cannot.
     let no_cargo = repository.tree_with("/no/cargo".into());
     assert_eq!(build(&no_cargo, "main^").expect("is kept"), first);
     repository.write("README.md", "newer");
@@ -91,6 +94,7 @@ fn a_commit_that_does_not_build_is_named_with_what_cargo_said() {
     let error = build(&tree, "main").expect_err("does not build").to_string();
     assert!(error.starts_with(&format!("main ({}) does not build (exit status: 101)", &id[..7])), "{error}");
     assert!(error.contains("cannot find function `nonsense`"), "{error}");
+    // The lock file stays on disk and is not in the commit, so the checkout lacks it.
     repository.git(&["rm", "--quiet", "--cached", "Cargo.lock"]);
     repository.git(&["commit", "--quiet", "--message", "unlocked"]);
     let error = build(&tree, "main").expect_err("is not locked").to_string();
@@ -106,6 +110,7 @@ fn settings_of_the_working_tree_are_not_those_of_another_commit() {
     repository.commit();
     repository.write(".cargo/config.toml", "[build]\nrustflags = [\"--cfg\", \"tuned\"]\n");
     repository.commit();
+    // Settings on disk are those of `main`, while its parent is built.
     let tree = repository.tree();
     assert_eq!(said(&build(&tree, "main^").expect("builds").executable), "plain");
     assert_eq!(said(&build(&tree, "main").expect("builds").executable), "tuned");

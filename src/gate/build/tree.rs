@@ -1,4 +1,4 @@
-//! A checkout of this project, and executables made of its commits.
+//! The repository that the gate runs in, and executables made of its commits.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use super::PACKAGE;
 use super::cache::Cache;
 use super::cargo::{Cargo, Wanted, package_in};
 use super::checkout::Checkout;
+use super::commit::Commit;
 use super::error::BuildError;
 use super::git::Git;
-use super::refs::Commit;
 use crate::console::note;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::units::hex;
 
-/// The checkout that the gate runs in.
+/// The repository that the gate runs in.
 #[derive(Debug)]
 pub struct Tree {
     pub(super) git: Git,
-    /// `<target>/gate`: everything that the gate writes.
+    /// `<target>/gate`, the folder for everything that the gate writes.
     pub(super) home: PathBuf,
     pub(super) cargo: Cargo,
     /// Names of the branch that changes start from.
@@ -33,13 +33,13 @@ pub struct Tree {
 /// The executable of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// Where it is kept; it stays there for as long as the lock is held.
+    /// Path at which it is kept for as long as the lock is held.
     pub executable: PathBuf,
-    /// Its checksum: equal ones need no measurement.
+    /// Its checksum: builds with equal ones are not measured, as they are the same.
     pub sha256: String,
 }
 
-/// Executables that are kept: of about 10 MB each.
+/// Most executables that are kept, of about 10 MB each.
 const KEPT: usize = 20;
 
 impl Tree {
@@ -62,9 +62,10 @@ impl Tree {
 
     /// The repository around the current folder, whatever it holds.
     pub fn of_any(interrupt: &Interrupt) -> Result<Self, Error> {
-        let mains = match (variable("GATE_BASE"), variable("GITHUB_BASE_REF")) {
-            (Some(name), _) | (None, Some(name)) => vec![format!("origin/{name}"), name],
-            (None, None) => ["main", "origin/main", "master", "origin/master"].map(str::to_owned).to_vec(),
+        // GITHUB_BASE_REF is what GitHub calls the branch that a pull request is to be merged into.
+        let mains = match variable("GATE_BASE").or_else(|| variable("GITHUB_BASE_REF")) {
+            Some(name) => vec![format!("origin/{name}"), name],
+            None => ["main", "origin/main", "master", "origin/master"].map(str::to_owned).to_vec(),
         };
         let here = current_folder()?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map(|dir| here.join(dir));
@@ -87,9 +88,9 @@ impl Tree {
 
     /// This folder as seen from the top of the repository.
     pub fn below(&self, folder: &Path) -> Result<PathBuf, Error> {
-        let found = |path: &Path| path.canonicalize().map_err(|e| Error::file(path, "find", e));
-        let folder = found(folder)?;
-        let root = found(self.git.folder())?;
+        // Git tells the root without links; the folder may be given with some, and would then not begin with the root.
+        let folder = canonical(folder)?;
+        let root = canonical(self.git.folder())?;
         match folder.strip_prefix(&root) {
             Ok(below) => Ok(below.to_owned()),
             Err(_) => {
@@ -99,12 +100,12 @@ impl Tree {
         }
     }
 
-    /// To be held from the first build to the last measurement; an error where another gate has it.
+    /// Takes the lock, which is to be held from the first build to the last measurement; an error where another gate has it.
     pub fn lock(&self) -> Result<Lock, Error> {
         Lock::take(&self.home, "lock")
     }
 
-    /// The executable of this commit: the one kept, or a new one. Says on standard error what takes long.
+    /// The executable of this commit: the one that is kept, or a new one. Says on standard error what takes long.
     pub fn build(&self, commit: &Commit, _held: &Lock) -> Result<Build, Error> {
         let cache = Cache::in_folder(self.home.join("builds"), KEPT);
         let name = format!("{}-{}", commit.id, self.cargo.key()?);
@@ -121,8 +122,9 @@ impl Tree {
         Ok(Build { executable, sha256: hex(digest::digest(&digest::SHA256, &bytes).as_ref()) })
     }
 
-    /// The text of a file as it is in this commit; nothing where the commit lacks it.
+    /// Text of a file as it is in this commit; `None` where the commit lacks it.
     pub fn file(&self, commit: &Commit, path: &str) -> Result<Option<String>, Error> {
+        // `git show` has one exit code for a file that is missing and for everything else, so this is asked before.
         let found = self.git.names(&["ls-tree", "--name-only", "-z", &commit.id, path])?;
         if found.is_empty() {
             return Ok(None);
@@ -130,9 +132,11 @@ impl Tree {
         Ok(Some(self.git.run(&["show", &format!("{}:{path}", commit.id)])?))
     }
 
+    /// Checks the commit out and builds it. The executable lies in cargo's folder until the next build.
     fn compile(&self, commit: &Commit) -> Result<PathBuf, Error> {
         note(format_args!("Building {}; the first build of a checkout takes minutes", commit.name));
         let start = Instant::now();
+        // Removed again at the end of this function, whether the build succeeds or not.
         let _source = Checkout::of(&self.git, &commit.id, &self.cargo.source)?;
         let built = self.cargo.build(commit)?;
         note(format_args!("Built {} in {:.0} s", commit.name, start.elapsed().as_secs_f64()));
@@ -144,6 +148,12 @@ fn current_folder() -> Result<PathBuf, Error> {
     std::env::current_dir().map_err(|e| Error::file(Path::new("."), "find", e))
 }
 
+/// The path without links.
+fn canonical(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|e| Error::file(path, "find", e))
+}
+
+/// Value of an environment variable; an empty one counts as not set.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -159,7 +169,7 @@ fn root(here: &Path, interrupt: &Interrupt) -> Result<PathBuf, Error> {
     }
 }
 
-/// An error where this is not a checkout of this project.
+/// Returns an error where this is not a checkout of this project.
 fn check_own(root: &Path) -> Result<(), Error> {
     match package_in(root) {
         Ok(name) if name == PACKAGE => Ok(()),

@@ -1,0 +1,25 @@
+//! What can be found of one case.
+
+use serde::Serialize;
+
+/// The finding about a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// It got slower.
+    Regressed,
+    /// Its slowest operations got slower.
+    TailRegressed,
+    /// It got faster.
+    Improved,
+    /// It did not get slower by twice its threshold, and was not found to be slower.
+    Same,
+    /// Its effect may be as large as twice its threshold, or none.
+    Undecided,
+    /// Its blocks take too long for the budget.
+    TooSlow,
+    /// A control, a clock or the latencies of this case were not as they must be.
+    Untrusted,
+    /// Head lacks it.
+    Missing,
+}
