@@ -10,12 +10,13 @@ use common::bench::{Bench, Run, read_json};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Criterion's samples: three, with their iterations and total times in ns.
 const SAMPLE: &str = r#"{"sampling_mode":"Flat","iters":[1.0,1.0,2.0],"times":[5000.0,6000.0,9000.0]}"#;
 
 /// Two cases, by id and operation.
 const CASES: [(&str, &str); 2] = [("upload/10KB", "upload_small_file"), ("jwt/validate", "jwt_validation")];
 
-/// Folders as a bench leaves them.
+/// Folders as a bench leaves them, in the layout of Criterion 0.8.
 struct Kept(TempDir);
 
 impl Kept {
@@ -67,19 +68,25 @@ impl Kept {
         output.expect("starts").into()
     }
 
+    /// Exports the baseline. Returns the text of its file.
     fn export(&self) -> String {
         self.run(&["baseline", "export", "main", "--out", "main.json"]).exits(0);
         fs::read_to_string(self.bundle()).expect("is there")
     }
 }
 
+/// Criterion's file of this name.
 fn estimates(mean: f64) -> String {
-    let of = |value: f64| {
-        json!({"confidence_interval": {"confidence_level": 0.95, "lower_bound": value, "upper_bound": value},
-               "point_estimate": value, "standard_error": 0.1})
-    };
-    json!({"mean": of(mean), "median": of(mean), "std_dev": of(1.0), "median_abs_dev": of(1.0), "slope": null})
+    let location = estimate(mean);
+    let spread = estimate(1.0);
+    // Criterion has a slope with linear sampling only, and benches here sample flat.
+    json!({"mean": location, "median": location, "std_dev": spread, "median_abs_dev": spread, "slope": null})
         .to_string()
+}
+
+fn estimate(value: f64) -> Value {
+    json!({"confidence_interval": {"confidence_level": 0.95, "lower_bound": value, "upper_bound": value},
+           "point_estimate": value, "standard_error": 0.1})
 }
 
 /// A report as this build writes it on this machine, so that it is comparable with what is measured here.
@@ -90,7 +97,9 @@ fn report(operation: &str, slower: f64) -> Value {
 
     let mut recorder = Recorder::default();
     let latency = std::time::Duration::from_micros(5).mul_f64(slower);
-    (0..100).for_each(|_| recorder.record(Finished { latency, outcome: Ok(()) }));
+    for _ in 0..100 {
+        recorder.record(Finished { latency, outcome: Ok(()) });
+    }
     let plan = Plan {
         case: "a".to_owned(),
         schedule: "closed",
@@ -114,6 +123,7 @@ fn two_baselines_stand_side_by_side() {
     // Criterion's mean went from 5.0 to 5.5 µs, its samples are the same, and operations took 10 % longer.
     assert_eq!(words[1..5], ["5", "µs", "5.50", "µs"], "{row}");
     assert_eq!((words[5], words[7]), ("+10.0", "+0.0"), "{row}");
+    // Operations are recorded to three digits, and so 10 % may be 9.9.
     assert!(
         words[9..].iter().all(|word| *word == "%" || word.starts_with("+10.") || word.starts_with("+9.9")),
         "{row}"
@@ -146,15 +156,16 @@ fn a_baseline_that_was_exported_and_imported_is_the_same_byte_for_byte() {
         let files = ["benchmark.json", "estimates.json", "sample.json", "tukey.json"];
         let paths = files.map(|file| (kept.criterion().join(id), file.to_owned()));
         for (dir, file) in paths.into_iter().chain([(kept.reports(), format!("{operation}.json"))]) {
-            let read = |baseline: &str| fs::read(dir.join(baseline).join(&file)).expect("is there");
-            assert!(read("main") == read("again"), "{file}");
+            let main = fs::read(dir.join("main").join(&file)).expect("is there");
+            let again = fs::read(dir.join("again").join(&file)).expect("is there");
+            assert!(main == again, "{file}");
         }
     }
     assert!(kept.run(&["compare", "main", "again"]).stdout.contains("+0.0 %"));
 
     let taken = kept.run(&["baseline", "import", "main.json"]);
     assert!(taken.exits(2).contains("there is one of that name; add --replace"));
-    // A case that the file lacks would be compared with beside those that it has.
+    // A case that only the old baseline has must not stay: it would be compared with beside those of the new one.
     let stray = kept.criterion().join("load/10_users/main");
     fs::create_dir_all(&stray).expect("makes it");
     kept.run(&["baseline", "import", "main.json", "--replace"]).exits(0);
@@ -168,17 +179,20 @@ fn a_baseline_that_was_exported_and_imported_is_the_same_byte_for_byte() {
 fn what_a_bench_saved_can_be_exported_imported_and_compared_with() {
     let bench = Bench::new("jwt");
     bench.short(&["--save-baseline", "main"]).exits(0);
-    let tool = |args: &[&str]| -> Run {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingester-perf"));
-        command.env("CRITERION_HOME", bench.criterion()).env("INGESTER_REPORT_DIR", bench.reports());
-        command.current_dir(bench.dir.path()).args(args).output().expect("starts").into()
-    };
-    tool(&["baseline", "export", "main"]).exits(0);
-    tool(&["baseline", "import", "baseline/main.json", "--name", "kept"]).exits(0);
+    tool(&bench, &["baseline", "export", "main"]).exits(0);
+    tool(&bench, &["baseline", "import", "baseline/main.json", "--name", "kept"]).exits(0);
+    // Criterion itself has to be content with what was imported.
     let run = bench.short(&["--baseline", "kept"]);
     run.exits(0);
     assert!(run.stdout.contains("change:"), "{}", run.stdout);
-    tool(&["compare", "main", "kept"]).exits(0);
+    tool(&bench, &["compare", "main", "kept"]).exits(0);
+}
+
+/// Runs `ingester-perf` on what this bench has saved.
+fn tool(bench: &Bench, args: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingester-perf"));
+    command.env("CRITERION_HOME", bench.criterion()).env("INGESTER_REPORT_DIR", bench.reports());
+    command.current_dir(bench.dir.path()).args(args).output().expect("starts").into()
 }
 
 #[test]
@@ -187,6 +201,7 @@ fn what_was_measured_elsewhere_is_not_comparable_unless_told_and_then_stamped() 
         [("cpu", json!("Z80")), ("cores", json!(64)), ("profile", json!("odd")), ("source", json!("0123"))]
     {
         let kept = Kept::new();
+        // Only the saved baseline was measured elsewhere; the last run was measured here.
         for (_, operation) in CASES {
             let path = kept.reports().join("main").join(format!("{operation}.json"));
             let mut report = read_json(&path);
@@ -208,18 +223,25 @@ fn what_was_measured_elsewhere_is_not_comparable_unless_told_and_then_stamped() 
     }
 }
 
+fn text(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+/// A report of the baseline's first case, changed in one place.
+fn changed_report(change: fn(&mut Value)) -> Vec<u8> {
+    let mut value = report("upload_small_file", 1.0);
+    change(&mut value);
+    value.to_string().into_bytes()
+}
+
 /// How a file of a saved baseline can be broken: the file, and what it holds instead.
 fn broken_files() -> Vec<(&'static str, Vec<u8>)> {
-    let (sample, estimates) = ("upload/10KB/main/sample.json", "upload/10KB/main/estimates.json");
-    let text = |text: &str| text.as_bytes().to_vec();
-    let good = self::estimates(5000.0);
+    let sample = "upload/10KB/main/sample.json";
+    let estimates = "upload/10KB/main/estimates.json";
     let report = "main/upload_small_file.json";
-    let changed = |change: fn(&mut Value)| {
-        let mut value = self::report("upload_small_file", 1.0);
-        change(&mut value);
-        value.to_string().into_bytes()
-    };
+    let good = self::estimates(5000.0);
     vec![
+        // Cut off, or another kind of file.
         (sample, text("")),
         (sample, text("{")),
         (sample, text(&SAMPLE[..40])),
@@ -227,6 +249,7 @@ fn broken_files() -> Vec<(&'static str, Vec<u8>)> {
         (sample, text("[]")),
         (sample, text("null")),
         (sample, text("{}")),
+        // Valid JSON with numbers that no measurement has: too few, unequally many, not above 0, not finite.
         (sample, text(r#"{"iters":[],"times":[]}"#)),
         (sample, text(r#"{"iters":[1.0],"times":[5.0]}"#)),
         (sample, text(r#"{"iters":[1.0,1.0],"times":[5.0]}"#)),
@@ -238,6 +261,7 @@ fn broken_files() -> Vec<(&'static str, Vec<u8>)> {
         (sample, text(r#"{"iters":[1.0,1.0],"times":[5.0,1e999]}"#)),
         (sample, text(r#"{"iters":[1.0,1.0],"times":[5.0,null]}"#)),
         (sample, text(r#"{"iters":[1.0,1.0],"times":["5","6"]}"#)),
+        // Not UTF-8, and nested so deeply that a parser without a limit would run out of stack.
         (sample, b"\xff\xfe{}".to_vec()),
         (sample, "[".repeat(100_000).into_bytes()),
         (estimates, text("")),
@@ -247,18 +271,19 @@ fn broken_files() -> Vec<(&'static str, Vec<u8>)> {
         (estimates, text(&good.replacen("\"point_estimate\":5000.0", "\"point_estimate\":0.0", 1))),
         (estimates, text(&good.replacen("\"point_estimate\":5000.0", "\"point_estimate\":-1.0", 1))),
         (estimates, text(&good.replacen("\"point_estimate\":5000.0", "\"point_estimate\":1e999", 1))),
+        // Criterion reads these two as well, and goes on without a word where they are broken.
         ("upload/10KB/main/benchmark.json", text("{\"group_id\":")),
         ("upload/10KB/main/tukey.json", text("")),
         (report, text("")),
         (report, text("{}")),
-        (report, changed(|r| r["schema_version"] = json!(9))),
-        (report, changed(|r| r["partial"] = json!(true))),
-        (report, changed(|r| r["avg_latency_ms"] = Value::Null)),
-        (report, changed(|r| r["p95_latency_ms"] = json!(-3.0))),
-        (report, changed(|r| r["median_latency_ms"] = json!(0.0))),
-        (report, changed(|r| r["histogram"] = json!("not base64!"))),
-        (report, changed(|r| r["histogram"] = json!("HISTFAAAAA=="))),
-        (report, changed(|r| r["environment"] = Value::Null)),
+        (report, changed_report(|r| r["schema_version"] = json!(9))),
+        (report, changed_report(|r| r["partial"] = json!(true))),
+        (report, changed_report(|r| r["avg_latency_ms"] = Value::Null)),
+        (report, changed_report(|r| r["p95_latency_ms"] = json!(-3.0))),
+        (report, changed_report(|r| r["median_latency_ms"] = json!(0.0))),
+        (report, changed_report(|r| r["histogram"] = json!("not base64!"))),
+        (report, changed_report(|r| r["histogram"] = json!("HISTFAAAAA=="))),
+        (report, changed_report(|r| r["environment"] = Value::Null)),
     ]
 }
 
@@ -267,6 +292,7 @@ fn every_kind_of_broken_file_is_named_with_its_case_and_is_no_success() {
     let kinds = broken_files();
     assert!(kinds.len() >= 30);
     for (file, bytes) in kinds {
+        // Reports begin with the baseline's name, Criterion's files with a case.
         let kept = Kept::new();
         let root = if file.starts_with("main/") { kept.reports() } else { kept.criterion() };
         fs::write(root.join(file), &bytes).expect("writes");
@@ -297,6 +323,7 @@ fn what_is_missing_is_named() {
     fs::remove_file(kept.reports().join("main/jwt_validation.json")).expect("was there");
     assert!(kept.run(&["compare", "main", "new"]).exits(2).contains("main/jwt_validation.json"));
 
+    // A whole case that one side lacks, and not a file of it.
     let kept = Kept::new();
     fs::remove_dir_all(kept.criterion().join("jwt/validate/new")).expect("was there");
     let run = kept.run(&["compare", "main", "new"]);
@@ -311,6 +338,7 @@ fn what_is_missing_is_named() {
 #[test]
 #[cfg(unix)]
 fn what_is_not_a_plain_file_is_refused_without_waiting_for_it() {
+    // Reading a pipe waits for ever for somebody who writes; reading a device never ends.
     let kept = Kept::new();
     let pipe = kept.0.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo exists").success());
@@ -323,7 +351,7 @@ fn what_is_not_a_plain_file_is_refused_without_waiting_for_it() {
     let said = kept.run(&["baseline", "import", "./pipe"]).exits(2).to_owned();
     assert!(said.contains("pipe: is a pipe"), "{said}");
 
-    // One that was put where Criterion keeps its samples.
+    // A pipe that was put where Criterion keeps its samples.
     let sample = kept.criterion().join("jwt/validate/main/sample.json");
     fs::remove_file(&sample).expect("is there");
     fs::rename(&pipe, &sample).expect("moves");
@@ -344,13 +372,13 @@ fn a_folder_where_a_file_belongs_and_links_in_a_circle_are_no_panic() {
         std::os::unix::fs::symlink(&path, &path).expect("links");
         assert!(kept.run(&["compare", "main", "new"]).exits(2).contains("upload/10KB/main/sample.json"));
     }
-    // A file with a hole, larger than anything that is read.
+    // A terabyte that takes no space on the disk: a sparse file.
     fs::remove_file(&path).expect("was there");
     fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("makes it");
     assert!(kept.run(&["compare", "main", "new"]).exits(2).contains("sample.json: is larger than"));
 }
 
-/// Imports this text.
+/// Imports a bundle with this text.
 fn import(kept: &Kept, text: &str) -> Run {
     fs::write(kept.bundle(), text).expect("writes");
     kept.run(&["baseline", "import", "main.json", "--name", "imported"])
@@ -361,12 +389,7 @@ fn a_broken_bundle_is_named_and_nothing_of_it_is_imported() {
     let kept = Kept::new();
     let text = kept.export();
     let value: Value = serde_json::from_str(&text).expect("is JSON");
-    let changed = |change: &dyn Fn(&mut Value)| {
-        let mut value = value.clone();
-        change(&mut value);
-        value.to_string()
-    };
-    let doubled = changed(&|v| {
+    let doubled = changed(&value, |v| {
         let first = v["cases"][0].clone();
         v["cases"].as_array_mut().expect("is a list").push(first);
     });
@@ -376,14 +399,19 @@ fn a_broken_bundle_is_named_and_nothing_of_it_is_imported() {
         (text[..text.len() - 3].to_owned(), "is no baseline"),
         ("[]".to_owned(), "is no baseline"),
         ("[".repeat(100_000), "is no baseline"),
-        (changed(&|v| v["schema_version"] = json!(2)), "has version 2"),
-        (changed(&|v| v["checksum"] = json!("00")), "does not match its checksum"),
-        (changed(&|v| v["baseline"] = json!("other")), "does not match its checksum"),
-        (changed(&|v| v["baseline"] = json!("../main")), "is no name for a baseline"),
-        (changed(&|v| v["cases"] = json!([])), "does not match its checksum"),
-        (changed(&|v| v["cases"][0]["files"]["sample.json"] = json!("{}")), "does not match its checksum"),
-        (changed(&|v| v["cases"][0]["case"] = json!("../../etc")), "does not match its checksum"),
-        (changed(&|v| v["more"] = json!(1)), "unknown field"),
+        // Another version may have its checksum made in another way: the version is looked at first.
+        (changed(&value, |v| v["schema_version"] = json!(2)), "has version 2"),
+        (changed(&value, |v| v["checksum"] = json!("00")), "does not match its checksum"),
+        (changed(&value, |v| v["baseline"] = json!("other")), "does not match its checksum"),
+        // Names become folders: one that leads elsewhere must not get as far as that.
+        (changed(&value, |v| v["baseline"] = json!("../main")), "is no name for a baseline"),
+        (changed(&value, |v| v["cases"] = json!([])), "does not match its checksum"),
+        (
+            changed(&value, |v| v["cases"][0]["files"]["sample.json"] = json!("{}")),
+            "does not match its checksum",
+        ),
+        (changed(&value, |v| v["cases"][0]["case"] = json!("../../etc")), "does not match its checksum"),
+        (changed(&value, |v| v["more"] = json!(1)), "unknown field"),
         (doubled, "does not match its checksum"),
         (text.replacen("5000.0", "5001.0", 1), "does not match its checksum"),
     ] {
@@ -393,7 +421,15 @@ fn a_broken_bundle_is_named_and_nothing_of_it_is_imported() {
         assert_eq!(run.stdout, "");
         assert!(!kept.criterion().join("upload/10KB/imported").exists(), "nothing is imported");
     }
+    // The text as it was exported is taken, so that it is the changes that were refused.
     import(&kept, &text).exits(0);
+}
+
+/// The text of a bundle that was changed in one place; its checksum is still the old one.
+fn changed(bundle: &Value, change: fn(&mut Value)) -> String {
+    let mut value = bundle.clone();
+    change(&mut value);
+    value.to_string()
 }
 
 #[test]
@@ -401,6 +437,7 @@ fn a_failed_import_leaves_what_was_there() {
     let kept = Kept::new();
     let text = kept.export();
     fs::write(kept.bundle(), &text[..100]).expect("writes");
+    // With `--replace` the old baseline is to go, but not before the new one has been read.
     let before = fs::read(kept.criterion().join("upload/10KB/main/sample.json")).expect("is there");
     kept.run(&["baseline", "import", "main.json", "--replace"]).exits(2);
     assert_eq!(fs::read(kept.criterion().join("upload/10KB/main/sample.json")).expect("is there"), before);

@@ -9,11 +9,12 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// A gate that notes its arguments and ends with these codes, one a call.
+/// Makes a gate that notes its arguments and ends with these codes, one a call.
 fn gate(folder: &Path, codes: &[i32]) -> std::path::PathBuf {
     let path = folder.join("gate");
     let cases: Vec<String> =
         codes.iter().enumerate().map(|(call, code)| format!("{}) exit {code};;", call + 1)).collect();
+    // Its calls are counted by the lines that it has noted; 99 is for one that the test did not foresee.
     let text = format!(
         "#!/bin/sh\necho \"$*\" >>\"$0.calls\"\necho a table\ncase $(wc -l <\"$0.calls\") in\n{}\nesac\nexit 99\n",
         cases.join("\n")
@@ -23,6 +24,7 @@ fn gate(folder: &Path, codes: &[i32]) -> std::path::PathBuf {
     path
 }
 
+/// Runs the script with such a gate. Returns how it ended, and the arguments of the gate's calls.
 fn check(args: &[&str], codes: &[i32]) -> (Output, String) {
     let folder = TempDir::new().expect("makes one");
     let output = Command::new("ci/gate-check.sh")
@@ -31,12 +33,14 @@ fn check(args: &[&str], codes: &[i32]) -> (Output, String) {
         .env("GATE", gate(folder.path(), codes))
         .output()
         .expect("bash exists");
+    // There is no such file where the gate was not called.
     let calls = std::fs::read_to_string(folder.path().join("gate.calls")).unwrap_or_default();
     (output, calls)
 }
 
 #[test]
 fn a_gate_that_decides_is_asked_once() {
+    // The gate never ends with 4 (docs/gate.md): a code that is not known is a failure too.
     for (code, verdict) in
         [(0, "success\n"), (1, "failure\n"), (2, "failure\n"), (4, "failure\n"), (130, "failure\n")]
     {
@@ -49,6 +53,8 @@ fn a_gate_that_decides_is_asked_once() {
 
 #[test]
 fn an_inconclusive_gate_is_asked_once_more_with_more_pairs() {
+    // How the second run ends, and the check where an inconclusive one counts as neutral or as a failure: that matters
+    // only if the second is inconclusive again.
     for (second, neutral, failure) in
         [(0, "success\n", "success\n"), (1, "failure\n", "failure\n"), (3, "neutral\n", "failure\n")]
     {
@@ -62,6 +68,7 @@ fn an_inconclusive_gate_is_asked_once_more_with_more_pairs() {
 
 #[test]
 fn no_other_setting_is_taken() {
+    // Above all not one that would make an inconclusive run green.
     for setting in [&["success"][..], &[], &["green"]] {
         let (output, calls) = check(setting, &[0]);
         assert_eq!((output.status.code(), calls.as_str()), (Some(2), ""), "{setting:?}");
@@ -71,6 +78,7 @@ fn no_other_setting_is_taken() {
 
 #[test]
 fn the_arguments_of_the_second_run_are_the_gates_own() {
+    // Arguments that are not the gate's would be refused before it looks for the executables.
     let output = Command::new(env!("CARGO_BIN_EXE_ingester-perf"))
         .args(["gate", "--pairs", "40", "--max-pairs", "80", "--budget", "120s"])
         .args(["--base-exe", "/no/such/file", "--head-exe", "/no/such/file", "--out"])

@@ -38,9 +38,10 @@ impl Sink {
     }
 }
 
-/// Runs a command with each kind of output; what it must exit with where all of it is read, and where standard output is
-/// not.
+/// Runs a command with each kind of output. It must exit with `read` where its standard output is read, and with `unread`
+/// where it is not.
 fn check(name: &str, command: &dyn Fn() -> Command, read: i32, unread: i32) {
+    // Standard error never decides: it is written as far as possible.
     const SINKS: [Sink; 4] = [Sink::Read, Sink::Full, Sink::Unread, Sink::Closed];
     for stdout in SINKS {
         for stderr in SINKS {
@@ -85,26 +86,33 @@ fn closing(command: Command, stdout: Sink, stderr: Sink) -> Command {
     shell
 }
 
+/// The program with these arguments, in a folder of its own.
+fn perf(dir: &TempDir, args: &[&str]) -> Command {
+    let mut command = Command::new(GATE);
+    command.args(args).current_dir(dir.path()).env("INGESTER_REPORT_DIR", dir.path().join("reports"));
+    command
+}
+
 #[test]
 fn every_subcommand_ends_in_order() {
     let dir = TempDir::new().expect("makes one");
-    let perf = |args: &[&str]| {
-        let mut command = Command::new(GATE);
-        command.args(args).current_dir(dir.path()).env("INGESTER_REPORT_DIR", dir.path().join("reports"));
-        command
-    };
     // What prints its result: 2 where that cannot be printed.
-    check("load", &|| perf(&["load", "--users", "1", "--requests", "5", "--file-size", "1KB"]), 0, 2);
+    check("load", &|| perf(&dir, &["load", "--users", "1", "--requests", "5", "--file-size", "1KB"]), 0, 2);
     assert!(dir.path().join("reports/load.json").exists(), "what was measured is saved");
-    check("serve", &|| perf(&["serve", "--listen", "127.0.0.1:0", "--private-key", "no/such/key"]), 2, 2);
+    check(
+        "serve",
+        &|| perf(&dir, &["serve", "--listen", "127.0.0.1:0", "--private-key", "no/such/key"]),
+        2,
+        2,
+    );
     // What fails says so on standard error alone.
-    check("compare of reports", &|| perf(&["compare", "reports/load.json", "reports/load.json"]), 0, 2);
-    check("compare", &|| perf(&["compare", "one", "other"]), 2, 2);
-    check("baseline", &|| perf(&["baseline", "export", "none"]), 2, 2);
-    check("gate", &|| perf(&["gate", "--replay", "no/such/folder"]), 2, 2);
-    check("help", &|| perf(&["--help"]), 0, 0);
-    check("bench", &|| perf(&["bench", "--list"]), 0, 2);
-    check("worker", &|| perf(&["worker"]), 0, 2);
+    check("compare of reports", &|| perf(&dir, &["compare", "reports/load.json", "reports/load.json"]), 0, 2);
+    check("compare", &|| perf(&dir, &["compare", "one", "other"]), 2, 2);
+    check("baseline", &|| perf(&dir, &["baseline", "export", "none"]), 2, 2);
+    check("gate", &|| perf(&dir, &["gate", "--replay", "no/such/folder"]), 2, 2);
+    check("help", &|| perf(&dir, &["--help"]), 0, 0);
+    check("bench", &|| perf(&dir, &["bench", "--list"]), 0, 2);
+    check("worker", &|| perf(&dir, &["worker"]), 0, 2);
 }
 
 #[test]
@@ -121,18 +129,22 @@ fn a_token_that_cannot_be_printed_ends_serve() {
 #[test]
 fn a_verdict_is_stored_though_nobody_reads_it() {
     let gate = Gate::new();
-    let (base, head) = (gate.worker("base", STEADY), gate.worker("head", SLOWER));
+    let base = gate.worker("base", STEADY);
+    let head = gate.worker("head", SLOWER);
+    // A regression would be 1: it is 2 because nobody could read that.
     let run =
         gate.gate(&Gate::arms(&base, &head)).stdout(Sink::Unread.stdio()).stderr(Sink::Full.stdio()).status();
     assert_eq!(run.expect("starts").code(), Some(2));
     let verdict = common::bench::read_json(&gate.path("out/verdict.json"));
     assert_eq!(verdict["conclusion"], "regression");
-    let replay = || {
-        let mut command = Command::new(GATE);
-        command.args(["gate", "--replay"]).arg(gate.path("out"));
-        command
-    };
-    check("gate --replay", &replay, 1, 2);
+    check("gate --replay", &|| replay(&gate), 1, 2);
+}
+
+/// Computes the verdict again from the slices of the last session.
+fn replay(gate: &Gate) -> Command {
+    let mut command = Command::new(GATE);
+    command.args(["gate", "--replay"]).arg(gate.path("out"));
+    command
 }
 
 #[test]

@@ -12,7 +12,7 @@ use common::load::{Load, adds_up, alone};
 use common::server::{Exchange, Server};
 use serde_json::Value;
 
-/// What is done to uploads in turn, and the class that it belongs to.
+/// What is done to uploads in turn, and the class in which it has to be counted.
 const DEEDS: [(Deed, &str); 12] = [
     (Deed::Answer, "ok"),
     (Deed::Reset, "reset"),
@@ -55,6 +55,7 @@ fn perform(exchange: &mut Exchange<'_>, deed: Deed) -> bool {
         Deed::Answer | Deed::Reset => exchange.respond("201 Created", &answer),
         Deed::HalfClose => {
             let _ = exchange.stream.shutdown(std::net::Shutdown::Write);
+            // Else the connection would be closed in both directions at once.
             std::thread::sleep(Duration::from_millis(50));
             false
         }
@@ -77,13 +78,14 @@ fn perform(exchange: &mut Exchange<'_>, deed: Deed) -> bool {
             exchange.respond("201 Created", &answer.replace("\"checksum\":\"", "\"checksum\":\"0"))
         }
         Deed::Hang => {
+            // Three times the time limit of the run.
             std::thread::sleep(Duration::from_secs(3));
             false
         }
     }
 }
 
-/// A server that does all of it in turn, and what it has done by class.
+/// A server that does all of that in turn, and the number of times it has done so by class.
 fn wicked() -> (Server, Arc<Mutex<BTreeMap<&'static str, u64>>>) {
     let done = Arc::new(Mutex::new(BTreeMap::new()));
     let noted = Arc::clone(&done);
@@ -99,18 +101,24 @@ fn wicked() -> (Server, Arc<Mutex<BTreeMap<&'static str, u64>>>) {
     (server, done)
 }
 
+/// Requests of a report by class, successes included.
 fn classes(report: &Value) -> BTreeMap<&str, u64> {
     let failures = report["failures"].as_object().expect("is an object");
-    let count = |value: &Value| value.as_u64().expect("is a count");
-    let failed = failures.iter().map(|(class, failed)| (class.as_str(), count(&failed["count"])));
-    failed.chain([("ok", count(&report["successful_requests"]))]).collect()
+    let mut classes = BTreeMap::new();
+    for (class, failed) in failures {
+        classes.insert(class.as_str(), failed["count"].as_u64().expect("is a count"));
+    }
+    classes.insert("ok", report["successful_requests"].as_u64().expect("is a count"));
+    classes
 }
 
 #[test]
 fn every_request_is_in_the_class_of_what_was_done_to_it() {
     let _alone = alone();
+    // 240 requests in either model: each of the twelve deeds is done twenty times.
     for args in [&["--users", "8", "--requests", "240"][..], &["--rate", "80", "--duration", "3s"]] {
         let (server, done) = wicked();
+        // Without a target of its own a run fails with less than 95 % of successes.
         let limits = ["--timeout", "1s", "--file-size", "1KB", "--target", "success_rate_pct=0"];
         let load = Load::against(&server.url(), &[args, &limits].concat());
         let begun = Instant::now();
@@ -126,7 +134,7 @@ fn every_request_is_in_the_class_of_what_was_done_to_it() {
         let busy = &report["failures"]["http_4xx"];
         assert_eq!((&busy["retry_after"], &busy["retry_after_max_s"]), (&busy["count"], &Value::from(7.0)));
         assert_eq!(report["failures"]["http_5xx"]["statuses"]["503"], 20);
-        // The time of a failure is no latency: nothing that was answered took as long as the time limit.
+        // The time of a failure is not a latency: nothing that was answered took as long as the time limit.
         assert!(report["max_latency_ms"].as_f64() < Some(950.0), "{}", report["max_latency_ms"]);
     }
 }
@@ -134,6 +142,7 @@ fn every_request_is_in_the_class_of_what_was_done_to_it() {
 #[test]
 fn requests_that_never_end_are_unfinished_with_their_age() {
     let _alone = alone();
+    // The 100 requests of the open run have the numbers 3 to 102, after the two of the look: ten of them hang.
     let server = Server::scripted(|exchange| {
         if exchange.number.is_multiple_of(10) {
             std::thread::sleep(Duration::from_secs(60));
@@ -145,12 +154,13 @@ fn requests_that_never_end_are_unfinished_with_their_age() {
         let begun = Instant::now();
         let run = load.run();
         assert!(begun.elapsed() < Duration::from_secs(20), "{args:?} took {:?}", begun.elapsed());
-        // What never ended is no success, and one in ten of them is too much.
+        // What never ended is not a success, and one in ten of them is too much.
         assert!(matches!(run.code, Some(1 | 3)), "{}", run.output());
         let report = load.report();
         adds_up(&report);
         let unfinished = report["load"]["unfinished"].as_u64().expect("is a count");
         assert!(unfinished >= 10, "{args:?}: {unfinished}");
+        // It began within the two seconds of the run, and the grace of one second came after them.
         let oldest = report["load"]["unfinished_oldest_ms"].as_f64().expect("is there");
         assert!((900.0..4000.0).contains(&oldest), "{args:?}: {oldest}");
     }
@@ -165,6 +175,7 @@ fn a_service_that_dies_and_returns_is_counted_out_and_in() {
         let fixed = ["--duration", "6s", "--file-size", "1KB", "--target", "success_rate_pct=0"];
         let load = Load::against(&server.url(), &[&args[..], &fixed].concat());
         let child = load.start();
+        // So many that the run has certainly begun: the look before sends two.
         while server.uploads() < 100 {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -178,11 +189,14 @@ fn a_service_that_dies_and_returns_is_counted_out_and_in() {
         adds_up(&report);
         let classes = classes(&report);
         assert!(classes["connect"] >= 5, "{args:?}: {classes:?}");
-        // Users that cannot connect wait a little before they try again.
+        // Of 100 a second, 100 fail in that second. Users that cannot connect wait 100 ms before they try again
+        // (`RECONNECT` in `load/drive.rs`), so that ten of them fail as often; without the pause it would be thousands
+        // of times.
         assert!(classes["connect"] <= 300, "{args:?}: {classes:?}");
         let seconds = report["load"]["seconds"].as_array().expect("is an array");
         let ok: Vec<u64> = seconds.iter().map(|second| second["ok"].as_u64().expect("is a count")).collect();
-        let (first, last) = (ok[0], ok[5]);
+        let first = ok[0];
+        let last = ok[5];
         assert!(last * 3 > first, "{args:?}: the rate has not recovered: {ok:?}");
     }
 }

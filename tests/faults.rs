@@ -11,10 +11,10 @@ use serde_json::Value;
 
 const OPERATION: &str = "upload_small_file";
 
-/// A server of this manner, and the bench set up against it.
+/// Starts a server of this manner, and sets the bench of uploads up against it.
 fn against(manner: Manner) -> (Server, Bench) {
     let server = Server::start(manner);
-    // However busy the machine is, only who never answers may run into it.
+    // However busy the machine is, only a server that never answers may run into it.
     let timeout = if manner == Manner::Hang { "200ms" } else { "10s" };
     let bench = Bench::new("upload")
         .env("INGESTER_URL", server.url())
@@ -23,18 +23,26 @@ fn against(manner: Manner) -> (Server, Bench) {
     (server, bench)
 }
 
+/// A count of a report.
+fn count(report: &Value, key: &str) -> u64 {
+    report[key].as_u64().unwrap_or_else(|| panic!("{key} is not a count: {report}"))
+}
+
 /// Asserts what holds of every report, and returns it.
 fn sound(bench: &Bench) -> Value {
     let report = bench.report(OPERATION);
-    let count = |key: &str| report[key].as_u64().unwrap_or_else(|| panic!("{key} is no count: {report}"));
     let by_class: u64 = report["failures"]
         .as_object()
         .expect("is an object")
         .values()
         .map(|failed| failed["count"].as_u64().expect("is a count"))
         .sum();
-    assert_eq!(count("total_requests"), count("successful_requests") + count("failed_requests"));
-    assert_eq!(count("failed_requests"), by_class);
+    assert_eq!(
+        count(&report, "total_requests"),
+        count(&report, "successful_requests") + count(&report, "failed_requests")
+    );
+    assert_eq!(count(&report, "failed_requests"), by_class);
+    // Without a success there is no mean: a division by zero would show here.
     assert!(!report.to_string().contains("NaN"), "{report}");
     report
 }
@@ -44,6 +52,7 @@ fn all_fail_as(manner: Manner, class: &str, says: &str) -> (Run, Value) {
     let (_server, bench) = against(manner);
     let started = Instant::now();
     let run = bench.short(&["10KB"]);
+    // A case in which nothing succeeds is given up, and not measured to its end.
     assert!(started.elapsed() < Duration::from_secs(60), "{manner:?} took {:?}", started.elapsed());
 
     let why = run.exits(1);
@@ -56,6 +65,7 @@ fn all_fail_as(manner: Manner, class: &str, says: &str) -> (Run, Value) {
     assert_eq!(classes, [class], "{manner:?}: {}", report["failures"]);
     let example = report["failures"][class]["example"].as_str().expect("has an example");
     assert!(example.contains(says), "{manner:?}: {example}");
+    // Criterion would compare the next run with it.
     assert!(
         !bench.criterion().join("upload/10KB/base/sample.json").exists(),
         "{manner:?}: saved as a baseline"
@@ -95,6 +105,7 @@ fn a_wrong_checksum_or_size_is_corrupt() {
 fn a_service_that_never_answers_times_out() {
     let (_, report) = all_fail_as(Manner::Hang, "timeout", "no answer within 200ms");
     let waited = report["failures"]["timeout"]["avg_latency_ms"].as_f64().expect("has a mean");
+    // The time limit that was set for it: a failure lasts until it is given up, not 0.
     assert!(waited >= 200.0, "{waited}");
 }
 
@@ -142,6 +153,7 @@ fn a_refused_token_is_told_before_anything_is_measured() {
 
 #[test]
 fn a_service_that_is_not_there_is_told_before_anything_is_measured() {
+    // The listener is closed again at the end of the statement, and its port is free.
     let nobody =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("is bound");
     let url = format!("http://{nobody}");
@@ -154,15 +166,18 @@ fn a_service_that_is_not_there_is_told_before_anything_is_measured() {
 
 #[test]
 fn load_counts_every_failure_too() {
+    // The look before has 2 uploads and a pass has 100: it wears out in the middle of the third pass.
     let server = Server::start(Manner::Wears(220));
     let bench = Bench::new("load").env("INGESTER_URL", server.url()).env("INGESTER_TOKEN", "a.b.c");
     let run = bench.short(&["10_users"]);
     assert!(run.exits(1).contains("load/10_users"), "{}", run.stderr);
     let report = bench.report("concurrent_upload_10");
-    let count = |key: &str| report[key].as_u64().expect("is a count");
-    assert_eq!(count("total_requests"), count("successful_requests") + count("failed_requests"));
+    assert_eq!(
+        count(&report, "total_requests"),
+        count(&report, "successful_requests") + count(&report, "failed_requests")
+    );
     // Two failures in a row for each of the ten users end it, in the middle of a pass.
-    assert!(report["partial"] == true && count("failed_requests") >= 20, "{report}");
+    assert!(report["partial"] == true && count(&report, "failed_requests") >= 20, "{report}");
     let passes = report["plan"]["passes"].as_u64().expect("is a count");
-    assert!(count("total_requests") <= 100 * passes, "{report}");
+    assert!(count(&report, "total_requests") <= 100 * passes, "{report}");
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,8 @@ use common::serve::{Serve, key_file};
 #[test]
 fn a_slower_head_fails_a_faster_one_passes_and_the_slices_replay_to_the_same_verdict() {
     let bench = Bench::new();
-    let (steady, slower) = (bench.worker("steady", STEADY), bench.worker("slower", SLOWER));
+    let steady = bench.worker("steady", STEADY);
+    let slower = bench.worker("slower", SLOWER);
     let run = bench.compare(&steady, &slower, &[]);
     run.exits(1);
     assert!(run.stdout.contains("FAILED, slower: jwt/validate"), "{}", run.stdout);
@@ -38,7 +39,9 @@ fn a_slower_head_fails_a_faster_one_passes_and_the_slices_replay_to_the_same_ver
 #[test]
 fn a_case_may_have_a_threshold_of_its_own_and_threads_without_cores_are_said() {
     let bench = Bench::new();
-    let (steady, slower) = (bench.worker("steady", STEADY), bench.worker("slower", SLOWER));
+    // 5 % slower, where the case fails from 10 % on.
+    let steady = bench.worker("steady", STEADY);
+    let slower = bench.worker("slower", SLOWER);
     let targets = bench.path("targets.toml");
     std::fs::write(&targets, "[jwt_validation]\ngate_threshold_pct = 10\n").expect("writes");
     let mut gate = bench.gate(&Bench::arms(&steady, &slower));
@@ -73,6 +76,7 @@ fn only_what_cannot_differ_passes_without_being_measured() {
     let run = bench.compare(&script, &script, &[]);
     run.exits(0);
     assert!(run.stdout.contains("passed, no case got slower"), "{}", run.stdout);
+    // The same service on both sides, written in two ways.
     let urls = ["--base-url", "http://127.0.0.1:9", "--head-url", "http://127.0.0.1:9/"];
     let mut gate = bench.gate(&urls);
     let run: Run = gate.env("INGESTER_TOKEN", "a.b.c").output().expect("starts").into();
@@ -84,6 +88,8 @@ fn only_what_cannot_differ_passes_without_being_measured() {
 #[test]
 fn a_control_that_is_not_slowed_makes_the_run_inconclusive() {
     let bench = Bench::new();
+    // Head is 5 % slower, and the run does not fail for it: a gate that misses the slowdown which it has ordered itself is
+    // not to be believed about any other.
     let lazy = bench.worker("lazy", "slice(2_000_000, spins=False)");
     let run = bench.compare(&lazy, &bench.worker("slower", SLOWER), &[]);
     run.exits(3);
@@ -117,6 +123,8 @@ fn a_session_with_an_undecided_case_goes_on_to_the_most_pairs_and_says_so() {
 #[test]
 fn drift_and_two_speeds_within_a_process_are_no_difference() {
     let bench = Bench::new();
+    // A worker that becomes 0.1 % slower with every slice, and one that changes by 35 % every five slices; head does the
+    // same as base.
     for (name, slice) in
         [("drifts", "slice(2_000_000 + 2_000 * n)"), ("changes", "slice(2_000_000 + n // 5 % 2 * 700_000)")]
     {
@@ -130,27 +138,35 @@ fn drift_and_two_speeds_within_a_process_are_no_difference() {
 fn clocks_that_do_not_agree_with_the_gates_are_named_with_their_arm() {
     let bench = Bench::new();
     let base = bench.worker("base", STEADY);
-    let distrusted = |name: &str, slice: &str| {
-        let run = bench.compare(&base, &bench.worker(name, slice), &[]);
-        run.exits(3);
-        assert!(run.stdout.contains("inconclusive: jwt/validate not to be trusted"), "{}", run.stdout);
-        run.stdout
-    };
-    let frozen =
-        distrusted("frozen", r#"time.sleep(0.0021); say({"slice": {"value": 2_000_000, "spun": 0}})"#);
+    let frozen = distrusted(
+        &bench,
+        &base,
+        "frozen",
+        r#"time.sleep(0.0021); say({"slice": {"value": 2_000_000, "spun": 0}})"#,
+    );
     assert!(
         frozen.contains("every slice of head took exactly 2000000 ns: its clock stands still"),
         "{frozen}"
     );
     // It takes three times as long and does not notice: what stands out beside the other tests. Unit tests have 3 %.
-    let slow = distrusted("slow", "slice(6_000_000, clock=1 / 3)");
+    let slow = distrusted(&bench, &base, "slow", "slice(6_000_000, clock=1 / 3)");
     assert!(slow.contains("by the gate's clock, head took"), "{slow}");
-    let hides = distrusted("hides", "slice(2_000_000, hidden_ns=4_000_000)");
+    // The time that it tells is right, and it works for twice as long outside of it.
+    let hides = distrusted(&bench, &base, "hides", "slice(2_000_000, hidden_ns=4_000_000)");
     assert!(hides.contains("or it works outside the timed part"), "{hides}");
+}
+
+/// Compares with a head whose clock is wrong. Returns what is said of it.
+fn distrusted(bench: &Bench, base: &Path, name: &str, slice: &str) -> String {
+    let run = bench.compare(base, &bench.worker(name, slice), &[]);
+    run.exits(3);
+    assert!(run.stdout.contains("inconclusive: jwt/validate not to be trusted"), "{}", run.stdout);
+    run.stdout
 }
 
 #[test]
 fn operations_that_stall_are_found_in_the_tail() {
+    // A thousand operations a pair, 3 % of them at 200 µs; in head 20 of those take 5 ms. The slices stay the same.
     let bench = Bench::new();
     let latencies = "slice(2_000_000); latencies = [[100_000, 970], [200_000, 30]]";
     let base = bench.worker("base", latencies);
@@ -173,14 +189,8 @@ fn operations_that_stall_are_found_in_the_tail() {
 fn what_is_counted_need_not_be_time() {
     let bench = Bench::new();
     let counts = Worker { unit: "allocations", cases: &["parse"], ..Worker::default() };
-    let slice = |allocations: u32| {
-        format!(
-            "asked = request['slice']; value = {allocations} * asked['iters']; time.sleep(0.002); \
-             say({{'slice': {{'value': value, 'spun': int(value * asked['spin'])}}}})"
-        )
-    };
-    let base = bench.worker_with("base", &counts, &slice(100));
-    let run = bench.compare(&base, &bench.worker_with("head", &counts, &slice(103)), &[]);
+    let base = bench.worker_with("base", &counts, &allocates(100));
+    let run = bench.compare(&base, &bench.worker_with("head", &counts, &allocates(103)), &[]);
     run.exits(1);
     assert!(
         run.stdout.contains("100 allocations") && run.stdout.contains("103 allocations"),
@@ -193,11 +203,20 @@ fn what_is_counted_need_not_be_time() {
     assert!(run.exits(2).contains("of base counts allocations, that of head ns: they cannot be compared"));
 }
 
+/// A slice that counts so many allocations an iteration. It takes the same time whatever it counts.
+fn allocates(allocations: u32) -> String {
+    format!(
+        "asked = request['slice']; value = {allocations} * asked['iters']; time.sleep(0.002); \
+         say({{'slice': {{'value': value, 'spun': int(value * asked['spin'])}}}})"
+    )
+}
+
 #[test]
 fn the_example_in_python_is_a_worker() {
     let bench = Bench::new();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/worker.py");
     let example = std::fs::read_to_string(path).expect("is there");
+    // Twice the work, as in docs/worker.md. The example measures real time: it may need a second try.
     let slower = example.replace("hashlib.sha256(data)", "hashlib.sha256(data + data)");
     assert_ne!(example, slower);
     let base = bench.script("worker.py", &example);
@@ -209,6 +228,7 @@ fn the_example_in_python_is_a_worker() {
 #[test]
 fn a_worker_that_cannot_be_measured_is_named_with_what_it_did_and_where() {
     let bench = Bench::new();
+    // A worker that ends, that answers with something else than an answer, or with more than one.
     let dies = bench.fails("dies", "slice(2_000_000) if n < 4 else sys.exit(1)");
     assert!(dies.starts_with("error: jwt/validate, pair 1: head ("), "{dies}");
     assert!(dies.contains("dies): its worker ended unexpectedly"), "{dies}");
@@ -221,13 +241,16 @@ fn a_worker_that_cannot_be_measured_is_named_with_what_it_did_and_where() {
     assert!(binary.contains("cannot be read"), "{binary}");
     let chatty = bench.fails("chatty", "slice(2_000_000); slice(2_000_000)");
     assert!(chatty.contains("answered more than it was asked"), "{chatty}");
+    // Answers in the right form with values that cannot be: no slice lasts 584 years or no time at all.
     let eternal = bench.fails("eternal", r#"say({"slice": {"value": 2**64 - 1, "spun": 0}})"#);
     assert!(eternal.contains("something else than was asked"), "{eternal}");
     let timeless = bench.fails("timeless", r#"say({"slice": {"value": 0, "spun": 0}})"#);
     assert!(timeless.contains("something else than was asked"), "{timeless}");
+    // Its own reason is quoted, without what would rule a terminal.
     let failing =
         bench.fails("failing", r#"say({"failed": {"problem": "3 of 10 operations failed\033[2J"}})"#);
     assert!(failing.contains(r"3 of 10 operations failed\u{1b}[2J"), "{failing}");
+    // Latencies have to be ascending.
     let disorderly = bench.fails("disorderly", "slice(2_000_000); latencies = [[2, 1], [1, 1]]");
     assert!(disorderly.contains("something else than was asked"), "{disorderly}");
 }
@@ -236,6 +259,7 @@ fn a_worker_that_cannot_be_measured_is_named_with_what_it_did_and_where() {
 fn a_worker_that_hangs_is_given_up_and_ended() {
     let bench = Bench::new();
     let started = Instant::now();
+    // The time limit of an upload, 500 ms here, and five seconds.
     let hangs = bench.fails("hangs", "time.sleep(1000)");
     assert!(hangs.contains("did not answer within 5s 500ms"), "{hangs}");
     assert!(started.elapsed() < Duration::from_secs(60));
@@ -245,30 +269,37 @@ fn a_worker_that_hangs_is_given_up_and_ended() {
 fn what_is_no_worker_of_this_protocol_is_refused_before_anything_is_measured() {
     let bench = Bench::new();
     let base = bench.worker("base", STEADY);
-    let refused = |head: &Path| bench.compare(&base, head, &[]).exits(2).to_owned();
     let other = bench.worker_with("other", &Worker { protocol: 99, ..Worker::default() }, STEADY);
-    assert!(refused(&other).contains("speaks version 99 of the protocol"), "{}", refused(&other));
-    assert!(refused(Path::new("/bin/true")).contains("is it a build of ingester-perf that has the gate?"));
-    assert!(refused(&bench.path("missing")).contains("cannot run"), "{}", refused(&bench.path("missing")));
+    let why = refused(&bench, &base, &other);
+    assert!(why.contains("speaks version 99 of the protocol"), "{why}");
+    let why = refused(&bench, &base, Path::new("/bin/true"));
+    assert!(why.contains("is it a build of ingester-perf that has the gate?"));
+    let why = refused(&bench, &base, &bench.path("missing"));
+    assert!(why.contains("cannot run"), "{why}");
     std::fs::write(bench.path("text"), "no program").expect("writes");
-    assert!(refused(&bench.path("text")).contains("cannot start"));
+    assert!(refused(&bench, &base, &bench.path("text")).contains("cannot start"));
+    // Reading a pipe would wait for ever for somebody who writes.
     let made = Command::new("mkfifo").arg(bench.path("pipe")).status().expect("mkfifo exists");
-    assert!(made.success() && refused(&bench.path("pipe")).contains("is a pipe; a plain file is needed"));
+    let why = refused(&bench, &base, &bench.path("pipe"));
+    assert!(made.success() && why.contains("is a pipe; a plain file is needed"));
 
-    // It says that it is another build than the file that was started.
+    // A worker that says it is another build than the file that was started: a script that calls an old build would.
     let liar = bench.worker("liar", STEADY);
     let text = std::fs::read_to_string(&liar).expect("is there").replace("hexdigest()", "hexdigest()[::-1]");
     std::fs::write(&liar, text).expect("writes");
-    assert!(refused(&liar).contains("another executable answers"));
+    assert!(refused(&bench, &base, &liar).contains("another executable answers"));
+}
+
+/// The line that says why this head is not measured.
+fn refused(bench: &Bench, base: &Path, head: &Path) -> String {
+    bench.compare(base, head, &[]).exits(2).to_owned()
 }
 
 #[test]
 fn a_case_that_head_lacks_is_no_pass_unless_that_is_allowed() {
     let bench = Bench::new();
-    let with =
-        |name: &str, cases: &[&str]| bench.worker_with(name, &Worker { cases, ..Worker::default() }, STEADY);
-    let base = with("base", &["old/case", "jwt/validate"]);
-    let head = with("head", &["jwt/validate", "new/case"]);
+    let base = worker_of(&bench, "base", &["old/case", "jwt/validate"]);
+    let head = worker_of(&bench, "head", &["jwt/validate", "new/case"]);
     let run = bench.compare(&base, &head, &[]);
     run.exits(3);
     let says = "inconclusive: old/case missing in head: allow that with --allow-missing";
@@ -281,10 +312,15 @@ fn a_case_that_head_lacks_is_no_pass_unless_that_is_allowed() {
     bench.compare(&base, &head, &["--case", "jwt/validate"]).exits(0);
     bench.compare(&base, &head, &["--case", "jwt/validate", "--case", "old/case"]).exits(3);
 
-    let stranger = with("stranger", &["new/case"]);
+    let stranger = worker_of(&bench, "stranger", &["new/case"]);
     assert!(bench.compare(&base, &stranger, &[]).exits(2).contains("no case in common"));
     let run = bench.compare(&base, &head, &["--case", "new/case"]);
     assert!(run.exits(2).contains("new/case cannot be compared; there are jwt/validate"));
+}
+
+/// A worker that has these cases.
+fn worker_of(bench: &Bench, name: &str, cases: &[&str]) -> PathBuf {
+    bench.worker_with(name, &Worker { cases, ..Worker::default() }, STEADY)
 }
 
 #[test]
@@ -302,6 +338,7 @@ fn a_proven_slowdown_fails_whatever_another_cases_control_says() {
 
 #[test]
 fn a_case_that_is_too_slow_for_the_budget_is_not_passed() {
+    // A block has six slices of 0.2 s, and the whole session has half a second.
     let bench = Bench::new();
     let base = bench.worker("base", "slice(200_000_000)");
     let run = bench.compare(&base, &bench.worker("head", "slice(200_000_000); pass"), &[]);
@@ -334,11 +371,6 @@ fn wrong_arguments_are_one_line_and_nothing_starts() {
 
 #[test]
 fn sides_of_two_kinds_cannot_be_mixed() {
-    let refused = |args: &[&str], says: &str| {
-        let run: Run = Command::new(GATE).arg("gate").args(args).output().expect("starts").into();
-        assert_eq!(run.code, Some(2), "{args:?}: {}", run.output());
-        assert!(run.stderr.contains(says) && run.stdout.is_empty(), "{args:?}: {}", run.output());
-    };
     let sides = [
         ["--base", "main"],
         ["--head", "main"],
@@ -350,12 +382,20 @@ fn sides_of_two_kinds_cannot_be_mixed() {
     // What follows --base or --head is the kind.
     for (i, one) in sides.iter().enumerate() {
         for other in sides[i + 1..].iter().filter(|other| other[0][6..] != one[0][6..]) {
-            refused(&[*one, *other].concat(), "cannot be used with");
+            refuses(&[*one, *other].concat(), "cannot be used with");
         }
     }
+    // A commit alone is compared with this tree, or with where the branch left main; an executable or a URL is not.
     for alone in &sides[2..] {
-        refused(alone, "required arguments were not provided");
+        refuses(alone, "required arguments were not provided");
     }
+}
+
+/// Asserts that the gate does nothing with these arguments, and says this.
+fn refuses(args: &[&str], says: &str) {
+    let run: Run = Command::new(GATE).arg("gate").args(args).output().expect("starts").into();
+    assert_eq!(run.code, Some(2), "{args:?}: {}", run.output());
+    assert!(run.stderr.contains(says) && run.stdout.is_empty(), "{args:?}: {}", run.output());
 }
 
 #[test]
@@ -364,6 +404,7 @@ fn broken_slices_are_named_and_have_no_verdict() {
     bench.compare(&bench.worker("base", STEADY), &bench.worker("head", SLOWER), &[]).exits(1);
     let path = bench.path("out").join("slices.json");
     let whole = std::fs::read_to_string(&path).expect("is there");
+    // One place is changed at a time. 2000001 is the time of the first slice: 2 ms and one nanosecond, as it is number 1.
     for (from, to) in [
         ("\"schema_version\":2", "\"schema_version\":7"),
         ("\"partial\":false", "\"partial\":true"),
@@ -423,6 +464,7 @@ fn an_arm_that_hangs_does_not_keep_an_interrupt_waiting() {
     let mut gate = bench.gate(&Bench::arms(&base, &hangs));
     gate.env("INGESTER_TIMEOUT", "1h");
     let mut child = begun(gate);
+    // Until the ninth slice, which the worker never answers. The gate would give it up after an hour.
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(interrupted(&mut child, "TERM"), Some(143));
     let record = read_json(&bench.path("out").join("slices.json"));
@@ -454,7 +496,6 @@ fn a_build_does_not_keep_an_interrupt_waiting() {
 fn a_change_is_held_against_the_thresholds_that_were_there_before_it() {
     let bench = Bench::new();
     let repository = Repository::new(&bench);
-    let limit = |percent: &str| format!("[jwt_validation]\ngate_threshold_pct = {percent}\n");
     repository.commit(&[("worker", STEADY), ("baseline/targets.toml", &limit("3"))]);
     repository.commit(&[("worker", SLOWER), ("baseline/targets.toml", &limit("50"))]);
     // It "builds" what lies in the commit.
@@ -472,7 +513,12 @@ fn a_change_is_held_against_the_thresholds_that_were_there_before_it() {
     assert!(run.stdout.contains("jwt/validate fails from 50 % on."), "{}", run.stdout);
 }
 
-/// Prints what cargo prints of a build, whose executable is the worker in the commit.
+/// A file of targets with a threshold of its own for the case, in percent.
+fn limit(percent: &str) -> String {
+    format!("[jwt_validation]\ngate_threshold_pct = {percent}\n")
+}
+
+/// A program in cargo's place: it prints what cargo prints of a build, and its executable is the worker in the commit.
 const FAKE_CARGO: &str = r#"#!/usr/bin/env python3
 import json, os, shutil, sys
 if sys.argv[1] == "build":
@@ -486,7 +532,7 @@ if sys.argv[1] == "build":
 /// A repository of this package's name, whose commits hold workers.
 struct Repository<'a> {
     bench: &'a Bench,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl<'a> Repository<'a> {
@@ -591,7 +637,7 @@ fn copies_that_a_killed_gate_left_behind_are_removed_by_the_next() {
     assert!(!left.exists());
 }
 
-/// Command lines of the processes that belong to this folder, once what is about to end has ended.
+/// Command lines of the processes that belong to this folder. Waits a while for those that are about to end.
 #[cfg(target_os = "linux")]
 fn running_in(folder: &Path) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -606,10 +652,11 @@ fn processes_of(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().expect("is UTF-8");
     let mut found = Vec::new();
     for process in std::fs::read_dir("/proc").expect("Linux has it").flatten() {
-        let read = |file: &str| std::fs::read_to_string(process.path().join(file)).unwrap_or_default();
-        // What a worker starts has the worker's environment. A zombie has none.
-        if read("environ").contains(folder) {
-            found.push(read("cmdline").replace('\0', " "));
+        let path = process.path();
+        // What a worker starts has the worker's environment. A zombie has none, and that of another user cannot be read.
+        if std::fs::read_to_string(path.join("environ")).unwrap_or_default().contains(folder) {
+            let line = std::fs::read_to_string(path.join("cmdline")).unwrap_or_default();
+            found.push(line.replace('\0', " "));
         }
     }
     found
@@ -622,6 +669,7 @@ fn a_real_build_slowed_by_half_does_not_pass() {
     let run = tried(|| bench.compare(Path::new(GATE), Path::new(GATE), &args), 1);
     assert!(run.stdout.contains("was slowed by 50 % on purpose"), "{}", run.stdout);
     let verdict = read_json(&bench.path("out/verdict.json"));
+    // Half of the slowdown at least: it is measured in real time, beside other tests.
     let effect = verdict["cases"][0]["effect"]["share"].as_f64();
     assert!(effect > Some(0.25), "{verdict}");
     assert!(verdict["cases"][0]["tail"]["base_p99_ns"].as_f64() > Some(0.0), "{verdict}");
@@ -636,13 +684,7 @@ fn two_running_ingesters_are_compared_within_the_bytes_allowed() {
     let [base, head] = [Serve::with(&["--private-key", &key]), Serve::with(&["--private-key", &key])];
     std::fs::write(bench.path("token"), &base.token).expect("writes");
     let urls = [&base, &head].map(|serve| format!("http://{}", serve.address));
-    let compare = |case: &str| {
-        let args = ["--base-url", &urls[0], "--head-url", &urls[1], "--case", case];
-        let mut gate = bench.gate(&args);
-        gate.env("INGESTER_TOKEN_FILE", bench.path("token")).env("INGESTER_TIMEOUT", "30s");
-        gate
-    };
-    let run: Run = compare("upload/10KB").output().expect("starts").into();
+    let run: Run = gate_of(&bench, &urls, "upload/10KB").output().expect("starts").into();
     // Two instances differ by a factor of two where the scheduler gives a core of its own to one of them.
     assert!(matches!(run.code, Some(0 | 1 | 3)), "{:?} {}", run.code, run.output());
     assert!(run.stdout.contains("Note: each side is one running instance"), "{}", run.stdout);
@@ -650,15 +692,26 @@ fn two_running_ingesters_are_compared_within_the_bytes_allowed() {
     let text = std::fs::read_to_string(bench.path("out").join("slices.json")).expect("is there");
     assert!(text.contains(&urls[0]) && text.contains(&urls[1]) && !text.contains(&base.token), "{text}");
 
-    let run: Run = compare("upload/10MB").env("INGESTER_MAX_BYTES", "1GB").output().expect("starts").into();
+    // What ten pairs of large files need is known before any is sent.
+    let mut large = gate_of(&bench, &urls, "upload/10MB");
+    let run: Run = large.env("INGESTER_MAX_BYTES", "1GB").output().expect("starts").into();
     assert!(run.exits(2).contains("more than INGESTER_MAX_BYTES (1 GB)"));
-    let run: Run = compare("upload/10KB").env_remove("INGESTER_TOKEN_FILE").output().expect("starts").into();
+    let mut without_token = gate_of(&bench, &urls, "upload/10KB");
+    let run: Run = without_token.env_remove("INGESTER_TOKEN_FILE").output().expect("starts").into();
     assert!(run.exits(2).contains("without a token"));
 
-    let took_in = |serve: Serve| serve.interrupt().1;
-    for said in [took_in(base), took_in(head)] {
+    // Each of the two has to have been measured, and not one of them twice.
+    for serve in [base, head] {
+        let (_, said) = serve.interrupt();
         assert!(said.contains("Took in") && !said.contains(" 0 files"), "{said}");
     }
+}
+
+/// A gate that compares the services at these two URLs in one case.
+fn gate_of(bench: &Bench, urls: &[String; 2], case: &str) -> Command {
+    let mut gate = bench.gate(&["--base-url", &urls[0], "--head-url", &urls[1], "--case", case]);
+    gate.env("INGESTER_TOKEN_FILE", bench.path("token")).env("INGESTER_TIMEOUT", "30s");
+    gate
 }
 
 #[test]

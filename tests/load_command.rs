@@ -22,6 +22,7 @@ fn presets_run_against_the_stub_and_are_held_against_the_projects_targets() {
     {
         let load = Load::new(&["--preset", preset]).env("INGESTER_TARGETS", targets);
         let run = load.run();
+        // 1 where a target is missed, as a debug build may, and 3 where the generator was late, beside other tests.
         assert!(matches!(run.code, Some(0 | 1 | 3)), "{}", run.output());
         // The bench of this operation has a report of its own.
         let report = read_json(&load.file(&format!("load_{operation}.json")));
@@ -34,6 +35,7 @@ fn presets_run_against_the_stub_and_are_held_against_the_projects_targets() {
 #[test]
 fn stress_stops_at_the_step_that_breaks() {
     let _alone = alone();
+    // A microsecond: no upload holds that, and the first step is the last.
     let args = ["--preset", "stress", "--duration", "1s", "--file-size", "1KB", "--target", "p95_ms=0.001"];
     let load = Load::new(&args);
     let run = load.run();
@@ -70,7 +72,7 @@ fn a_stress_run_takes_the_steps_that_it_is_told_to() {
     let report = read_json(&load.file("stress.json"));
     let runs = report["load"]["runs"].as_array().expect("has steps");
     let names: Vec<_> = runs.iter().map(|run| run["name"].as_str().expect("is a text")).collect();
-    // One that was not to be trusted ends it.
+    // A step that is not to be trusted ends the run.
     assert!(names == ["2 users", "4 users"] || run.code == Some(3) && names[0] == "2 users", "{names:?}");
 }
 
@@ -84,6 +86,7 @@ fn what_was_sent_to_a_real_service_is_told_in_all() {
         "Sent to {} in all, the look before and warming up included: 10 uploads, 10 KB",
         server.url()
     );
+    // Two of the look and eight that count, 1 KB each.
     assert!(run.stderr.contains(&says), "{}", run.stderr);
     assert_eq!(server.uploads(), 10);
 }
@@ -132,6 +135,7 @@ fn a_service_that_is_not_there_or_refuses_the_token_is_said_before_the_run() {
 fn no_more_is_sent_than_is_allowed() {
     let server = Server::start(Manner::Python);
     let fixed = ["--file-size", "10KB", "--max-bytes", "1MB"];
+    // 200 files of 10 KB are 2 MB: known before the run begins.
     let run =
         Load::against(&server.url(), &[&["--users", "2", "--requests", "200"][..], &fixed].concat()).run();
     assert!(run.exits(2).contains("INGESTER_MAX_BYTES"), "{}", run.stderr);
@@ -142,8 +146,9 @@ fn no_more_is_sent_than_is_allowed() {
     assert!(run.stdout.contains("It ended early: all bytes"), "{}", run.output());
     let report = load.report();
     adds_up(&report);
-    // 1 MB less the two of the look, in 10 KB each.
+    // 1 MB holds 102 files of 10 KB, and two of them were those of the look.
     assert_eq!((&report["load"]["scheduled"], &report["partial"]), (&Value::from(100), &Value::from(true)));
+    // Four, as the run that was refused has looked too.
     assert_eq!(server.uploads(), 4 + 100);
 }
 
@@ -159,8 +164,10 @@ fn a_missed_target_is_exit_1_and_a_finding() {
     // Beside it there may be others: of a few milliseconds, one that was disturbed is a tail.
     let report = load.report();
     let findings = report["load"]["findings"].as_array().expect("is an array");
-    let what = |finding: &Value| finding["what"].as_str().expect("is text").to_owned();
-    assert!(findings.iter().any(|finding| what(finding).starts_with("avg is")), "{findings:?}");
+    assert!(
+        findings.iter().any(|finding| finding["what"].as_str().expect("is text").starts_with("avg is")),
+        "{findings:?}"
+    );
 }
 
 #[test]
@@ -173,8 +180,13 @@ fn mixes_stages_and_warm_up_do_as_they_say() {
     // 100 on the ramp, 100 after it; 50 of the warm-up do not count.
     assert_eq!(report["load"]["scheduled"], 200);
     assert_eq!(server.uploads(), 2 + 50 + 200);
-    let begun = |second: usize| report["load"]["seconds"][second]["begun"].as_u64();
-    assert_eq!((begun(0), begun(1), begun(2)), (Some(25), Some(75), Some(100)));
+    // In each second of the ramp the rate grows by 50 a second: the area under it is 25 in the first, 75 in the second.
+    assert_eq!((begun(&report, 0), begun(&report, 1), begun(&report, 2)), (Some(25), Some(75), Some(100)));
+}
+
+/// How many requests began in this second of the run.
+fn begun(report: &Value, second: usize) -> Option<u64> {
+    report["load"]["seconds"][second]["begun"].as_u64()
 }
 
 #[test]
@@ -189,9 +201,12 @@ fn repeats_report_the_median_run_and_clean_up_between() {
     let runs = report["load"]["runs"].as_array().expect("has runs");
     let mut p95: Vec<f64> = runs.iter().map(|run| run["p95_ms"].as_f64().expect("is there")).collect();
     p95.sort_by(f64::total_cmp);
+    // The run in the middle is the one that is reported.
     assert_eq!(report["p95_latency_ms"].as_f64(), Some(p95[1]));
     assert!(run.stdout.contains("p95 of 3 runs"), "{}", run.stdout);
+    // Twice: between three runs, and not after the last.
     assert_eq!(std::fs::read_to_string(load.file("log")).expect("is there"), "cleaned\ncleaned\n");
+    // The last argument is the command; `false` fails.
     let run = Load::against(&server.url(), &[&args[..7], &["false"]].concat()).run();
     assert!(run.exits(2).contains("--cleanup"), "{}", run.stderr);
 }
@@ -210,6 +225,7 @@ fn csv_and_interval_log_say_the_same_as_the_report() {
     let report = load.report();
     let seconds = report["load"]["seconds"].as_array().expect("is an array");
 
+    // Every cell of the table is the value of that name in the report's second.
     let csv = std::fs::read_to_string(load.file("load.csv")).expect("is there");
     let mut lines = csv.lines();
     let header: Vec<&str> = lines.next().expect("has a header").split(',').collect();
@@ -222,6 +238,7 @@ fn csv_and_interval_log_say_the_same_as_the_report() {
     }
     assert_eq!(lines.next(), None);
 
+    // Read by HdrHistogram's own reader, as its tools would.
     let log = std::fs::read(load.file("load.hlog")).expect("is there");
     let mut whole = hdrhistogram::Histogram::<u64>::new(3).expect("is one");
     let mut intervals = 0;
@@ -241,6 +258,7 @@ fn csv_and_interval_log_say_the_same_as_the_report() {
     // The log has successes only; the report's percentile is one of all requests, failures last.
     let rank = (0.99 * ms(&report, "total_requests")).ceil();
     let p99 = whole.value_at_quantile((rank - 0.5) / whole.len() as f64) as f64 / 1e6;
+    // Both have three significant digits.
     assert!((p99 / ms(&report, "p99_latency_ms") - 1.0).abs() < 2e-3, "{p99}");
 }
 
@@ -265,6 +283,7 @@ fn an_interrupted_run_leaves_a_whole_report_of_what_there_was() {
         let mut said = String::new();
         child.stderr.take().expect("is piped").read_to_string(&mut said).expect("is text");
         assert!(!said.contains("panicked"), "{said}");
+        // There is no report where the signal came before the run had begun.
         if load.file("load.json").exists() {
             let report = load.report();
             adds_up(&report);
@@ -283,6 +302,7 @@ fn an_interrupted_run_leaves_a_whole_report_of_what_there_was() {
 #[test]
 fn a_second_interrupt_leaves_at_once() {
     let _alone = alone();
+    // The two uploads of the look are answered at once, and those that count never within this test.
     let server = Server::scripted(|exchange| {
         if exchange.number > 2 {
             std::thread::sleep(Duration::from_secs(30));
@@ -323,16 +343,19 @@ fn large_files_are_streamed_at_flat_memory_and_http_2_is_spoken() {
             "{}",
             report["failures"]
         );
+        // Less than one of the files: below 64 MB where two of 100 MB are under way.
         assert!((1..65_536).contains(&peak), "{peak} KB");
     }
     let args = ["--users", "3", "--requests", "60", "--file-size", "10KB", "--http2"];
     let report = Load::against(&url, &args).env("INGESTER_TOKEN", &serve.token).valid();
+    // One connection a user, kept for all of its uploads.
     assert_eq!(report["load"]["connect"]["count"], 3);
 }
 
-/// Runs it, and looks at its peak of resident memory, in KB.
+/// Runs it. Returns how it ended, and its peak of resident memory in KB.
 fn watched(load: &Load) -> (Run, u64) {
     let mut child = load.start();
+    // The kernel keeps the peak, but only for as long as the process lives: the last look before its end counts.
     let mut peak = 0;
     while child.try_wait().expect("can be asked").is_none() {
         peak = peak.max(peak_kb(child.id()).unwrap_or(0));
@@ -346,28 +369,31 @@ fn peak_kb(pid: u32) -> Option<u64> {
     status.lines().find(|line| line.starts_with("VmHWM"))?.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Runs a load in which every upload succeeds. Returns its report, and its peak of memory in KB.
+fn ends_cleanly(serve: &Serve, schedule: &[&str], size: &str) -> (Value, u64) {
+    let url = format!("http://{}", serve.address);
+    // Many at once wait long for each other on a small machine.
+    let patient = ["--timeout", "5m", "--grace", "5m"];
+    let fixed = [&["--file-size", size, "--max-bytes", "100GB", "--threads", "2"][..], &patient].concat();
+    let load = Load::against(&url, &[schedule, &fixed].concat()).env("INGESTER_TOKEN", &serve.token);
+    let (run, peak) = watched(&load);
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+    let report = load.report();
+    adds_up(&report);
+    assert_eq!(report["failed_requests"], 0, "{}", report["failures"]);
+    assert_eq!(report["load"]["unfinished"], 0);
+    (report, peak)
+}
+
 #[test]
 fn many_users_and_many_arrivals_end_cleanly() {
     let _alone = alone();
     let serve = Serve::start();
-    let url = format!("http://{}", serve.address);
-    // What came of it, and its peak of memory in KB.
-    let load = |schedule: &[&str], size: &str| {
-        let patient = ["--timeout", "5m", "--grace", "5m"];
-        let fixed = [&["--file-size", size, "--max-bytes", "100GB", "--threads", "2"][..], &patient].concat();
-        let load = Load::against(&url, &[schedule, &fixed].concat()).env("INGESTER_TOKEN", &serve.token);
-        let (run, peak) = watched(&load);
-        assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
-        let report = load.report();
-        adds_up(&report);
-        assert_eq!(report["failed_requests"], 0, "{}", report["failures"]);
-        assert_eq!(report["load"]["unfinished"], 0);
-        (report, peak)
-    };
     let size = choose("10MB", "10KB");
     for (users, requests) in choose(vec![("200", "2000"), ("1000", "2000")], vec![("200", "600")]) {
-        let (report, peak) = load(&["--users", users, "--requests", requests], size);
+        let (report, peak) = ends_cleanly(&serve, &["--users", users, "--requests", requests], size);
         assert_eq!(report["successful_requests"].to_string(), requests);
+        // 64 MB for the program and its files, which all users share, and 64 KB for each user.
         let most = 64 * 1024 + 64 * users.parse::<u64>().expect("is a number");
         figure(
             &format!("peak memory of {users} users, {size} each"),
@@ -377,7 +403,9 @@ fn many_users_and_many_arrivals_end_cleanly() {
         assert!((1..=most).contains(&peak), "{users} users: {peak} KB");
     }
     let (rate, seconds) = choose((1000, 60), (200, 2));
-    let (report, _) = load(&["--rate", &rate.to_string(), "--duration", &format!("{seconds}s")], "10KB");
+    let per_second = rate.to_string();
+    let duration = format!("{seconds}s");
+    let (report, _) = ends_cleanly(&serve, &["--rate", &per_second, "--duration", &duration], "10KB");
     assert_eq!(report["successful_requests"], rate * seconds);
     figure(
         &format!("uploads in {seconds} s at {rate} a second, and their p99"),

@@ -17,16 +17,17 @@ use ingester_perf::targets::Targets;
 use snapbox::{assert_data_eq, str};
 use tempfile::TempDir;
 
-/// All that a load against this server says on standard error, where it cannot be measured.
+/// All that a load says on standard error of a server that it refuses to measure.
 fn look_at(server: &Server) -> String {
     let load = Load::against(&server.url(), &["--users", "1", "--requests", "1", "--file-size", "1KB"])
         .env("INGESTER_EVEN_IF_FAILING", "0");
     let run = load.run();
     assert_eq!(run.code, Some(2), "{}", run.output());
+    // The port is another one each time.
     run.stderr.replace(&server.url(), "http://HOST")
 }
 
-/// What it says of a service that answers every upload with this, from the status on.
+/// What a load says of a service that answers every upload with this, from the status on.
 fn answered(answer: &'static str) -> String {
     look_at(&Server::scripted(move |exchange| {
         exchange.answer().is_some() && exchange.send(format!("HTTP/1.1 {answer}").as_bytes())
@@ -35,6 +36,7 @@ fn answered(answer: &'static str) -> String {
 
 #[test]
 fn what_was_wanted_and_what_came() {
+    // Another status than that of a success, and neither of the two fields.
     assert_data_eq!(
         answered("200 OK\r\nContent-Length: 2\r\n\r\n{}"),
         str![[r#"
@@ -42,6 +44,7 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 "#]]
     );
+    // One byte less is announced than is sent: what was announced is not JSON, and is quoted.
     assert_data_eq!(
         answered("201 Created\r\nContent-Length: 15\r\n\r\n{\"size\": \"many\"}"),
         str![[r#"
@@ -56,6 +59,7 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 "#]]
     );
+    // A redirect that was followed would measure another route than the one that was asked for.
     assert_data_eq!(
         answered("307 Temporary Redirect\r\nLocation: /v2/upload\r\nContent-Length: 0\r\n\r\n"),
         str![[r#"
@@ -70,6 +74,7 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 "#]]
     );
+    // A refused token has a message of its own, which names all places that a token comes from.
     assert_data_eq!(
         answered("401 Unauthorized\r\nContent-Length: 7\r\n\r\nexpired"),
         str![[r#"
@@ -77,6 +82,7 @@ error: the ingester at http://HOST refused the token (401 Unauthorized: expired)
 
 "#]]
     );
+    // Bytes that are not text could rule a terminal: their number is told instead.
     assert_data_eq!(
         answered("201 Created\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\u{1}\u{2}\u{3}"),
         str![[r#"
@@ -84,6 +90,7 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 "#]]
     );
+    // The reason phrase is whatever the service likes: the status is told by its standard name.
     assert_data_eq!(
         answered("503 CpuShare\r\nContent-Length: 0\r\n\r\n"),
         str![[r#"
@@ -95,6 +102,7 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 #[test]
 fn nobody_there_or_another_protocol() {
+    // Nobody listens at port 9 (discard).
     let nobody = Load::against("http://127.0.0.1:9", &["--users", "1", "--requests", "1"]);
     assert_data_eq!(
         nobody.run().stderr,
@@ -103,6 +111,7 @@ error: cannot reach the ingester at http://127.0.0.1:9: Connection refused (os e
 
 "#]]
     );
+    // A service that is well, and speaks HTTP/1.1 only.
     let one = Server::scripted(|exchange| exchange.created());
     let load = Load::against(&one.url(), &["--users", "1", "--requests", "1", "--http2"])
         .env("INGESTER_EVEN_IF_FAILING", "0");
@@ -115,7 +124,7 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
     );
 }
 
-/// What is said of these arguments, in a folder with these files.
+/// What a load says of these arguments, in a folder with these files.
 fn of_arguments(args: &[&str], files: &[(&str, &str)]) -> String {
     let dir = TempDir::new().expect("makes one");
     for (name, content) in files {
@@ -185,49 +194,57 @@ For more information, try '--help'.
     );
 }
 
+/// What a load says of this flag, which names a file with this content.
+fn of_file(flag: &str, content: &str) -> String {
+    of_arguments(&["--url", "http://127.0.0.1:9", flag, "file"], &[("file", content)])
+}
+
+/// A block of PEM that holds nothing of use.
+fn block(label: &str) -> String {
+    format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n")
+}
+
 #[test]
 fn tokens_and_keys_that_cannot_be_used() {
-    let with = |flag: &str, content: &str| {
-        of_arguments(&["--url", "http://127.0.0.1:9", flag, "file"], &[("file", content)])
-    };
+    // Nothing that was copied along is quoted: it may be the secret.
     assert_data_eq!(
-        with("--token-file", "{\"access_token\": \"a.b.c\"}"),
+        of_file("--token-file", "{\"access_token\": \"a.b.c\"}"),
         str![[r#"
 error: --token-file: does not hold one token (printable characters, no spaces)
 
 "#]]
     );
     assert_data_eq!(
-        with("--token-file", "one.two.three\nfour.five.six"),
+        of_file("--token-file", "one.two.three\nfour.five.six"),
         str![[r#"
 error: --token-file: holds several lines; it must be one token
 
 "#]]
     );
-    let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    // Files that people have beside their key: it is told what they are.
     assert_data_eq!(
-        with("--private-key", &block("CERTIFICATE")),
+        of_file("--private-key", &block("CERTIFICATE")),
         str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it holds a certificate
 
 "#]]
     );
     assert_data_eq!(
-        with("--private-key", &block("ENCRYPTED PRIVATE KEY")),
+        of_file("--private-key", &block("ENCRYPTED PRIVATE KEY")),
         str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it holds an encrypted private key (openssl pkey -in FILE decrypts it)
 
 "#]]
     );
     assert_data_eq!(
-        with("--private-key", &block("PUBLIC KEY")),
+        of_file("--private-key", &block("PUBLIC KEY")),
         str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it holds a public key
 
 "#]]
     );
     assert_data_eq!(
-        with("--private-key", "ssh-rsa AAAA me@here"),
+        of_file("--private-key", "ssh-rsa AAAA me@here"),
         str![[r#"
 error: --private-key: no RSA private key in PEM form (PKCS#1 or PKCS#8, not encrypted): it has no block from -----BEGIN ...----- to -----END ...-----
 
@@ -244,6 +261,8 @@ error: --token-file: the file that it names cannot be read: No such file or dire
 
 #[test]
 fn tables_of_a_run_that_lost_a_part() {
+    // 90 successes of 1, 2, ... 90 ms: 45.5 on the average. The median of all 100 is the 50th, 50 ms, as whatever failed
+    // counts as slower than any success; the 95th and the 99th are among those, and are not known.
     let mut recorder = Recorder::default();
     for ms in 1..=90 {
         recorder.record(Finished { latency: Duration::from_millis(ms), outcome: Ok(()) });
@@ -255,6 +274,7 @@ fn tables_of_a_run_that_lost_a_part() {
     }
     let late = Failure::new(Class::Timeout, "no answer within 30s");
     recorder.record(Finished { latency: Duration::from_secs(30), outcome: Err(late) });
+    // 90 in two seconds are 45 a second.
     recorder.pass(Duration::from_secs(2));
     let limits =
         "[op]\navg_ms = 46\nmedian_ms = 1000\np95_ms = 1000\nthroughput_rps = 10\nsuccess_rate_pct = 95";

@@ -1,5 +1,5 @@
-//! Promise: any service that takes files can be measured with one small file beside it: started, spoken to, cleaned up after,
-//! and compared by the gate, commit with commit.
+//! Promise: any service that takes files can be measured with one small file beside it: started, spoken to, cleaned up
+//! after, and compared by the gate, commit with commit.
 #![cfg(unix)]
 
 mod common;
@@ -15,6 +15,7 @@ use common::bench::read_json;
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ingester-perf");
+// The pieces of a configuration: tests put together what they need.
 const SERVICE: &str = include_str!("common/service.py");
 const SERVE: &str = "[service]\nserve = \"exec python3 service.py {port} {dir}\"\nready = \"/health\"\n";
 const MULTIPART: &str = "[api]\npath = \"/upload\"\nfile_field = \"upload\"\ntoken = \"none\"\n";
@@ -62,6 +63,7 @@ impl Own {
     }
 
     fn command(&self, args: &[&str]) -> Command {
+        // A variable stands above the file: one that is set here and now would decide a test.
         let mut command = Command::new(PROGRAM);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("INGESTER_")) {
             command.env_remove(name);
@@ -99,6 +101,7 @@ impl Own {
         let mark = self.path().to_str().expect("is text");
         let mut running = 0;
         for entry in std::fs::read_dir("/proc").expect("Linux tells").flatten() {
+            // Not every entry is a process, and one that was may have ended. Arguments have zero bytes between them.
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             if line.contains("service.py") && line.contains(mark) {
@@ -108,6 +111,7 @@ impl Own {
         running
     }
 
+    /// Folders that were made for services and are still there.
     fn folders(&self) -> Vec<PathBuf> {
         let listed = std::fs::read_dir(self.path()).expect("is there").flatten().map(|entry| entry.path());
         listed
@@ -124,8 +128,9 @@ struct Run {
 
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { code: output.status.code(), stdout, stderr }
     }
 }
 
@@ -137,6 +142,7 @@ impl Run {
     }
 }
 
+/// Waits until something holds; where it never does, `what` says what was waited for.
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
@@ -176,6 +182,7 @@ fn what_was_not_verified_is_said() {
 fn a_wrong_checksum_is_corrupt() {
     let own = Own::new(&format!("{SERVE}{MULTIPART}{CHECKED}"));
     own.write("service.py", &SERVICE.replace("return hashlib.md5(body)", "return hashlib.md5(body[1:])"));
+    // 2 and not 1: both uploads of the look fail alike, and nothing is measured.
     let run = own.run(&LOAD).exits(2);
     assert!(run.stderr.contains("the service's checksum is not the file's MD5"), "{}", run.stderr);
 }
@@ -185,6 +192,7 @@ fn raw_bodies_are_put_under_names_of_their_own_and_removed() {
     let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n[cleanup]\npath = \"/files/{uuid}\"\n";
     let own = Own::new(&format!("{SERVE}{api}"));
     let run = own.run(&LOAD).exits(0);
+    // 40 uploads and the two of the look.
     assert!(run.stderr.contains("Removed 42 of 42 files that this run left behind\n"), "{}", run.stderr);
 }
 
@@ -192,6 +200,7 @@ fn raw_bodies_are_put_under_names_of_their_own_and_removed() {
 fn a_cleanup_that_finds_nothing_is_told() {
     let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n";
     let own = Own::new(&format!("{SERVE}{api}[cleanup]\npath = \"/files/{{uuid}}.old\"\n"));
+    // Every removal is answered with 404. That does not fail the run, and is told all the same: files are left.
     let run = own.run(&LOAD).exits(0);
     let says = "Removed 0 of 42 files that this run left behind; 42 were not there: never stored, or cleanup.path is wrong";
     assert!(run.stderr.contains(says), "{}", run.stderr);
@@ -201,17 +210,25 @@ fn a_cleanup_that_finds_nothing_is_told() {
 fn what_was_sent_before_an_error_is_removed_too() {
     let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n[cleanup]\npath = \"/files/{uuid}\"\n";
     let own = Own::new(&format!("{SERVE}{api}"));
+    // A terabyte in all, which is refused once the service runs and the look has sent its two files.
     let run = own.run(&["load", "--users", "1", "--requests", "1000000", "--file-size", "1MB"]).exits(2);
     assert!(run.stderr.contains("INGESTER_MAX_BYTES"), "{}", run.stderr);
     assert!(run.stderr.contains("Removed 2 of 2 files"), "{}", run.stderr);
 }
 
+/// How many files this folder holds.
+fn files_in(folder: &Path) -> usize {
+    std::fs::read_dir(folder).expect("is there").count()
+}
+
 #[test]
 fn after_a_run_and_after_an_interrupt_nothing_is_left() {
+    // Started by the test: a service that the program starts is gone, with its folder, before its files can be counted.
     let cleanup = "[cleanup]\npath = \"/files/{id}\"\n";
     let own = Own::new(&format!("{MULTIPART}{CHECKED}{cleanup}"));
     let data = own.path().join("data");
     std::fs::create_dir(&data).expect("makes it");
+    // The listener is closed again, and the service takes its port a moment later.
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("is free").port();
     let mut service = Command::new("python3")
@@ -222,22 +239,22 @@ fn after_a_run_and_after_an_interrupt_nothing_is_left() {
         .expect("python3 exists");
     until("the service listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     let url = format!("http://127.0.0.1:{port}");
-    let files = || std::fs::read_dir(&data).expect("is there").count();
 
     let run: Run = own.command(&LOAD).args(["--url", &url]).output().expect("starts").into();
     assert!(run.exits(0).stderr.contains("Removed 42 of 42 files"));
-    assert_eq!(files(), 0, "after a run");
+    assert_eq!(files_in(&data), 0, "after a run");
 
     let args = ["load", "--users", "4", "--duration", "60s", "--file-size", "10KB", "--url", &url];
     let mut running =
         own.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-    until("files are there", || files() > 20);
+    // More than the look sends: the interrupt comes in the middle of the run.
+    until("files are there", || files_in(&data) > 20);
     let interrupted = Command::new("kill").args(["-INT", &running.id().to_string()]).status();
     assert!(interrupted.expect("kill exists").success());
     assert_eq!(running.wait().expect("ends").code(), Some(130));
     let mut said = String::new();
     running.stderr.take().expect("is piped").read_to_string(&mut said).expect("is text");
-    assert_eq!(files(), 0, "after Ctrl-C: {said}");
+    assert_eq!(files_in(&data), 0, "after Ctrl-C: {said}");
 
     service.kill().expect("is there");
     service.wait().expect("ends");
@@ -252,6 +269,7 @@ fn a_suite_that_is_killed_leaves_no_service_behind() {
             own.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
         // From before the service is started to well into the run.
         std::thread::sleep(Duration::from_millis(n * n * 15));
+        // SIGKILL: it cannot tidy up. The shell above the service notices that its input has ended.
         running.kill().expect("is there");
         running.wait().expect("ends");
         let killed = Instant::now();
@@ -278,6 +296,7 @@ fn a_service_that_does_not_start_is_quoted() {
 #[test]
 fn a_service_that_dies_is_quoted_too() {
     let own = Own::new(&format!("{SERVE}{MULTIPART}"));
+    // It dies over an upload in the middle of the run, once more than 30 files have been stored.
     let dies = "        if len(os.listdir(FOLDER)) > 30:\n            print('out of luck', flush=True)\n            os._exit(7)\n";
     own.write(
         "service.py",
@@ -292,12 +311,14 @@ fn a_service_that_dies_is_quoted_too() {
 fn a_secret_of_a_header_is_not_told() {
     let headers = "headers = { X-Api-Key = \"${OWN_KEY}\" }\n";
     let own = Own::new(&format!("{SERVE}env = {{ API_KEY = \"another-key\" }}\n{MULTIPART}{headers}"));
+    // A header without its secret would be refused by the service, which says less about why.
     let without = own.run(&LOAD).exits(2);
     assert!(
         without.stderr.contains("api.headers: X-Api-Key: the variable OWN_KEY is not set"),
         "{}",
         without.stderr
     );
+    // The service repeats a wrong key in its refusal.
     let run: Run = own.command(&LOAD).env("OWN_KEY", "hush-hush-hush").output().expect("starts").into();
     let run = run.exits(2);
     assert!(run.stderr.contains("401 Unauthorized: [redacted"), "{}", run.stderr);
@@ -323,25 +344,29 @@ fn cases_are_data() {
         "0.1",
         "upload/",
     ];
-    // The limit is one that nobody holds.
+    // A limit of a microsecond, which no upload holds.
     let run = own.run(&short).exits(1);
     assert!(run.stdout.contains("upload_100KB  p95 < 1 µs"), "{}", run.stdout);
     assert_eq!(own.report("upload_100KB")["plan"]["file_size_bytes"], 102_400);
+    // The cases of the file stand in place of those that are built in.
     let exact = own.run(&["bench", "--exact", "upload/10MB"]).exits(2);
     assert!(exact.stderr.contains("upload/10MB"), "{}", exact.stderr);
+}
+
+/// Runs `ingester-perf init` in this folder.
+fn init(dir: &TempDir) -> Run {
+    Command::new(PROGRAM).arg("init").current_dir(dir.path()).output().expect("starts").into()
 }
 
 #[test]
 fn init_writes_a_file_once() {
     let dir = TempDir::new().expect("makes a folder");
-    let init = || -> Run {
-        Command::new(PROGRAM).arg("init").current_dir(dir.path()).output().expect("starts").into()
-    };
-    let first = init().exits(0);
+    let first = init(&dir).exits(0);
     assert!(first.stderr.starts_with("Wrote ingester-perf.toml: edit"), "{}", first.stderr);
     let path = dir.path().join("ingester-perf.toml");
     std::fs::write(&path, "# mine\n").expect("writes");
-    let second = init().exits(2);
+    // What somebody has written is never overwritten.
+    let second = init(&dir).exits(2);
     assert!(second.stderr.contains("is there already"), "{}", second.stderr);
     assert_eq!(std::fs::read_to_string(path).expect("reads"), "# mine\n");
 }
@@ -349,6 +374,7 @@ fn init_writes_a_file_once() {
 #[test]
 fn a_variable_stands_above_the_file() {
     let own = Own::new(&format!("{SERVE}{MULTIPART}"));
+    // With 200 alone, the 201 of the service is not a success.
     let command = &mut own.command(&LOAD);
     let run: Run = command.env("INGESTER_API_SUCCESS", "[200]").output().expect("starts").into();
     assert!(run.exits(2).stderr.contains("wanted 200; got 201 Created"));
@@ -367,6 +393,7 @@ fn a_variable_stands_above_the_file() {
 
 #[test]
 fn a_broken_file_is_told_with_its_line() {
+    // Two lines that every test of another key of this table needs, as `path` must not be missing.
     const OF_API: &str = "[api]\npath = \"/u\"\n";
     let broken: [(&str, usize, &str); 27] = [
         ("[service", 1, "expected `]`"),
@@ -420,6 +447,7 @@ fn a_broken_file_is_told_with_its_line() {
     let own = Own::new("");
     for (text, line, problem) in broken {
         own.write("ingester-perf.toml", text);
+        // All three commands read the file, and refuse it before anything is started.
         for command in [&["load", "--preset", "normal"][..], &["bench", "--list"], &["gate"]] {
             let run = own.run(command).exits(2);
             let place = format!("ingester-perf.toml: line {line}: ");
@@ -431,6 +459,7 @@ fn a_broken_file_is_told_with_its_line() {
 /// A repository with the service, and on branch `change` another commit.
 fn repository(config: &str, changed: &str) -> Own {
     let own = Own::alone(config);
+    // What runs leave behind is not a change.
     own.write(".gitignore", "target/\n*.log\ningester-perf-*\n");
     own.git(&["init", "--quiet", "--initial-branch=main"]);
     own.commit();
@@ -442,6 +471,7 @@ fn repository(config: &str, changed: &str) -> Own {
 
 #[test]
 fn the_gate_compares_the_commits_of_any_repository() {
+    // Thirty more hashes of every body: far more than the threshold, on any machine.
     let slower = SERVICE.replace(
         "    return hashlib.md5(body).hexdigest()",
         "    for _ in range(30):\n        hashlib.sha256(body)\n    return hashlib.md5(body).hexdigest()",
@@ -459,6 +489,7 @@ fn the_gate_compares_the_commits_of_any_repository() {
     let arms = own.path().join("target/gate/report/arms");
     assert!(!arms.exists(), "copies are left");
 
+    // One commit on both sides: there is nothing to measure.
     let same = own.run(&["gate", "--base", "change", "--head", "change"]).exits(0);
     assert!(same.stdout.contains("are identical builds"), "{}", same.stdout);
 }
@@ -477,6 +508,11 @@ fn the_gate_says_which_commit_does_not_start() {
     assert!(run.stderr.contains("the service ended with code 1 before it was ready"), "{}", run.stderr);
 }
 
+/// The command that starts the service in this file.
+fn serve(file: &str) -> String {
+    format!("exec python3 {file} {{port}} {{dir}}")
+}
+
 #[test]
 fn the_gate_compares_two_commands_and_services_started_once() {
     let own = Own::alone(&format!("{SERVE}restart = \"session\"\n{MULTIPART}{CHECKED}{CASE}"));
@@ -484,7 +520,6 @@ fn the_gate_compares_two_commands_and_services_started_once() {
         "slower.py",
         &SERVICE.replace("    return hashlib", "    hashlib.sha256(body * 30)\n    return hashlib"),
     );
-    let serve = |file: &str| format!("exec python3 {file} {{port}} {{dir}}");
     let base = serve("service.py");
     let head = serve("slower.py");
     let args = [
@@ -507,9 +542,11 @@ fn the_gate_compares_two_commands_and_services_started_once() {
 
 #[test]
 fn a_killed_gate_leaves_no_service_behind() {
+    // Another commit with the same behaviour. Identical ones would not be measured.
     let own = repository(&format!("{SERVE}{MULTIPART}{CASE}"), &SERVICE.replace("usage:", "Usage:"));
     let args = ["gate", "--budget", "60s"];
     let mut running = own.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    // Base, its control, and head.
     until("three services run", || own.services() >= 3);
     running.kill().expect("is there");
     running.wait().expect("ends");

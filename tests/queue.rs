@@ -26,8 +26,8 @@ fn service() -> f64 {
     choose(0.020, 0.010)
 }
 
-/// Serves one at a time, in the order of arrival, each for a time from the seed. Stamps how long it really took: from its
-/// arrival, or from the end of the one before, until its own end.
+/// A server that serves one request at a time, in the order of arrival, each for a time from the seed. It stamps how long
+/// each really took: from its arrival, or from the end of the one before, until its own end.
 fn one_at_a_time() -> (Server, Arc<Mutex<Vec<f64>>>) {
     let stamps = Arc::new(Mutex::new(Vec::new()));
     let (queue, waiting) = mpsc::channel::<(Instant, mpsc::Sender<()>)>();
@@ -37,6 +37,7 @@ fn one_at_a_time() -> (Server, Arc<Mutex<Vec<f64>>>) {
         let mut end = Instant::now();
         for (arrived, done) in waiting {
             let begun = end.max(arrived);
+            // Exponential, by inversion: -mean ln(1 - u). Of 1 - u, as u may be 0 and has no logarithm then.
             wait_until(begun + Duration::from_secs_f64(-service() * (1.0 - rng.random::<f64>()).ln()));
             end = Instant::now();
             stamped.lock().expect("nobody panicked").push((end - begun).as_secs_f64());
@@ -52,7 +53,7 @@ fn one_at_a_time() -> (Server, Arc<Mutex<Vec<f64>>>) {
     (server, stamps)
 }
 
-/// UploadOperation, and notes of each when it ended: what a report has no room for.
+/// Uploads, and notes when each has ended: a report has quantiles only, and not every request.
 struct Noting<'a> {
     user: Client,
     file: UploadBody,
@@ -75,7 +76,7 @@ impl Operation for Noting<'_> {
     }
 }
 
-/// Response times that were measured, and those of the recursion, by index, in seconds; nothing where the generator did
+/// The response times that were measured and those of the recursion, by index, in seconds; `None` where the generator did
 /// not keep up.
 fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>)> {
     let (server, stamps) = one_at_a_time();
@@ -88,6 +89,7 @@ fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>
     let ends = Mutex::new(Vec::new());
     let noting = Noting { user, file: UploadBody::whole(&file, &api), ends: &ends };
 
+    // Load is arrival rate times mean service time.
     let rate = Profile::constant(load / service(), Duration::from_secs_f64(requests * service() / load));
     let plan =
         Plan { seed: SEED, ..Plan::new(Model::Open { rate: rate.clone(), arrivals: Arrivals::Poisson }) };
@@ -97,14 +99,17 @@ fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>
         return None;
     }
     let mut ends = ends.into_inner().expect("nobody panicked");
+    // Noted as they ended, by several threads: the order in which they were due is that of their indices.
     ends.sort_unstable_by_key(|(index, _)| *index);
     let due: Vec<f64> =
         Schedule::new(rate, Arrivals::Poisson, SEED).map(|(_, at)| at.as_secs_f64()).collect();
     let measured: Vec<f64> =
         ends.iter().zip(&due).map(|((_, end), due)| (*end - run.start).as_secs_f64() - due).collect();
     // R(n) = S(n) + max(0, R(n-1) - A(n)), A being the gap since the arrival before.
-    let (mut expected, mut before) = (Vec::new(), 0.0);
+    let mut expected = Vec::new();
+    let mut before = 0.0;
     for (index, service) in stamps.lock().expect("nobody panicked").iter().enumerate() {
+        // Before the first there is nobody to wait for.
         let gap = if index == 0 { f64::INFINITY } else { due[index] - due[index - 1] };
         before = service + f64::max(0.0, before - gap);
         expected.push(before);
@@ -127,8 +132,18 @@ fn reported_as_measured(recorded: &Samples, measured: &[f64]) {
 
 /// Largest distance between two empirical distributions.
 fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> f64 {
-    let share = |of: &[f64], x: f64| of.partition_point(|value| *value <= x) as f64 / of.len() as f64;
-    a.iter().chain(b).map(|x| (share(a, *x) - share(b, *x)).abs()).fold(0.0, f64::max)
+    // Both are step functions, so that they are furthest apart at one of the values.
+    a.iter().chain(b).map(|x| (share_up_to(a, *x) - share_up_to(b, *x)).abs()).fold(0.0, f64::max)
+}
+
+/// Which share of these values, in order of size, is at most `x`.
+fn share_up_to(sorted: &[f64], x: f64) -> f64 {
+    sorted.partition_point(|value| *value <= x) as f64 / sorted.len() as f64
+}
+
+/// The quantile of these times, in order of size and in seconds, in milliseconds.
+fn quantile_ms(sorted: &[f64], q: f64) -> f64 {
+    1e3 * sorted[(q * sorted.len() as f64) as usize]
 }
 
 #[test]
@@ -159,8 +174,9 @@ fn every_latency_is_that_of_the_queue() {
         );
         assert!(distance <= wide(0.02), "load {load}: {distance}");
         for q in [0.5, 0.95, 0.99] {
-            let at = |of: &[f64]| 1e3 * of[(q * of.len() as f64) as usize];
-            let (measured, expected) = (at(&measured), at(&expected));
+            let measured = quantile_ms(&measured, q);
+            let expected = quantile_ms(&expected, q);
+            // 3 %, and at least what the way there and back takes.
             let allowed = wide((0.03 * expected).max(0.3));
             figure(
                 &format!("quantile {q} at load {load}"),

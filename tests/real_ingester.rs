@@ -21,7 +21,7 @@ fn both_dialects_are_measured() {
         assert_eq!(report["success_rate_pct"], 100.0, "{manner:?}: {report}");
         assert_eq!(report["environment"]["ingester"], server.url().as_str());
         assert_eq!(report["plan"]["file_size_bytes"], 10_240);
-        // Two for the look before and the warm-up are sent, and not counted.
+        // The two of the look before and those of the warm-up are sent, and not counted.
         assert!(server.uploads() > 2 + report["total_requests"].as_u64().expect("is a count"), "{manner:?}");
     }
 }
@@ -58,6 +58,7 @@ fn more_bytes_than_allowed_are_refused_before_they_are_sent() {
     assert!(why.contains("at least 130 MB") && why.contains("INGESTER_MAX_BYTES (50 MB)"), "{why}");
     assert_eq!(server.uploads(), 0);
 
+    // The fewest would fit, and ten minutes of them do not: known once the look has shown how long one takes.
     let longer = against("upload", &server).env("INGESTER_MAX_BYTES", "1MB");
     let why = longer.run(&["--noplot", "--measurement-time", "600", "10KB"]);
     assert!(why.exits(2).contains("uploads"), "{}", why.stderr);
@@ -72,6 +73,7 @@ fn the_limit_holds_while_measuring_too() {
     let run = bench.run(&["--profile-time", "60", "10KB"]);
     let why = run.exits(2);
     assert!(why.contains("stopped before") && why.contains("INGESTER_MAX_BYTES"), "{why}");
+    // Two to look, and 1 MB is 102 files of 10 KB and a bit.
     assert!(server.uploads() <= 2 + 102, "{}", server.uploads());
 }
 

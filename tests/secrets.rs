@@ -25,18 +25,18 @@ fn traces(run: &Run, dir: &Path) -> String {
     text
 }
 
-/// Parts from this length on say something.
+/// Length from which a part of a secret gives something away: that from which the program redacts (`auth/redact.rs`).
 const TELLING: usize = 12;
 
-/// The parts of the token that the server was shown.
+/// The telling parts of the token that the server was sent.
 fn shown(server: &Server) -> Vec<String> {
     let authorization = server.authorization();
     let token =
-        authorization.strip_prefix("Bearer ").unwrap_or_else(|| panic!("is no token: {authorization}"));
+        authorization.strip_prefix("Bearer ").unwrap_or_else(|| panic!("is not a token: {authorization}"));
     token.split('.').filter(|part| part.len() > TELLING).map(str::to_owned).collect()
 }
 
-/// The lines of a PEM text that are key.
+/// The lines of a PEM text that hold the key.
 fn key_lines(pem: &str) -> Vec<String> {
     pem.lines().filter(|line| line.len() > TELLING && !line.contains("-----")).map(str::to_owned).collect()
 }
@@ -51,17 +51,21 @@ fn keeps(run: &Run, bench: &Bench, secrets: &[String], when: &str) {
     }
 }
 
+/// A fresh private key.
 fn pem() -> String {
     let key = rsa::PrivateKey::new(&mut rand::rng(), 2048).expect("makes a key");
     key.to_pkcs8_pem(LineEnding::LF).expect("encodes").to_string()
 }
 
+/// A bench against the server that logs all it can.
 fn loud(name: &'static str, server: &Server) -> Bench {
+    // Nothing of ours reads `RUST_LOG`; a library that did would print what it sends.
     Bench::new(name).env("INGESTER_URL", server.url()).env("RUST_LOG", "trace").env("CRITERION_DEBUG", "1")
 }
 
 #[test]
 fn a_token_stays_secret_even_if_the_service_repeats_it() {
+    // Repeated in a refusal, repeated where a number belongs, taken, and refused.
     for manner in [Manner::Echo, Manner::EchoCreated, Manner::Python, Manner::Status(401)] {
         let server = Server::start(manner);
         let bench = loud("upload", &server)
@@ -69,6 +73,7 @@ fn a_token_stays_secret_even_if_the_service_repeats_it() {
         let run = bench.short(&["--verbose", "10KB"]);
         let parts = ["s3cret-bearer-token", "s3cret-second-part", "s3cret-signature"];
         assert_eq!(shown(&server), parts, "{manner:?}");
+        // All parts begin with it. It is shorter than what has to be redacted: not even the beginning of one may be left.
         keeps(&run, &bench, &["s3cret".to_owned()], &format!("{manner:?}"));
     }
 }
@@ -80,6 +85,7 @@ fn a_private_key_and_the_tokens_minted_with_it_stay_secret() {
         let server = Server::start(manner);
         let bench = loud("upload", &server).env("INGESTER_PRIVATE_KEY", pem.as_str());
         let run = bench.short(&["--verbose", "10KB"]);
+        // The tokens are made by the program: only the server can say what they were.
         let token = shown(&server);
         assert_eq!(token.len(), 3, "{manner:?}: a token has a header, claims and a signature");
         keeps(&run, &bench, &[token, key_lines(&pem)].concat(), &format!("{manner:?}"));
@@ -88,6 +94,8 @@ fn a_private_key_and_the_tokens_minted_with_it_stay_secret() {
 
 #[test]
 fn a_token_where_a_file_name_belongs_stays_secret() {
+    // A common slip: the token itself in the variable that names its file, and errors about a file quote its name. The
+    // last is longer than a path may be (PATH_MAX, 4096), which is another error of the system's.
     let token = "header-of-a-t0ken.payload-of-a-t0ken.signature-of-a-t0ken";
     for given in [token.to_owned(), format!("Bearer {token}"), format!("{token}{}", "x".repeat(5000))] {
         let server = Server::start(Manner::Python);
@@ -102,6 +110,7 @@ fn a_token_where_a_file_name_belongs_stays_secret() {
 #[test]
 fn a_private_key_in_a_wrong_form_stays_secret() {
     let pem = pem();
+    // What a slip of copying leaves of a key: parts of it are as secret as all of it.
     let half = &pem[..pem.len() / 2];
     // Whether a blank before it is taken as part of a key is not promised here.
     for (given, codes) in [
@@ -122,6 +131,7 @@ fn a_private_key_in_a_wrong_form_stays_secret() {
 
 #[test]
 fn a_password_in_the_url_is_refused_unseen() {
+    // Nobody listens at port 1: it is refused before anything is connected.
     let bench = Bench::new("upload")
         .env("INGESTER_URL", "http://user:pa55word@127.0.0.1:1")
         .env("INGESTER_TOKEN", "a.b.c");

@@ -11,20 +11,24 @@ use common::bench::Bench;
 use common::serve::{Serve, key_file};
 use tempfile::TempDir;
 
+/// Size of the largest file that is taken (`MAX_FILE` in `stub/upload.rs`).
 const GIB: u64 = 1 << 30;
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_gigabyte_passes_at_flat_memory_and_one_byte_more_does_not() {
     let serve = Serve::start();
+    // A small one first, so that what the first upload allocates once does not count.
     assert_eq!(serve.upload(1000), "201");
     let before = serve.peak_kb();
     assert_eq!(serve.upload(GIB), "201");
     let grown = serve.peak_kb() - before;
+    // 16 MB in KB, a sixty-fourth of the file: far less than the file would take, far more than the buffers.
     assert!(grown <= 16 << 10, "1 GiB raised the resident memory by {grown} KB");
     assert_eq!(serve.upload(GIB + 1), "413");
     let (code, last) = serve.interrupt();
     assert_eq!(code, Some(0));
+    // The small one and the large one; what was refused does not count.
     assert!(last.contains("Took in 2 files"), "{last}");
 }
 
@@ -38,20 +42,22 @@ fn the_benches_measure_it_by_its_url() {
     serve.interrupt();
 }
 
+/// The bench of uploads against it, with tokens signed by this key.
+fn signing(serve: &Serve, key: &str) -> Bench {
+    let url = format!("http://{}", serve.address);
+    Bench::new("upload").env("INGESTER_URL", url).env("INGESTER_PRIVATE_KEY", key)
+}
+
 #[test]
 fn a_private_key_of_ones_own_opens_it_and_another_does_not() {
     let dir = TempDir::new().expect("makes a folder");
     let key = key_file(&dir, "key.pem");
     let serve = Serve::with(&["--private-key", &key]);
-    let with = |key: &str| {
-        let url = format!("http://{}", serve.address);
-        Bench::new("upload").env("INGESTER_URL", url).env("INGESTER_PRIVATE_KEY", key)
-    };
-    let bench = with(&key);
+    let bench = signing(&serve, &key);
     bench.short(&["10KB"]).exits(0);
     assert_eq!(bench.report("upload_small_file")["success_rate_pct"], 100.0);
 
-    let stranger = with(&key_file(&dir, "other.pem"));
+    let stranger = signing(&serve, &key_file(&dir, "other.pem"));
     let run = stranger.short(&["10KB"]);
     assert!(run.exits(2).contains("refused the token"), "{}", run.stderr);
     assert!(!stranger.reports().exists(), "measured all the same");
@@ -60,6 +66,7 @@ fn a_private_key_of_ones_own_opens_it_and_another_does_not() {
 
 #[test]
 fn what_cannot_start_exits_2_and_says_why() {
+    // Held until the end of the test: nobody else can listen there.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = taken.local_addr().expect("is bound").to_string();
     for (args, says) in [
@@ -79,11 +86,14 @@ fn what_cannot_start_exits_2_and_says_why() {
 #[test]
 fn a_signal_during_an_upload_does_not_keep_it_for_ever() {
     let serve = Serve::start();
+    // A head that announces a body which never comes.
     let mut half = TcpStream::connect(&serve.address).expect("connects");
     half.write_all(b"POST /api/v1/files/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         .expect("sends");
+    // Until the head has arrived: an idle connection would be closed at once.
     std::thread::sleep(Duration::from_millis(100));
     let started = std::time::Instant::now();
     assert_eq!(serve.interrupt().0, Some(0));
+    // Uploads under way may take two seconds to end (`GRACE` in `stub/server.rs`); the rest is for a busy machine.
     assert!(started.elapsed() < Duration::from_secs(10));
 }

@@ -20,17 +20,20 @@ const RATE: u64 = 50;
 
 /// The length of a run with a stall, and of the stall, in seconds.
 fn lengths() -> (f64, f64) {
+    // A tenth and a fifth of the run: p95, p99 and p99.9 all lie within the stall.
     choose((20.0, 2.0), (5.0, 1.0))
 }
 
 /// A load at an even rate.
 fn evenly(url: &str, token: &str) -> Load {
-    let (rate, duration) = (RATE.to_string(), format!("{}s", lengths().0));
+    let (run, _) = lengths();
+    let rate = RATE.to_string();
+    let duration = format!("{run}s");
     let args = ["--rate", &rate, "--duration", &duration, "--file-size", "1KB", "--seed", "7"];
     Load::against(url, &args).env("INGESTER_TOKEN", token)
 }
 
-/// Holds the quantiles against the stall that a server, one for each try, makes in a run.
+/// Holds the quantiles of a run against the stall that this server makes. Every try has a server of its own.
 fn holds_for_a_stall(what: &str, server: impl Fn() -> Server) {
     let (run, stall) = lengths();
     let report = tried(|| evenly(&server().url(), "a.b.c").once());
@@ -41,7 +44,9 @@ fn holds_for_a_stall(what: &str, server: impl Fn() -> Server) {
 /// `(stall - x) / run` waits longer than `x`, so the quantile q is at `stall - (1 - q) run`.
 fn check_stall(what: &str, report: &serde_json::Value, run: f64, stall: f64) {
     for (q, key) in [(0.95, "p95_latency_ms"), (0.99, "p99_latency_ms"), (0.999, "load.p999_latency_ms")] {
-        let (expected, measured) = (1e3 * (stall - (1.0 - q) * run), ms(report, key));
+        let expected = 1e3 * (stall - (1.0 - q) * run);
+        let measured = ms(report, key);
+        // At least 25 ms: arrivals are 20 ms apart, and a quantile lies up to that much too low.
         let allowed = wide((0.03 * expected).max(25.0));
         figure(
             &format!("{what}, quantile {q}"),
@@ -66,6 +71,7 @@ fn stalling(from: f64, stall: f64, in_body: bool) -> Server {
         if exchange.number <= PROBES {
             return exchange.respond("201 Created", &answer);
         }
+        // The first upload that counts stands for the beginning of the run.
         let begun = *first.get_or_init(Instant::now);
         let half = answer.len() / 2;
         if in_body {
@@ -73,16 +79,23 @@ fn stalling(from: f64, stall: f64, in_body: bool) -> Server {
                 .send(format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", answer.len()).as_bytes());
             exchange.send(&answer.as_bytes()[..half]);
         }
-        let since = begun.elapsed().as_secs_f64();
-        if (from..from + stall).contains(&since) {
-            wait_until(begun + Duration::from_secs_f64(from + stall));
-        }
+        sit_out(begun, from, stall);
         if in_body {
             exchange.send(&answer.as_bytes()[half..])
         } else {
             exchange.respond("201 Created", &answer)
         }
     })
+}
+
+/// Waits for the end of the stall where it has begun and not ended. Returns for how long, in seconds.
+fn sit_out(begun: Instant, from: f64, stall: f64) -> Option<f64> {
+    let since = begun.elapsed().as_secs_f64();
+    if !(from..from + stall).contains(&since) {
+        return None;
+    }
+    wait_until(begun + Duration::from_secs_f64(from + stall));
+    Some(begun.elapsed().as_secs_f64() - since)
 }
 
 #[test]
@@ -109,25 +122,28 @@ fn a_stall_in_the_middle_of_an_answer_shows_in_full() {
 /// A server that accepts nothing for a span of the run, and how long that was: from the first connection that had to wait,
 /// as the one that `accept` is waiting for when the span begins is let in. Every upload needs a connection of its own.
 fn stalling_in_accept(from: f64, stall: f64) -> (Server, Arc<OnceLock<f64>>) {
-    let (first, stalled) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
-    let (begun, lasted) = (Arc::clone(&first), Arc::clone(&stalled));
-    let before = move || {
-        let Some(begun): Option<&Instant> = begun.get() else { return };
-        let since = begun.elapsed().as_secs_f64();
-        if (from..from + stall).contains(&since) {
-            wait_until(*begun + Duration::from_secs_f64(from + stall));
-            lasted.get_or_init(|| begun.elapsed().as_secs_f64() - since);
-        }
-    };
-    let server = Server::accepting(before, move |exchange| {
-        if exchange.number > PROBES {
-            first.get_or_init(Instant::now);
-        }
-        if let Some(answer) = exchange.answer() {
-            exchange.respond("201 Created\r\nConnection: close", &answer);
-        }
-        false
-    });
+    let first: Arc<OnceLock<Instant>> = Arc::new(OnceLock::new());
+    let stalled: Arc<OnceLock<f64>> = Arc::new(OnceLock::new());
+    let begun = Arc::clone(&first);
+    let lasted = Arc::clone(&stalled);
+    let server = Server::accepting(
+        move || {
+            // Until an upload that counts has come, the run has not begun.
+            let Some(begun) = begun.get() else { return };
+            if let Some(waited) = sit_out(*begun, from, stall) {
+                lasted.get_or_init(|| waited);
+            }
+        },
+        move |exchange| {
+            if exchange.number > PROBES {
+                first.get_or_init(Instant::now);
+            }
+            if let Some(answer) = exchange.answer() {
+                exchange.respond("201 Created\r\nConnection: close", &answer);
+            }
+            false
+        },
+    );
     (server, stalled)
 }
 
@@ -150,10 +166,12 @@ fn a_server_that_is_stopped_and_continued_shows_in_full() {
     let (report, stopped) = tried(|| {
         let load = evenly(&format!("http://{}", serve.address), &serve.token);
         let child = load.start();
+        // By then the run has begun, and more of it is left than the stall takes.
         std::thread::sleep(Duration::from_secs_f64(2.0));
         signal(&serve.child, "STOP");
         let stopped = Instant::now();
         std::thread::sleep(Duration::from_secs_f64(stall));
+        // A sleep may be longer than it was asked to be: what counts is how long the server really stood still.
         signal(&serve.child, "CONT");
         let stopped = stopped.elapsed().as_secs_f64();
         Some((load.ended(child.wait_with_output().expect("ends").into())?, stopped))

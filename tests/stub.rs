@@ -11,6 +11,7 @@ use serde_json::Value;
 
 const BOUNDARY: &str = "xyz";
 
+/// A stub, and what makes the tokens that it takes.
 struct Service {
     stub: Stub,
     minter: Minter,
@@ -47,7 +48,9 @@ fn exchange_with(stub: &Stub, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(stub.address()).expect("connects");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("can be set");
     stream.write_all(request).expect("sends");
+    // The stub sees the end of what is sent, also of a body that is shorter than was announced.
     stream.shutdown(std::net::Shutdown::Write).expect("can be shut");
+    // To the end of the connection, which every request asks to be closed.
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("answers");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
@@ -55,6 +58,7 @@ fn exchange_with(stub: &Stub, request: &[u8]) -> Answer {
     Answer { status, head: head.to_ascii_lowercase(), json: serde_json::from_str(body).unwrap_or_default() }
 }
 
+/// An upload as bytes; its length is that of the body.
 fn request(authorization: Option<&str>, content_type: &str, body: &[u8]) -> Vec<u8> {
     let authorization = authorization.map_or_else(String::new, |value| format!("Authorization: {value}\r\n"));
     let head = format!(
@@ -69,6 +73,7 @@ fn bearer() -> String {
     SERVICE.bearer()
 }
 
+/// A form with these fields, and the file, by its name and content, behind them.
 fn form(fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, value) in fields {
@@ -96,8 +101,14 @@ fn multipart() -> String {
     format!("multipart/form-data; boundary={BOUNDARY}")
 }
 
+/// Uploads a form with a valid token.
 fn post(body: &[u8]) -> Answer {
-    exchange(&request(Some(&bearer()), &multipart(), body))
+    post_as(Some(&bearer()), body)
+}
+
+/// Uploads a form with this header `Authorization`, or without one.
+fn post_as(authorization: Option<&str>, body: &[u8]) -> Answer {
+    exchange(&request(authorization, &multipart(), body))
 }
 
 #[test]
@@ -122,17 +133,23 @@ fn a_stored_file_has_the_twelve_fields() {
         "uploaded_at",
     ];
     assert_eq!(keys, expected);
+    // The file's name is told as it was sent, and never used as a path.
     let json = &answer.json;
     assert_eq!((&json["file_size"], &json["original_filename"]), (&3.into(), &"../../etc/passwd".into()));
+    // SHA-256 of "abc", from its standard (FIPS 180-2, appendix B.1).
     assert_eq!(json["checksum"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     assert_eq!(json["retention_policy"], "temporary");
-    let day = |key: &str| json[key].as_str().expect("is a date")[..10].to_owned();
-    assert_ne!(day("ttl_expires_at"), day("uploaded_at"));
+    assert_ne!(day(json, "ttl_expires_at"), day(json, "uploaded_at"));
     assert!(json["uploaded_at"].as_str().expect("is a date").ends_with("+00:00"), "{json}");
     assert!(
         json["storage_element_url"].as_str().expect("is a URL").starts_with("http://127.0.0.1:"),
         "{json}"
     );
+}
+
+/// The date of a moment, without its time: the first ten characters.
+fn day<'a>(json: &'a Value, key: &str) -> &'a str {
+    &json[key].as_str().expect("is a date")[..10]
 }
 
 #[test]
@@ -144,6 +161,7 @@ fn a_permanent_file_never_expires() {
 #[test]
 fn without_a_valid_token_every_answer_is_the_same() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("is after 1970").as_secs();
+    // Good in all but its end, a second ago: there is no leeway.
     let expired = Claims {
         sub: "s".to_owned(),
         kind: "service_account".to_owned(),
@@ -157,32 +175,39 @@ fn without_a_valid_token_every_answer_is_the_same() {
         client_id: None,
         rate_limit: None,
     };
-    let sign = |claims: &Claims| SERVICE.minter.sign(claims).expect("signs").as_str().to_owned();
-    let readonly = sign(&Claims { exp: now + 60, role: "readonly".to_owned(), ..expired.clone() });
+    let readonly = signed(&Claims { exp: now + 60, role: "readonly".to_owned(), ..expired.clone() });
     let other = Minter::new(KeyPair::generate().expect("makes a key"));
     let foreign = other.mint(Duration::from_secs(60)).expect("mints");
 
     let body = form(&[], Some(("a", b"abc")));
-    let with = |authorization: Option<&str>| exchange(&request(authorization, &multipart(), &body));
-    let bad: Vec<Answer> = [&sign(&expired), foreign.as_str(), "garbage", "a.b.c"]
+    let bad: Vec<Answer> = [&signed(&expired), foreign.as_str(), "garbage", "a.b.c"]
         .into_iter()
-        .map(|token| with(Some(&format!("Bearer {token}"))))
+        .map(|token| post_as(Some(&format!("Bearer {token}")), &body))
         .collect();
+    // The same body for every cause: it does not help to find out what is wrong with a forged token.
     for answer in &bad {
         assert_eq!((answer.status, &answer.json), (401, &bad[0].json));
         assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
     }
     for authorization in [None, Some("Basic dTpw"), Some("Bearer")] {
-        let answer = with(authorization);
+        let answer = post_as(authorization, &body);
         assert_eq!(answer.status, 401, "{authorization:?}");
         assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
     }
-    assert_eq!(with(Some(&format!("Bearer {readonly}"))).status, 403);
+    // A valid token without the right to write is another matter.
+    assert_eq!(post_as(Some(&format!("Bearer {readonly}")), &body).status, 403);
+}
+
+/// A token with these claims, signed with the key that the stub knows.
+fn signed(claims: &Claims) -> String {
+    SERVICE.minter.sign(claims).expect("signs").as_str().to_owned()
 }
 
 #[test]
 fn wrong_forms_are_refused_by_field() {
     let file = Some(("a", b"abc".as_slice()));
+    // One more than the 1000 characters of a description, more than the 64 KB of any field, more than 32 parts
+    // (`stub/fields.rs`, `stub/upload.rs`).
     for (body, says) in [
         (form(&[], None), "file"),
         (form(&[], Some(("a", b""))), "file"),
@@ -207,19 +232,21 @@ fn wrong_forms_are_refused_by_field() {
 
 #[test]
 fn broken_and_truncated_forms_are_never_a_success() {
-    // The others' uploads are not to be counted here.
+    // A stub of its own: other tests' uploads are not to be counted here.
     let service = Service::start();
-    let (stub, bearer) = (&service.stub, service.bearer());
-    let request = |body: &[u8]| request(Some(&bearer), &multipart(), body);
+    let stub = &service.stub;
+    let bearer = service.bearer();
     let whole = form(&[], Some(("a", &[b'x'; 5000])));
-    assert_eq!(exchange_with(stub, &request(&whole)).status, 201, "the whole form is good");
+    let complete = request(Some(&bearer), &multipart(), &whole);
+    assert_eq!(exchange_with(stub, &complete).status, 201, "the whole form is good");
     let stored = stub.stored();
     assert_eq!((stored.files, stored.bytes), (1, 5000));
+    // The last four bytes are `--` and a line break: without them the last boundary is one between two parts.
     for end in [0, 1, 10, 60, 100, 200, 3000, whole.len() - 30, whole.len() - 5, whole.len() - 4] {
-        let cut = exchange_with(stub, &request(&whole[..end]));
+        let cut = exchange_with(stub, &request(Some(&bearer), &multipart(), &whole[..end]));
         assert_eq!(cut.status, 400, "cut at {end} of {}", whole.len());
         // The same, but with the whole length announced: the connection breaks off.
-        let mut broken = request(&whole);
+        let mut broken = complete.clone();
         broken.truncate(broken.len() - (whole.len() - end));
         assert_eq!(exchange_with(stub, &broken).status, 400, "breaks off at {end}");
     }
@@ -228,6 +255,7 @@ fn broken_and_truncated_forms_are_never_a_success() {
 
 #[test]
 fn endless_preambles_and_headers_are_cut_off() {
+    // 8 MB, where 16 KB are read (`MAX_ASIDE` in `stub/multipart.rs`).
     let endless = vec![b'x'; 8 << 20];
     let header = [format!("--{BOUNDARY}\r\nX: ").as_bytes(), &endless].concat();
     for body in [&endless, &header] {
@@ -237,6 +265,7 @@ fn endless_preambles_and_headers_are_cut_off() {
 
 #[test]
 fn a_file_that_is_announced_too_large_is_refused_at_once() {
+    // One MB above what a request may have: the largest file, 1 GB, and 1 MB around it. Nothing of it is sent.
     let head = format!(
         "POST /api/v1/files/upload HTTP/1.1\r\nHost: stub\r\nConnection: close\r\nAuthorization: {}\r\n\
          Content-Type: {}\r\nContent-Length: {}\r\n\r\n",
@@ -249,6 +278,8 @@ fn a_file_that_is_announced_too_large_is_refused_at_once() {
 
 #[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
+    // 20 MB do not fit into the buffers between: the client is still sending when the answer comes. A stub that closed at
+    // once would reset the connection, and whether the answer survives that is a matter of luck; hence five times.
     let body = form(&[], Some(("a", &vec![b'x'; 20 << 20])));
     for _ in 0..5 {
         assert_eq!(exchange(&request(None, &multipart(), &body)).status, 401);
@@ -257,12 +288,13 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
 
 #[test]
 fn health_and_unknown_routes() {
-    let get = |path: &str| {
-        exchange(format!("GET {path} HTTP/1.1\r\nHost: stub\r\nConnection: close\r\n\r\n").as_bytes())
-    };
     assert_eq!((get("/health/live").status, &get("/health/ready").json["status"]), (200, &"ok".into()));
     assert_eq!(get("/nothing").status, 404);
     assert_eq!(get("/api/v1/files/upload").status, 405);
+}
+
+fn get(path: &str) -> Answer {
+    exchange(format!("GET {path} HTTP/1.1\r\nHost: stub\r\nConnection: close\r\n\r\n").as_bytes())
 }
 
 #[test]
@@ -270,6 +302,7 @@ fn a_dropped_stub_stops_listening() {
     let key = KeyPair::generate().expect("makes a key");
     let stub = Stub::start(StubOptions::new(key.public().clone())).expect("starts");
     let address = stub.address();
+    // A client that keeps its connection must not keep the stub.
     let idle = TcpStream::connect(address).expect("connects");
     drop(stub);
     assert!(TcpStream::connect(address).is_err());

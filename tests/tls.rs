@@ -18,6 +18,7 @@ fn a_trusted_certificate_is_taken_and_a_stranger_is_not() {
         .env("INGESTER_URL", format!("https://localhost:{port}"))
         .env("INGESTER_TOKEN", "a.bearer.token");
 
+    // The certificate is self-signed: no authority that the system trusts stands behind it.
     let run = bench.short(&["10KB"]);
     assert!(run.exits(2).contains("cannot reach the ingester at https://localhost"), "{}", run.stderr);
     assert_eq!(server.uploads(), 0);

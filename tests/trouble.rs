@@ -34,7 +34,7 @@ enum Ending {
     Open,
 }
 
-/// Answers every upload with a refusal as soon as its head is there. No code of ours.
+/// A server that answers every upload with a refusal as soon as its head is there. It shares no code with the program.
 fn refusing(status: &'static str, ending: Ending) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -168,22 +168,19 @@ fn http2_against_a_service_of_http1_is_said_before_any_load() {
 fn a_token_is_not_told_however_a_service_writes_it() {
     let token =
         "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ0aGUtc2VjcmV0LW9uZSIsImV4cCI6OTk5OX0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
-    let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
-    let percent = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
-    let json = |text: &str| text.bytes().map(|b| format!("\\u{b:04x}")).collect::<String>();
-    let html = |text: &str| text.bytes().map(|b| format!("&#{b};")).collect::<String>();
-    let spaced = |text: &str| text.chars().map(|c| format!("{c} ")).collect::<String>();
     let part = &token[..40];
     let written = [
         token.to_owned(),
         part.to_owned(),
         token[token.len() - 30..].to_owned(),
         part.to_uppercase(),
-        hex(part),
-        percent(part),
-        json(part),
-        html(part),
-        spaced(part),
+        // In hex, as in a URL, in JSON and in HTML.
+        part.bytes().map(|b| format!("{b:02x}")).collect(),
+        part.bytes().map(|b| format!("%{b:02X}")).collect(),
+        part.bytes().map(|b| format!("\\u{b:04x}")).collect(),
+        part.bytes().map(|b| format!("&#{b};")).collect(),
+        // With spaces between, and backwards.
+        part.chars().map(|c| format!("{c} ")).collect(),
         part.chars().rev().collect(),
     ];
     for text in written {
@@ -204,17 +201,19 @@ fn a_token_is_not_told_however_a_service_writes_it() {
     }
 }
 
+/// Runs the program as in a slim container, which trusts nobody.
+fn without_certificates(args: &[&str]) -> Run {
+    let dir = TempDir::new().expect("makes one");
+    let mut perf = Command::new(PERF);
+    perf.args(args).current_dir(dir.path()).env_remove("INGESTER_URL");
+    perf.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    perf.output().expect("starts").into()
+}
+
 #[test]
 fn without_certificates_http_works() {
-    let bare = |args: &[&str]| -> Run {
-        let dir = TempDir::new().expect("makes one");
-        let mut perf = Command::new(PERF);
-        perf.args(args).current_dir(dir.path()).env_remove("INGESTER_URL");
-        perf.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
-        perf.output().expect("starts").into()
-    };
     // 3 where the generator was late, beside other tests.
-    let run = bare(&["load", "--users", "1", "--requests", "2", "--file-size", "1KB"]);
+    let run = without_certificates(&["load", "--users", "1", "--requests", "2", "--file-size", "1KB"]);
     assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
     let dir = TempDir::new().expect("makes one");
     let token = dir.path().join("token");
@@ -224,7 +223,7 @@ fn without_certificates_http_works() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let url = format!("https://{}", listener.local_addr().expect("it is bound"));
     let https = ["load", "--users", "1", "--requests", "2", "--url", &url, "--token-file", token];
-    let said = bare(&https).exits(2).to_owned();
+    let said = without_certificates(&https).exits(2).to_owned();
     assert!(said.contains("SSL_CERT_FILE names /nonexistent, which is no file"), "{said}");
 }
 
@@ -255,16 +254,18 @@ fn only_plain_files_are_sent_and_read() {
     assert!(targets.run().exits(2).contains("pipe: is a pipe; a plain file is needed"));
 }
 
+/// Runs a short load in this folder.
+fn load_in(dir: &TempDir, args: &[&str]) -> Run {
+    let all = [&["load", "--users", "1", "--requests", "2"][..], args].concat();
+    Command::new(PERF).args(all).current_dir(dir.path()).output().expect("starts").into()
+}
+
 #[test]
 fn what_can_be_checked_before_measuring_is() {
     let dir = TempDir::new().expect("makes one");
     let file = dir.path().join("file");
     std::fs::write(&file, "").expect("writes");
-    let run = |args: &[&str]| -> Run {
-        let all = [&["load", "--users", "1", "--requests", "2"][..], args].concat();
-        Command::new(PERF).args(all).current_dir(dir.path()).output().expect("starts").into()
-    };
-    let said = run(&["--report-dir", file.to_str().expect("is UTF-8")]);
+    let said = load_in(&dir, &["--report-dir", file.to_str().expect("is UTF-8")]);
     assert!(said.exits(2).contains("file: cannot make the folder"), "{}", said.output());
     assert!(!said.stderr.contains("Loading"), "{}", said.stderr);
     let bench = Bench::new("jwt");
@@ -272,9 +273,10 @@ fn what_can_be_checked_before_measuring_is() {
     let measured: Run = command.env("INGESTER_REPORT_DIR", &file).output().expect("starts").into();
     assert!(measured.exits(2).contains("file: cannot make the folder"), "{}", measured.output());
     assert!(!measured.stderr.contains("Measuring"), "{}", measured.stderr);
-    let said = run(&["--name", &"x".repeat(250)]);
+    // A file's name has at most 255 bytes on most systems, and some of them are for what is put behind it.
+    let said = load_in(&dir, &["--name", &"x".repeat(250)]);
     assert!(said.exits(2).contains("at most 200 characters"), "{}", said.output());
-    let said = run(&["--timeout", "1ns"]);
+    let said = load_in(&dir, &["--timeout", "1ns"]);
     assert!(said.exits(2).contains("1ns is too short: timers have steps of 1 ms"), "{}", said.output());
 }
 
@@ -345,8 +347,8 @@ struct Connections {
     most: AtomicU64,
 }
 
-/// An HTTP/2 server that answers the head of every upload with a refusal, reads nothing more, and closes. No code of ours:
-/// frames by hand (RFC 9113, 4.1).
+/// An HTTP/2 server that answers the head of every upload with a refusal, reads nothing more, and closes. Its frames are
+/// written by hand (RFC 9113, 4.1): it shares no code with the program.
 fn refusing_over_http2(ending: Ending, connections: &Arc<Connections>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -365,19 +367,23 @@ fn refusing_over_http2(ending: Ending, connections: &Arc<Connections>) -> String
     url
 }
 
+/// A frame: the length of its payload in three bytes, kind, flags, the stream's id, and the payload.
+fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(id.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// Talks to one client until either of both ends the connection.
 fn refuse_over_http2(mut stream: TcpStream, ending: Ending) -> Option<()> {
     const HEADERS: u8 = 1;
     const SETTINGS: u8 = 4;
     const GOAWAY: u8 = 7;
-    let frame = |kind: u8, flags: u8, id: u32, payload: &[u8]| {
-        let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-        bytes.extend([kind, flags]);
-        bytes.extend(id.to_be_bytes());
-        bytes.extend(payload);
-        bytes
-    };
     // Else the answer waits for the client to acknowledge the settings, and is lost when the connection is reset.
     stream.set_nodelay(true).ok()?;
+    // The preface of the client (RFC 9113, 3.4).
     stream.read_exact(&mut [0; 24]).ok()?;
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).ok()?;
     loop {
@@ -531,6 +537,7 @@ fn a_message_names_the_flag_that_was_given() {
 
 #[test]
 fn off_a_terminal_a_run_shows_every_ten_seconds_that_it_lives() {
+    // Twelve seconds have one line after ten, and none at the end.
     let load = Load::new(&["--users", "1", "--think", "100ms", "--duration", "12s", "--file-size", "1KB"]);
     let run = load.run();
     let lines = run.stderr.lines().filter(|line| line.starts_with("after ") && line.contains("/s, p50 "));
@@ -555,7 +562,8 @@ fn what_was_measured_before_a_repeat_failed_is_not_lost() {
     assert!(run.exits(2).contains("--cleanup: `exit 7` ended with exit status: 7"), "{}", run.output());
     assert_eq!(load.report()["successful_requests"], 5);
 
-    // What ended one run early would end all that follow, which are not begun.
+    // What ended one run early would end all that follow, which are not begun. 12 MB are the two files of the look and ten
+    // more.
     let server = Server::start(Manner::Python);
     let args =
         ["--users", "1", "--duration", "20s", "--file-size", "1MB", "--max-bytes", "12MB", "--repeat", "3"];

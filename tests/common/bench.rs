@@ -15,6 +15,7 @@ pub const SHORT: [&str; 7] =
 /// The bench executables by name, built once a process by the cargo that runs the tests.
 static BENCHES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
     let cargo = std::env::var_os("CARGO").expect("CARGO names the cargo that runs these tests");
+    // The profile that the tests were built with, so that the dependencies are not compiled once more.
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let built = Command::new(cargo)
         .args(["build", "--locked", "--benches", "--profile", profile, "--message-format=json", "--quiet"])
@@ -22,15 +23,21 @@ static BENCHES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
         .output()
         .expect("cargo can be started");
     assert!(built.status.success(), "the benches do not build");
+    // Only cargo knows the names of the executables, as each ends with a hash.
     let messages = String::from_utf8(built.stdout).expect("cargo prints JSON");
     messages.lines().filter_map(|line| serde_json::from_str(line).ok()).filter_map(executable).collect()
 });
 
+/// Name and path of the bench that a message of cargo's is about.
 fn executable(message: Value) -> Option<(String, PathBuf)> {
     let target = message.get("target")?;
-    let bench = target["kind"].as_array()?.contains(&"bench".into());
+    // Cargo tells of every library that it builds as well, and of the program.
+    if !target["kind"].as_array()?.contains(&"bench".into()) {
+        return None;
+    }
     let path = message.get("executable")?.as_str()?;
-    bench.then(|| (target["name"].as_str().unwrap_or_default().to_owned(), path.into()))
+    let name = target["name"].as_str().unwrap_or_default();
+    Some((name.to_owned(), path.into()))
 }
 
 /// A bench to run, with folders of its own for what it writes.
@@ -61,11 +68,14 @@ impl Bench {
     pub fn command(&self, args: &[&str]) -> Command {
         let path = BENCHES.get(self.name).unwrap_or_else(|| panic!("cargo built no bench {}", self.name));
         let mut command = Command::new(path);
+        // What a developer has set for a service of their own must not decide a test.
         for name in ["URL", "TOKEN", "TOKEN_FILE", "PRIVATE_KEY", "TIMEOUT", "MAX_BYTES", "TARGETS"] {
             command.env_remove(format!("INGESTER_{name}"));
         }
         command
+            // Cargo starts benches in the package's folder.
             .current_dir(env!("CARGO_MANIFEST_DIR"))
+            // Most servers of the tests fail: without this, the two uploads before measuring would end the run.
             .env("INGESTER_EVEN_IF_FAILING", "1")
             .env("CRITERION_HOME", self.criterion())
             .env("INGESTER_REPORT_DIR", self.reports())
@@ -100,8 +110,10 @@ impl Bench {
 
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        // What is not UTF-8 must not end the test here: its assertions are to say what is wrong.
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { code: output.status.code(), stdout, stderr }
     }
 }
 
@@ -110,6 +122,7 @@ impl Run {
     #[track_caller]
     pub fn exits(&self, code: i32) -> &str {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        // A panic in a thread leaves the exit code as it is.
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         self.stderr.lines().last().unwrap_or_default()
     }

@@ -13,6 +13,7 @@ pub const GATE: &str = env!("CARGO_BIN_EXE_ingester-perf");
 /// How a worker answers a request for a slice, as a line of Python: `n` counts slices, `start` counts processes of this
 /// worker, and `slice(ns)` takes that time and says so.
 pub const STEADY: &str = "slice(2_000_000)";
+/// As `STEADY`, and 5 % slower: the threshold is 2 %.
 pub const SLOWER: &str = "slice(2_100_000)";
 
 /// A worker in Python. Its times are as told to the nanosecond, so that a verdict is the same on a busy machine; it sleeps
@@ -86,6 +87,7 @@ impl Bench {
 
     pub fn worker_with(&self, name: &str, worker: &Worker<'_>, slice: &str) -> PathBuf {
         let cases: Vec<String> = worker.cases.iter().map(|case| format!("{case:?}")).collect();
+        // The slice is put in last: whatever a test writes there stays as it is.
         let text = WORKER
             .replace("PROTOCOL", &worker.protocol.to_string())
             .replace("NAME", name)
@@ -104,6 +106,7 @@ impl Bench {
 
     pub fn gate(&self, args: &[&str]) -> Command {
         let mut command = Command::new(GATE);
+        // What a developer has set for a service of their own must not decide a test.
         for name in ["URL", "TOKEN", "TOKEN_FILE", "PRIVATE_KEY", "MAX_BYTES", "TARGETS", "PLACEMENT"] {
             command.env_remove(format!("INGESTER_{name}"));
         }
@@ -112,6 +115,7 @@ impl Bench {
         for (flag, value) in
             [("--budget", "500ms"), ("--pairs", "10"), ("--max-pairs", "10"), ("--seed", "1")]
         {
+            // The program refuses a flag that is there twice.
             if !args.contains(&flag) {
                 command.args([flag, value]);
             }
@@ -122,7 +126,7 @@ impl Bench {
             .args(args)
             // A worker that hangs is given up after this and five seconds.
             .env("INGESTER_TIMEOUT", "500ms")
-            // By which what it starts is recognised.
+            // All that it starts inherits this: by it a test finds what is left running.
             .env("GATE_BENCH", self.0.path())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdin(Stdio::null());
@@ -135,15 +139,16 @@ impl Bench {
 
     /// Arguments that compare two workers.
     pub fn arms<'a>(base: &'a Path, head: &'a Path) -> [&'a str; 4] {
-        let text = |path: &'a Path| path.to_str().expect("is UTF-8");
-        ["--base-exe", text(base), "--head-exe", text(head)]
+        let base = base.to_str().expect("is UTF-8");
+        let head = head.to_str().expect("is UTF-8");
+        ["--base-exe", base, "--head-exe", head]
     }
 
     pub fn compare(&self, base: &Path, head: &Path, args: &[&str]) -> Run {
         self.run(&[&Self::arms(base, head), args].concat())
     }
 
-    /// Runs a head that does this instead of a slice; the line that says why it could not be measured.
+    /// Runs a head that does this instead of a slice. Returns the line that says why it could not be measured.
     pub fn fails(&self, name: &str, slice: &str) -> String {
         let run = self.compare(&self.worker("base", STEADY), &self.worker(name, slice), &[]);
         let why = run.exits(2).to_owned();

@@ -10,12 +10,14 @@ use tempfile::TempDir;
 
 use super::bench::{Run, read_json};
 
-/// Times that a run which its own health check calls invalid is repeated.
+/// How often a run is tried until its own health check calls it valid.
+// Beside other tests a generator may be late now and then.
 const TRIES: usize = 3;
 
-/// What is timed is timed alone: tests of one binary would run beside each other.
+/// Held by every test that times something, as tests of one binary would run beside each other.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed has poisoned the lock; the others are to run all the same.
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -71,10 +73,11 @@ impl Load {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ingester-perf"));
         command.arg("load").args(&self.args).arg("--report-dir").arg(self.dir.path());
+        // What a developer has set for a service of their own must not decide a test.
         for name in ["URL", "TOKEN", "TOKEN_FILE", "TARGETS", "MAX_BYTES", "TIMEOUT", "PLACEMENT"] {
             command.env_remove(format!("INGESTER_{name}"));
         }
-        // None of the project's limits, unless a test asks for some.
+        // In a folder without `baseline/targets.toml`: none of the project's limits, unless a test asks for some.
         command.current_dir(self.dir.path()).envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -96,7 +99,7 @@ impl Load {
         read_json(&self.file("load.json"))
     }
 
-    /// Runs it; the report, unless its own health check says that the generator did not keep up.
+    /// Runs it. Returns the report, unless its own health check says that the generator did not keep up.
     pub fn once(&self) -> Option<Value> {
         self.ended(self.run())
     }
@@ -125,7 +128,7 @@ impl Load {
     }
 }
 
-/// What a run shows that its own health check does not call invalid.
+/// The result of the first run that its own health check calls valid; `once` returns `None` for one that is not.
 pub fn tried<T>(once: impl FnMut() -> Option<T>) -> T {
     let runs = std::iter::repeat_with(once).take(TRIES);
     runs.flatten().next().expect("the generator keeps up in one of three runs")
@@ -133,19 +136,30 @@ pub fn tried<T>(once: impl FnMut() -> Option<T>) -> T {
 
 /// Every request that was due is accounted for, in every report.
 pub fn adds_up(report: &Value) {
-    let count = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is no count: {report}"));
-    let by_class: u64 =
-        report["failures"].as_object().expect("is an object").values().map(|f| count(&f["count"])).sum();
-    let (ok, failed) = (count(&report["successful_requests"]), count(&report["failed_requests"]));
+    let load = &report["load"];
+    let failures = report["failures"].as_object().expect("is an object");
+    let by_class: u64 = failures.values().map(|failed| count(report, &failed["count"])).sum();
+    let ok = count(report, &report["successful_requests"]);
+    let failed = count(report, &report["failed_requests"]);
+    // Every failure has one class.
     assert_eq!(failed, by_class);
-    assert_eq!(count(&report["total_requests"]), ok + failed);
-    assert_eq!(count(&report["load"]["scheduled"]), ok + failed + count(&report["load"]["unfinished"]));
-    let of_seconds = |key: &str| {
-        let seconds = report["load"]["seconds"].as_array().expect("is an array");
-        seconds.iter().map(|second| count(&second[key])).sum::<u64>()
-    };
-    assert_eq!((of_seconds("ok"), of_seconds("failed")), (ok, failed));
-    assert_eq!(of_seconds("begun"), count(&report["load"]["scheduled"]));
+    assert_eq!(count(report, &report["total_requests"]), ok + failed);
+    // What was due has ended well, has failed, or was given up after the grace.
+    assert_eq!(count(report, &load["scheduled"]), ok + failed + count(report, &load["unfinished"]));
+    // The seconds are counted apart from the totals, and have to come to the same.
+    assert_eq!((of_seconds(report, "ok"), of_seconds(report, "failed")), (ok, failed));
+    assert_eq!(of_seconds(report, "begun"), count(report, &load["scheduled"]));
+}
+
+/// A count; the report is for the message where it is not one.
+fn count(report: &Value, value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count: {report}"))
+}
+
+/// The sum of this count over the seconds of a report.
+fn of_seconds(report: &Value, key: &str) -> u64 {
+    let seconds = report["load"]["seconds"].as_array().expect("is an array");
+    seconds.iter().map(|second| count(report, &second[key])).sum()
 }
 
 /// A figure of a report, like `load.send_delay.p99_ms`.
@@ -154,8 +168,9 @@ pub fn ms(report: &Value, path: &str) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{path} is {value}: {report}"))
 }
 
-/// Waits without giving the core away at the end: to some microseconds.
+/// Waits until then, to some microseconds.
 pub fn wait_until(at: Instant) {
+    // A machine needs some 0.06 ms to wake up (docs/proof.md), a busy one more: the last 0.3 ms are waited for awake.
     loop {
         let left = at.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -21,6 +21,7 @@ impl Serve {
     }
 
     pub fn with(args: &[&str]) -> Self {
+        // Port 0: the system picks one that is free, and the first line on standard error names it.
         let mut child = Command::new(env!("CARGO_BIN_EXE_ingester-perf"))
             .args(["serve", "--listen", "127.0.0.1:0", "--print-token"])
             .args(args)
@@ -35,17 +36,19 @@ impl Serve {
             line.split("http://").nth(1).and_then(|rest| rest.split(';').next()).expect(&line).to_owned();
         let mut token = String::new();
         BufReader::new(child.stdout.take().expect("is piped")).read_line(&mut token).expect("prints a token");
+        // The reader is kept: it may have taken more than one line out of the pipe.
         Self { child, address, token: token.trim().to_owned(), stderr }
     }
 
     /// Peak of its resident memory so far, in KB.
     pub fn peak_kb(&self) -> u64 {
+        // The kernel's own high-water mark (proc(5)): a short peak between two looks would be missed.
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("Linux tells");
         line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("is a number")
     }
 
-    /// Uploads a file of `size` bytes without holding it; the answer's status.
+    /// Uploads a file of `size` bytes without holding it in memory. Returns the answer's status.
     pub fn upload(&self, size: u64) -> String {
         let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"big\"\r\n\r\n";
         let tail = "\r\n--b--\r\n";
@@ -59,7 +62,7 @@ impl Serve {
         )
         .expect("sends");
         let sent = std::io::copy(&mut std::io::repeat(b'x').take(size), &mut stream);
-        // A refusal may come while it is sending.
+        // A refusal may come while it is still sending, and ends that; the answer is there to be read all the same.
         if sent.is_ok() {
             let _ = stream.write_all(tail.as_bytes());
         }
@@ -68,6 +71,7 @@ impl Serve {
         status.split(' ').nth(1).expect("has a status").to_owned()
     }
 
+    /// Ends it as Ctrl-C does. Returns its exit code and what it still had to say.
     pub fn interrupt(mut self) -> (Option<i32>, String) {
         let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(killed.expect("kill exists").success());
@@ -86,8 +90,9 @@ impl Drop for Serve {
     }
 }
 
-/// Makes an RSA key in a PEM file; its path.
+/// Makes an RSA key in a PEM file. Returns its path.
 pub fn key_file(dir: &TempDir, name: &str) -> String {
+    // The shortest that RS256 allows (RFC 7518, section 3.3), and so the quickest to make.
     let key = rsa::PrivateKey::new(&mut rand::rng(), 2048).expect("makes a key");
     let path = dir.path().join(name);
     let pem = key.to_pkcs8_pem(LineEnding::LF).expect("encodes");

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 
+/// The status of a success, in both dialects.
+const CREATED: &str = "201 Created";
+
 /// How uploads are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
@@ -25,9 +28,9 @@ pub enum Manner {
     Reset,
     /// Reads everything and closes without a word.
     Silent,
-    /// Bytes that are no HTTP.
+    /// Bytes that are not HTTP.
     Garbage,
-    /// A success that is no JSON.
+    /// A success that is not JSON.
     NoJson,
     /// Never answers.
     Hang,
@@ -60,7 +63,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Takes note of an upload; its number, from 1.
+    /// Takes note of an upload. Returns its number, from 1.
     fn upload(&self, request: &Request) -> u64 {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&request.authorization);
         self.uploads.fetch_add(1, Ordering::SeqCst) + 1
@@ -72,7 +75,7 @@ impl Server {
         Self::scripted(move |exchange| upload(exchange, manner))
     }
 
-    /// A server that does with every upload what the script says; whether the connection is kept.
+    /// A server that does with every upload what the script says. The script returns whether the connection is kept.
     pub fn scripted(script: impl Fn(&mut Exchange<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self::accepting(|| (), script)
     }
@@ -91,20 +94,24 @@ impl Server {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
-        let (seen, script) = (Arc::new(Seen::default()), Arc::new(script));
+        let seen = Arc::new(Seen::default());
+        let script = Arc::new(script);
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
             loop {
                 before();
                 let Ok((stream, _)) = listener.accept() else { continue };
-                let (seen, script) = (Arc::clone(&shared), Arc::clone(&script));
+                let seen = Arc::clone(&shared);
+                let script = Arc::clone(&script);
+                // A thread a connection: one that hangs keeps nobody else waiting.
                 std::thread::spawn(move || converse(&stream, &seen, &*script));
             }
         });
         Self { address, seen }
     }
 
-    /// A server that is there while `alive` says so, and else refuses and drops everybody. It answers correctly.
+    /// A server that answers correctly while `alive` is true. While it is false, its connections are dropped and new ones
+    /// refused.
     pub fn mortal(alive: Arc<AtomicBool>) -> Self {
         let first = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = first.local_addr().expect("it is bound");
@@ -113,6 +120,8 @@ impl Server {
         std::thread::spawn(move || {
             let mut listener = Some(first);
             loop {
+                // While it is dead the port is bound and given up again in every round; in between the system refuses
+                // connections.
                 let here = listener.take().or_else(|| TcpListener::bind(address).ok());
                 let Some(here) = here.filter(|_| alive.load(Ordering::SeqCst)) else {
                     std::thread::sleep(Duration::from_millis(1));
@@ -141,11 +150,13 @@ impl Server {
 
 /// Serves until it is no longer alive, and then closes everything.
 fn live(listener: &TcpListener, alive: &AtomicBool, seen: &Arc<Seen>) {
+    // A call that waits for the next connection would not notice the end.
     listener.set_nonblocking(true).expect("can be set");
     let mut streams = Vec::new();
     while alive.load(Ordering::SeqCst) {
         match listener.accept() {
             Ok((stream, _)) => {
+                // On macOS a connection inherits that from its listener, on Linux it does not.
                 stream.set_nonblocking(false).expect("can be set");
                 streams.push(stream.try_clone().expect("can be cloned"));
                 let seen = Arc::clone(seen);
@@ -156,6 +167,7 @@ fn live(listener: &TcpListener, alive: &AtomicBool, seen: &Arc<Seen>) {
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
+    // The threads of these connections are waiting for a request: this wakes and ends them.
     for stream in streams {
         let _ = stream.shutdown(std::net::Shutdown::Both);
     }
@@ -178,7 +190,7 @@ pub struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Reads the body; the JSON of a correct answer, in the Python dialect.
+    /// Reads the body. Returns the JSON of a correct answer, in the Python dialect.
     pub fn answer(&mut self) -> Option<String> {
         let (size, sum) = self.read()?;
         Some(python(size, &sum))
@@ -196,10 +208,10 @@ impl Exchange<'_> {
 
     /// Answers correctly.
     pub fn created(&mut self) -> bool {
-        self.answer().is_some_and(|answer| self.respond("201 Created", &answer))
+        self.answer().is_some_and(|answer| self.respond(CREATED, &answer))
     }
 
-    /// Sends an answer; whether that was possible.
+    /// Sends an answer. Returns whether that was possible.
     pub fn respond(&self, status: &str, body: &str) -> bool {
         respond(self.stream, status, body).is_ok()
     }
@@ -210,14 +222,23 @@ impl Exchange<'_> {
     }
 }
 
+/// The fields of an answer that the client looks at, as the Python service names them.
 fn python(size: usize, sum: &str) -> String {
     format!("{{\"file_id\":\"x\",\"file_size\":{size},\"compressed\":false,\"checksum\":\"{sum}\"}}")
 }
 
+/// The same in the Go service's words.
+fn go(size: usize, sum: &str) -> String {
+    format!("{{\"file_id\":\"x\",\"size\":{size},\"checksum\":\"{sum}\",\"status\":\"active\",\"tags\":[]}}")
+}
+
+/// Answers the requests of one connection until one of both sides ends it.
 fn converse(stream: &TcpStream, seen: &Seen, script: &(impl Fn(&mut Exchange<'_>) -> bool + ?Sized)) {
+    // Else an answer that is sent in two parts would wait for the client to acknowledge the first: some 40 ms.
     let _ = stream.set_nodelay(true);
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_head(&mut reader) {
+        // The look at the service's health before a run is not an upload: it is neither counted nor scripted.
         if !request.path.ends_with("/files/upload") {
             let unready = seen.unready.load(Ordering::SeqCst) && request.path.ends_with("/health/ready");
             let answered = if unready {
@@ -231,6 +252,7 @@ fn converse(stream: &TcpStream, seen: &Seen, script: &(impl Fn(&mut Exchange<'_>
             continue;
         }
         let number = seen.upload(&request);
+        // The reader goes along and comes back, as it may hold bytes of the body and of the next request.
         let mut exchange = Exchange { request, number, stream, reader };
         if !script(&mut exchange) {
             return;
@@ -239,35 +261,36 @@ fn converse(stream: &TcpStream, seen: &Seen, script: &(impl Fn(&mut Exchange<'_>
     }
 }
 
-/// Answers one upload; whether the connection is kept.
+/// Answers one upload. Returns whether the connection is kept.
 fn upload(exchange: &mut Exchange<'_>, manner: Manner) -> bool {
+    // Closed with the body still unread, and so the system sends a reset (RFC 1122, 4.2.2.13).
     if manner == Manner::Reset {
         return false;
     }
     let Some((size, sum)) = exchange.read() else { return false };
-    let created = |body: &str| exchange.respond("201 Created", body);
     let number = exchange.number;
     match manner {
-        Manner::Python => created(&python(size, &sum)),
+        Manner::Python => exchange.respond(CREATED, &python(size, &sum)),
         Manner::CloseEach => {
             exchange.respond("201 Created\r\nConnection: close", &python(size, &sum));
             false
         }
-        Manner::Go => created(&format!(
-            "{{\"file_id\":\"x\",\"size\":{size},\"checksum\":\"{sum}\",\"status\":\"active\",\"tags\":[]}}"
-        )),
-        Manner::Wears(limit) if number <= limit => created(&python(size, &sum)),
-        Manner::EverySecond if number % 2 == 1 => created(&python(size, &sum)),
+        Manner::Go => exchange.respond(CREATED, &go(size, &sum)),
+        Manner::Wears(limit) if number <= limit => exchange.respond(CREATED, &python(size, &sum)),
+        Manner::EverySecond if number % 2 == 1 => exchange.respond(CREATED, &python(size, &sum)),
         Manner::EverySecond => exchange.respond("500 Every Second", "every second"),
         Manner::Wears(_) => exchange.respond("500 Worn Out", "worn out"),
         Manner::Status(status) => {
             exchange.respond(&format!("{status} Refused"), "{\"detail\":\"not today\"}")
         }
-        Manner::WrongChecksum => created(&python(size, &"0".repeat(64))),
-        Manner::WrongSize => created(&python(size + 1, &sum)),
-        Manner::NoJson => created("stored"),
+        // 64 zeros have the form of a SHA-256, so that only a comparison finds it.
+        Manner::WrongChecksum => exchange.respond(CREATED, &python(size, &"0".repeat(64))),
+        Manner::WrongSize => exchange.respond(CREATED, &python(size + 1, &sum)),
+        Manner::NoJson => exchange.respond(CREATED, "stored"),
         Manner::Echo => exchange.respond("500 Oops", &exchange.request.authorization),
-        Manner::EchoCreated => created(&format!("{{\"file_size\":\"{}\"}}", exchange.request.authorization)),
+        Manner::EchoCreated => {
+            exchange.respond(CREATED, &format!("{{\"file_size\":\"{}\"}}", exchange.request.authorization))
+        }
         Manner::Redirect => {
             exchange.send(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
         }
@@ -279,6 +302,7 @@ fn upload(exchange: &mut Exchange<'_>, manner: Manner) -> bool {
             exchange.send(b"\x00\x01garbage\r\n\r\nmore\r\n\r\n");
             false
         }
+        // An hour is longer than any time limit; the thread ends with the process.
         Manner::Hang => {
             std::thread::sleep(Duration::from_secs(3600));
             false
@@ -287,14 +311,17 @@ fn upload(exchange: &mut Exchange<'_>, manner: Manner) -> bool {
     }
 }
 
+/// The next request up to its body; `None` once the client has closed the connection.
 fn read_head(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     let mut line = String::new();
+    // A line of no bytes is the end of the stream: an empty line has its line break.
     reader.read_line(&mut line).ok().filter(|&n| n > 0)?;
     let path = line.split(' ').nth(1)?.to_owned();
     let mut request = Request { path, boundary: String::new(), length: 0, authorization: String::new() };
     loop {
         line.clear();
         reader.read_line(&mut line).ok().filter(|&n| n > 0)?;
+        // The empty line, which has no colon, ends the head.
         let Some((name, value)) = line.trim_end().split_once(": ") else { return Some(request) };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => request.length = value.parse().ok()?,
@@ -309,6 +336,7 @@ fn read_head(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
 
 /// The content of the last part, which is the file.
 fn file_of<'a>(body: &'a [u8], boundary: &str) -> &'a [u8] {
+    // Where the file ends is known by the length of what follows it: its content may be any bytes.
     let tail = format!("\r\n--{boundary}--\r\n");
     let end = body.len().saturating_sub(tail.len());
     assert_eq!(&body[end..], tail.as_bytes(), "the body ends with its boundary");

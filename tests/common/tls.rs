@@ -1,4 +1,4 @@
-//! TLS before a server that speaks none.
+//! TLS in front of a server that speaks plain HTTP.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 
-/// A port that speaks TLS with this certificate, but not before `delay`, and passes what it hears on to `plain`.
+/// Returns a port that speaks TLS with this certificate and passes everything on to `plain`. Each handshake waits for
+/// `delay`.
 pub fn tls_before(plain: SocketAddr, key: &CertifiedKey<rcgen::KeyPair>, delay: Duration) -> u16 {
     let private = key.signing_key.serialize_der().try_into().expect("is a key");
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -21,6 +22,7 @@ pub fn tls_before(plain: SocketAddr, key: &CertifiedKey<rcgen::KeyPair>, delay: 
         })
         .expect("key and certificate fit");
     let acceptor = TlsAcceptor::from(Arc::new(config));
+    // Bound here and not in the thread: from now on the system accepts connections for it.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.set_nonblocking(true).expect("can be set");
     let port = listener.local_addr().expect("is bound").port();
@@ -31,8 +33,10 @@ pub fn tls_before(plain: SocketAddr, key: &CertifiedKey<rcgen::KeyPair>, delay: 
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // Everybody waits, as for a busy server.
+                    // Stops the whole thread: everybody waits, as for a busy server. The runtime's own timer would add up
+                    // to a millisecond.
                     std::thread::sleep(delay);
+                    // A client that does not trust the certificate leaves here.
                     let mut outer = acceptor.accept(stream).await?;
                     let mut inner = TcpStream::connect(plain).await?;
                     copy_bidirectional(&mut outer, &mut inner).await
