@@ -66,11 +66,13 @@ impl Suite {
     ///
     /// What its API looks like is said by `ingester-perf.toml`, if it is not the ingester's.
     pub fn of_router(make: impl Fn(&PublicKey) -> Router + Send + Sync + 'static) -> Self {
-        let mut suite = Self::default();
-        // It measures the check that comes with the stub.
-        suite.cases.retain(|spec| spec.kind != Kind::Jwt);
-        suite.router = Some(RouterOf::new(make));
-        suite
+        Self { router: Some(RouterOf::new(make)), ..Self::default().of_uploads() }
+    }
+
+    /// Without the token check, which is that of the stub: for a service of somebody else's.
+    pub fn of_uploads(mut self) -> Self {
+        self.cases.retain(|spec| spec.kind != Kind::Jwt);
+        self
     }
 
     /// The same, with these cases.

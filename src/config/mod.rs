@@ -105,10 +105,12 @@ impl Config {
         Ok(Self { described, build, ..self.clone() })
     }
 
-    /// The cases of the file, or `usual` where it has none.
+    /// The cases of the file, or `usual` where it has none. Of those, a service that the file describes has the uploads.
     pub fn suite(&self, usual: &Suite) -> Suite {
+        let has_service = self.described.command.is_some() || self.described.url.is_some();
         match &self.suite {
             Some(configured) => usual.clone().with_cases(configured.cases().to_vec()),
+            None if has_service => usual.clone().of_uploads(),
             None => usual.clone(),
         }
     }
@@ -151,10 +153,9 @@ impl Config {
 
     /// The limits in another version of the file, as a commit has it; none where it has none. All else in it may be of
     /// another time, and is not looked at.
-    pub fn targets_in(path: &Path, text: &str, suite: &Suite) -> Result<Targets, Error> {
+    pub fn targets_in(path: &Path, text: &str, suite: &Suite) -> Result<Option<Targets>, Error> {
         let located = Located::parse(text).map_err(|e| Error::malformed(path, e))?;
-        let targets = located.targets(suite).map_err(|e| Error::malformed(path, e))?;
-        Ok(targets.unwrap_or_default())
+        located.targets(suite).map_err(|e| Error::malformed(path, e))
     }
 }
 
@@ -215,6 +216,13 @@ mod tests {
         let config = parse(TEMPLATE).expect("is fine");
         let command = config.described.command.expect("has one");
         assert!(command.serve.contains("{port}"), "{}", command.serve);
+    }
+
+    #[test]
+    fn a_configured_service_has_the_uploads_of_the_usual_cases() {
+        let config = parse("[service]\nserve = \"x\"\n").expect("is fine");
+        let ids: Vec<String> = config.suite(&Suite::default()).ids().collect();
+        assert_eq!(ids, ["upload/10KB", "upload/1MB", "upload/10MB", "load/10_users", "load/50_users"]);
     }
 
     #[test]

@@ -25,5 +25,6 @@ pub use quantile::{Interval, Intervals};
 pub use ratio::{Ratio, print_ratios};
 pub use save::{check_operation, save_as, save_performance_report};
 pub use series::{SecondReport, write_csv, write_hlog};
-pub(crate) use table::{latency, table};
+pub use table::latency;
+pub(crate) use table::table;
 pub use table::{print_failures, print_figures, print_targets, print_unverified};

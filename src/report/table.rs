@@ -152,7 +152,7 @@ fn with_interval(point: Option<f64>, Interval { lower, upper }: Interval) -> Str
 }
 
 /// Milliseconds in the unit that reads best.
-pub(crate) fn latency(ms: Option<f64>) -> String {
+pub fn latency(ms: Option<f64>) -> String {
     match ms {
         None => none(),
         Some(ms) if ms >= 1000.0 => format!("{} s", significant(ms / 1000.0)),

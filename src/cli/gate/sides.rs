@@ -135,7 +135,13 @@ impl GateArgs {
             let folder = tree.below(path.parent().unwrap_or_else(|| Path::new(".")))?;
             let file = folder.join(path.file_name().unwrap_or_default());
             if let Some(text) = tree.file(&base, &file.to_string_lossy())? {
-                match Config::targets_in(path, &text, configured.suite) {
+                // Where base has no limits of its own, the usual ones held for it.
+                let of_base = match Config::targets_in(path, &text, configured.suite) {
+                    Ok(Some(of_base)) => Ok(of_base),
+                    Ok(None) => configured.suite.targets_in(&configured.settings.targets),
+                    Err(e) => Err(e),
+                };
+                match of_base {
                     Ok(of_base) if of_base == targets => {}
                     Ok(of_base) => {
                         notices.push(format!("limits are those of base's {}", file.display()));

@@ -14,6 +14,7 @@ use ingester_perf::load::{self, Mix, Plan, Run, Shared, UploadOperation};
 use ingester_perf::machine::{Environment, possible_connections, reserve_descriptors};
 use ingester_perf::payload::{Content, LargeFile, TestFile};
 use ingester_perf::recording::Failure;
+use ingester_perf::report;
 use ingester_perf::units::Bytes;
 
 use super::args::LoadArgs;
@@ -51,8 +52,8 @@ impl Generator {
         let look = probe(&ingester, &settings, smallest, http)?;
         note(format_args!(
             "The look before: two uploads of {smallest} took {} and {}",
-            rounded(look.first),
-            rounded(look.second)
+            latency(look.first),
+            latency(look.second)
         ));
         if let Some(warning) = look.warning() {
             note(warning);
@@ -189,9 +190,9 @@ impl Generator {
     }
 }
 
-/// A time to whole microseconds: more digits say nothing of one upload.
-fn rounded(time: Duration) -> humantime::FormattedDuration {
-    humantime::format_duration(Duration::from_micros(time.as_micros() as u64))
+/// A time in the unit that reads best.
+fn latency(time: Duration) -> String {
+    report::latency(Some(1e3 * time.as_secs_f64()))
 }
 
 /// Every file, encoded or hashed now.
