@@ -191,7 +191,7 @@ fn bad_values_are_one_line_and_exit_2() {
         (&["--load-baseline", "a"], "required"),
         (&["--color", "blue"], "blue"),
         (&["--no-such-option"], "--no-such-option"),
-        (&["("], "no regular expression"),
+        (&["("], "not a valid regular expression"),
     ] {
         let run = bench.run(args);
         let why = run.exits(2);

@@ -44,11 +44,10 @@ error: both uploads to http://HOST/api/v1/files/upload before measuring failed a
 
 "#]]
     );
-    // One byte less is announced than is sent: what was announced is not JSON, and is quoted.
     assert_data_eq!(
-        answered("201 Created\r\nContent-Length: 15\r\n\r\n{\"size\": \"many\"}"),
+        answered("201 Created\r\nContent-Length: 16\r\n\r\n{\"size\": \"many\"}"),
         str![[r#"
-error: both uploads to http://HOST/api/v1/files/upload before measuring failed alike: wanted 201 with file_size (or size) and checksum; got 201 that is not a JSON object: {"size": "many". Measured would be failures; INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that
+error: both uploads to http://HOST/api/v1/files/upload before measuring failed alike: wanted 201 with file_size (or size) and checksum; got 201 whose size is not a number: {"size": "many"}. Measured would be failures; INGESTER_EVEN_IF_FAILING=1 (--even-if-failing) does that
 
 "#]]
     );
