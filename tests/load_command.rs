@@ -190,6 +190,16 @@ fn begun(report: &Value, second: usize) -> Option<u64> {
 }
 
 #[test]
+fn runs_in_which_nothing_was_due_are_reported() {
+    let server = Server::start(Manner::Python);
+    // The first of a thousand seconds, and of most seeds nothing arrives in it.
+    let args = ["--rate", "0.001", "--arrivals", "poisson", "--duration", "1s", "--repeat", "2"];
+    let run = Load::against(&server.url(), &args).run();
+    assert!(matches!(run.code, Some(1 | 3)), "{}", run.output());
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+}
+
+#[test]
 fn repeats_report_the_median_run_and_clean_up_between() {
     let _alone = alone();
     let server = Server::start(Manner::Python);

@@ -148,7 +148,7 @@ impl LoadArgs {
             }
         }
         // Of several runs, one that ended before its first request would only add an empty row.
-        if runs.len() > 1 {
+        if runs.iter().any(|(_, run)| run.load.scheduled > 0) {
             runs.retain(|(_, run)| run.load.scheduled > 0);
         }
         let rows: Vec<_> =
