@@ -7,11 +7,11 @@ mod common;
 use std::io::Read;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use common::bench::read_json;
+use common::bench::{Run, read_json};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ingester-perf");
@@ -120,28 +120,6 @@ impl Own {
     }
 }
 
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl From<Output> for Run {
-    fn from(output: Output) -> Self {
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Self { code: output.status.code(), stdout, stderr }
-    }
-}
-
-impl Run {
-    #[track_caller]
-    fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        self
-    }
-}
-
 /// Waits until something holds; where it never does, `what` says what was waited for.
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -156,7 +134,7 @@ const LOAD: [&str; 7] = ["load", "--users", "2", "--requests", "40", "--file-siz
 #[test]
 fn a_service_is_started_measured_checked_and_stopped() {
     let own = Own::new(&format!("{SERVE}{MULTIPART}{CHECKED}"));
-    let run = own.run(&LOAD).exits(0);
+    let run = own.run(&LOAD).exited(0);
     let report = own.report("load");
     assert_eq!(report["successful_requests"], 40);
     assert_eq!(report["environment"]["ingester"], "the configured service");
@@ -167,7 +145,7 @@ fn a_service_is_started_measured_checked_and_stopped() {
 #[test]
 fn what_was_not_verified_is_said() {
     let own = Own::new(&format!("{SERVE}{MULTIPART}"));
-    let run = own.run(&LOAD).exits(0);
+    let run = own.run(&LOAD).exited(0);
     assert!(
         run.stdout.contains(
             "Content not verified: answers carry neither size nor checksum (api.size, api.checksum)."
@@ -183,7 +161,7 @@ fn a_wrong_checksum_is_corrupt() {
     let own = Own::new(&format!("{SERVE}{MULTIPART}{CHECKED}"));
     own.write("service.py", &SERVICE.replace("return hashlib.md5(body)", "return hashlib.md5(body[1:])"));
     // 2 and not 1: both uploads of the look fail alike, and nothing is measured.
-    let run = own.run(&LOAD).exits(2);
+    let run = own.run(&LOAD).exited(2);
     assert!(run.stderr.contains("the service's checksum is not the file's MD5"), "{}", run.stderr);
 }
 
@@ -191,7 +169,7 @@ fn a_wrong_checksum_is_corrupt() {
 fn raw_bodies_are_put_under_names_of_their_own_and_removed() {
     let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n[cleanup]\npath = \"/files/{uuid}\"\n";
     let own = Own::new(&format!("{SERVE}{api}"));
-    let run = own.run(&LOAD).exits(0);
+    let run = own.run(&LOAD).exited(0);
     // 40 uploads and the two of the look.
     assert!(run.stderr.contains("Removed 42 of 42 files that this run left behind\n"), "{}", run.stderr);
 }
@@ -201,7 +179,7 @@ fn a_cleanup_that_finds_nothing_is_told() {
     let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n";
     let own = Own::new(&format!("{SERVE}{api}[cleanup]\npath = \"/files/{{uuid}}.old\"\n"));
     // Every removal is answered with 404. That does not fail the run, and is told all the same: files are left.
-    let run = own.run(&LOAD).exits(0);
+    let run = own.run(&LOAD).exited(0);
     let says = "Removed 0 of 42 files that this run left behind; 42 were not there: never stored, or cleanup.path is wrong";
     assert!(run.stderr.contains(says), "{}", run.stderr);
 }
@@ -211,7 +189,7 @@ fn what_was_sent_before_an_error_is_removed_too() {
     let api = "[api]\npath = \"/files/{uuid}\"\nbody = \"raw\"\ntoken = \"none\"\n[cleanup]\npath = \"/files/{uuid}\"\n";
     let own = Own::new(&format!("{SERVE}{api}"));
     // A terabyte in all, which is refused once the service runs and the look has sent its two files.
-    let run = own.run(&["load", "--users", "1", "--requests", "1000000", "--file-size", "1MB"]).exits(2);
+    let run = own.run(&["load", "--users", "1", "--requests", "1000000", "--file-size", "1MB"]).exited(2);
     assert!(run.stderr.contains("INGESTER_MAX_BYTES"), "{}", run.stderr);
     assert!(run.stderr.contains("Removed 2 of 2 files"), "{}", run.stderr);
 }
@@ -241,7 +219,7 @@ fn after_a_run_and_after_an_interrupt_nothing_is_left() {
     let url = format!("http://127.0.0.1:{port}");
 
     let run: Run = own.command(&LOAD).args(["--url", &url]).output().expect("starts").into();
-    assert!(run.exits(0).stderr.contains("Removed 42 of 42 files"));
+    assert!(run.exited(0).stderr.contains("Removed 42 of 42 files"));
     assert_eq!(files_in(&data), 0, "after a run");
 
     let args = ["load", "--users", "4", "--duration", "60s", "--file-size", "10KB", "--url", &url];
@@ -284,7 +262,7 @@ fn a_suite_that_is_killed_leaves_no_service_behind() {
 #[test]
 fn a_service_that_does_not_start_is_quoted() {
     let own = Own::new(&format!("{}{MULTIPART}", SERVE.replace("service.py {port}", "nothing.py {port}")));
-    let run = own.run(&LOAD).exits(2);
+    let run = own.run(&LOAD).exited(2);
     assert!(
         run.stderr.contains("the service ended with code 2 before it was ready (service.serve)"),
         "{}",
@@ -302,7 +280,7 @@ fn a_service_that_dies_is_quoted_too() {
         "service.py",
         &SERVICE.replace("        body = self.body()\n", &format!("{dies}        body = self.body()\n")),
     );
-    let run = own.run(&LOAD).exits(1);
+    let run = own.run(&LOAD).exited(1);
     assert!(run.stderr.contains("The service ended by itself with code 7"), "{}", run.stderr);
     assert!(run.stderr.contains("  out of luck\n"), "{}", run.stderr);
 }
@@ -312,7 +290,7 @@ fn a_secret_of_a_header_is_not_told() {
     let headers = "headers = { X-Api-Key = \"${OWN_KEY}\" }\n";
     let own = Own::new(&format!("{SERVE}env = {{ API_KEY = \"another-key\" }}\n{MULTIPART}{headers}"));
     // A header without its secret would be refused by the service, which says less about why.
-    let without = own.run(&LOAD).exits(2);
+    let without = own.run(&LOAD).exited(2);
     assert!(
         without.stderr.contains("api.headers: X-Api-Key: the variable OWN_KEY is not set"),
         "{}",
@@ -320,17 +298,17 @@ fn a_secret_of_a_header_is_not_told() {
     );
     // The service repeats a wrong key in its refusal.
     let run: Run = own.command(&LOAD).env("OWN_KEY", "hush-hush-hush").output().expect("starts").into();
-    let run = run.exits(2);
+    let run = run.exited(2);
     assert!(run.stderr.contains("401 Unauthorized: [redacted"), "{}", run.stderr);
     assert!(!run.stderr.contains("hush") && !run.stdout.contains("hush"), "{}", run.stderr);
     let right: Run = own.command(&LOAD).env("OWN_KEY", "another-key").output().expect("starts").into();
-    right.exits(0);
+    right.exited(0);
 }
 
 #[test]
 fn cases_are_data() {
     let own = Own::new(&format!("{SERVE}{MULTIPART}{CASE}\n[targets.upload_100KB]\np95_ms = 0.001\n"));
-    let listed = own.run(&["bench", "--list"]).exits(0);
+    let listed = own.run(&["bench", "--list"]).exited(0);
     assert!(listed.stdout.contains("upload/100KB: benchmark\n"), "{}", listed.stdout);
     assert!(!listed.stdout.contains("10MB"), "{}", listed.stdout);
     let short = [
@@ -345,11 +323,11 @@ fn cases_are_data() {
         "upload/",
     ];
     // A limit of a microsecond, which no upload holds.
-    let run = own.run(&short).exits(1);
+    let run = own.run(&short).exited(1);
     assert!(run.stdout.contains("upload_100KB  p95 < 1 µs"), "{}", run.stdout);
     assert_eq!(own.report("upload_100KB")["plan"]["file_size_bytes"], 102_400);
     // The cases of the file stand in place of those that are built in.
-    let exact = own.run(&["bench", "--exact", "upload/10MB"]).exits(2);
+    let exact = own.run(&["bench", "--exact", "upload/10MB"]).exited(2);
     assert!(exact.stderr.contains("upload/10MB"), "{}", exact.stderr);
 }
 
@@ -361,12 +339,12 @@ fn init(dir: &TempDir) -> Run {
 #[test]
 fn init_writes_a_file_once() {
     let dir = TempDir::new().expect("makes a folder");
-    let first = init(&dir).exits(0);
+    let first = init(&dir).exited(0);
     assert!(first.stderr.starts_with("Wrote ingester-perf.toml: edit"), "{}", first.stderr);
     let path = dir.path().join("ingester-perf.toml");
     std::fs::write(&path, "# mine\n").expect("writes");
     // What somebody has written is never overwritten.
-    let second = init(&dir).exits(2);
+    let second = init(&dir).exited(2);
     assert!(second.stderr.contains("is there already"), "{}", second.stderr);
     assert_eq!(std::fs::read_to_string(path).expect("reads"), "# mine\n");
 }
@@ -377,10 +355,10 @@ fn a_variable_stands_above_the_file() {
     // With 200 alone, the 201 of the service is not a success.
     let command = &mut own.command(&LOAD);
     let run: Run = command.env("INGESTER_API_SUCCESS", "[200]").output().expect("starts").into();
-    assert!(run.exits(2).stderr.contains("wanted 200; got 201 Created"));
+    assert!(run.exited(2).stderr.contains("wanted 200; got 201 Created"));
     let command = &mut own.command(&LOAD);
     let run: Run = command.env("INGESTER_API_METHOD", "post").output().expect("starts").into();
-    let run = run.exits(2);
+    let run = run.exited(2);
     assert!(
         run.stderr.contains("INGESTER_API_METHOD: \"post\" is not a method in capitals"),
         "{}",
@@ -388,7 +366,7 @@ fn a_variable_stands_above_the_file() {
     );
     let command = &mut own.command(&LOAD);
     let run: Run = command.env("INGESTER_CONFIG", "none.toml").output().expect("starts").into();
-    assert!(run.exits(2).stderr.contains("none.toml: cannot read"));
+    assert!(run.exited(2).stderr.contains("none.toml: cannot read"));
 }
 
 #[test]
@@ -449,7 +427,7 @@ fn a_broken_file_is_told_with_its_line() {
         own.write("ingester-perf.toml", text);
         // All three commands read the file, and refuse it before anything is started.
         for command in [&["load", "--preset", "normal"][..], &["bench", "--list"], &["gate"]] {
-            let run = own.run(command).exits(2);
+            let run = own.run(command).exited(2);
             let place = format!("ingester-perf.toml: line {line}: ");
             assert!(run.stderr.contains(&place) && run.stderr.contains(problem), "{text}\n{}", run.stderr);
         }
@@ -479,7 +457,7 @@ fn the_gate_compares_the_commits_of_any_repository() {
     assert_ne!(slower, SERVICE);
     let own = repository(&format!("{SERVE}{MULTIPART}{CHECKED}{CASE}"), &slower);
     let args = ["gate", "--budget", "4s", "--pairs", "10", "--max-pairs", "10"];
-    let run = own.run(&args).exits(1);
+    let run = own.run(&args).exited(1);
     assert!(run.stdout.contains("FAILED, slower: upload/100KB"), "{}", run.stdout);
     assert!(!run.stdout.contains("jwt/validate"), "{}", run.stdout);
     // Both are built, and are not built again; a service is not left anywhere.
@@ -490,7 +468,7 @@ fn the_gate_compares_the_commits_of_any_repository() {
     assert!(!arms.exists(), "copies are left");
 
     // One commit on both sides: there is nothing to measure.
-    let same = own.run(&["gate", "--base", "change", "--head", "change"]).exits(0);
+    let same = own.run(&["gate", "--base", "change", "--head", "change"]).exited(0);
     assert!(same.stdout.contains("are identical builds"), "{}", same.stdout);
 }
 
@@ -502,7 +480,7 @@ fn the_gate_says_which_commit_does_not_start() {
     std::fs::create_dir(&below).expect("makes it");
     let command = &mut own.command(&["gate", "--budget", "4s", "--pairs", "10"]);
     let run: Run = command.current_dir(below).output().expect("starts").into();
-    let run = run.exits(2);
+    let run = run.exited(2);
     assert!(run.stderr.contains("head (this tree ("), "{}", run.stderr);
     assert!(run.stderr.contains("\n  ModuleNotFoundError: No module named 'nothing'"), "{}", run.stderr);
     assert!(run.stderr.contains("the service ended with code 1 before it was ready"), "{}", run.stderr);
@@ -535,7 +513,7 @@ fn the_gate_compares_two_commands_and_services_started_once() {
         "--head-serve",
         &head,
     ];
-    let run = own.run(&args).exits(1);
+    let run = own.run(&args).exited(1);
     assert!(run.stdout.contains("each service was started once"), "{}", run.stdout);
     assert!(run.stdout.contains("FAILED, slower: upload/100KB"), "{}", run.stdout);
 }

@@ -12,7 +12,7 @@ mod worker;
 
 pub use alternate::{Comparison, compare};
 pub use lower_bound::{LowerBound, recording};
-pub use probe::{Look, PROBES, clean_up, probe};
+pub use probe::{Look, PROBES, clean_up, clean_up_and_tell, probe};
 pub use spec::{Kind, Spec, Throughput};
 pub use suite::{LOAD_OPERATIONS, Suite};
 pub use upload::user;

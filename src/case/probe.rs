@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::upload;
 use crate::client::{Endpoint, Http, Removed, Said, get, remove};
+use crate::console::note;
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
 use crate::recording::{Class, Failure, Outcome};
@@ -87,6 +88,15 @@ pub fn clean_up(ingester: &Ingester, settings: &Settings, http: Http) -> Result<
     let user = upload::user(ingester, settings, http)?;
     let removed = upload::runtime()?.block_on(remove(&user, cleanup, left));
     Ok(Some(removed))
+}
+
+/// The same, told on standard error. A failure does not undo what was measured.
+pub fn clean_up_and_tell(ingester: &Ingester, settings: &Settings, http: Http) {
+    match clean_up(ingester, settings, http) {
+        Ok(None) => {}
+        Ok(Some(removed)) => note(removed),
+        Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
+    }
 }
 
 /// What an answer to the route of readiness says against the service: an error of its own, or that its `status` is `degraded`.

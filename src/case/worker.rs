@@ -19,7 +19,7 @@ pub(super) const PATIENCE: u64 = 5;
 pub(super) trait Work: Send {
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error>;
 
-    /// Failures in a row after which there is no sense in going on.
+    /// Failures in a row that end the case.
     fn patience(&self) -> u64 {
         PATIENCE
     }

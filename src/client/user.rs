@@ -124,7 +124,7 @@ impl Client {
         Ok(())
     }
 
-    /// Connects if there is no open connection, after a look at what arrived meanwhile: a service may close idle ones.
+    /// Opens a connection if none is open. What arrived meanwhile is read first, as a service may have closed an idle one.
     /// For the time before the clock starts; the upload that follows says what failed.
     pub async fn prepare(&mut self) {
         tokio::task::yield_now().await;

@@ -201,7 +201,7 @@ fn tails(verdict: &Verdict) -> Vec<String> {
 }
 
 fn detectable(verdict: &Verdict) -> Option<String> {
-    // Without a measured case there is no range.
+    // The ranges below need at least one measured case.
     figures(verdict).next()?;
     // "Nine times in ten" is `POWER` of compared.rs in words.
     Some(format!(

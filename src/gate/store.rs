@@ -104,7 +104,7 @@ impl Record {
                 "its checksum is not that of its content: it was changed after it was written".to_owned()
             );
         }
-        // Its cases may differ in their number of pairs, and there is no test for that.
+        // Its cases may have different numbers of pairs, which the test cannot compare.
         if self.partial {
             return Err("the session was interrupted; a part of it has no verdict".to_owned());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
-use crate::case::{PROBES, Spec, clean_up};
+use crate::case::{PROBES, Spec, clean_up_and_tell};
 use crate::client::Http;
 use crate::console::note;
 use crate::ingester::{Ingester, Settings, Subject};
@@ -65,7 +65,7 @@ impl Session {
             let plan = remote::plan(cases, args, &ingester, &settings);
             if plan.is_err() {
                 // The look at the first cases has left something already.
-                tell_clean_up(&ingester, &settings);
+                clean_up_and_tell(&ingester, &settings, Http::One);
             }
             let plan = plan?;
             sent.add(PROBES * cases.len() as u64, settings.max_bytes.0 - plan.allowance);
@@ -86,7 +86,7 @@ impl Session {
 
     /// Removes what was sent, if the API says how. A failure of that is told, and does not undo what was measured.
     pub fn clean_up(&self) {
-        tell_clean_up(&self.ingester, &self.settings);
+        clean_up_and_tell(&self.ingester, &self.settings, Http::One);
     }
 
     /// What a report says was measured.
@@ -113,13 +113,5 @@ impl Session {
         allowance.store(rest, Ordering::Relaxed);
         self.sent.add(iters.saturating_mul(uploads), bytes);
         Ok(())
-    }
-}
-
-fn tell_clean_up(ingester: &Ingester, settings: &Settings) {
-    match clean_up(ingester, settings, Http::One) {
-        Ok(None) => {}
-        Ok(Some(removed)) => note(removed),
-        Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
     }
 }

@@ -127,6 +127,13 @@ impl Run {
         self.stderr.lines().last().unwrap_or_default()
     }
 
+    /// The same for a run whose output is looked at.
+    #[track_caller]
+    pub fn exited(self, code: i32) -> Self {
+        self.exits(code);
+        self
+    }
+
     pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }

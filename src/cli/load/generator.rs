@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ingester_perf::Error;
 use ingester_perf::api::Api;
-use ingester_perf::case::{Look, PROBES, clean_up, probe, user};
+use ingester_perf::case::{Look, PROBES, clean_up_and_tell, probe, user};
 use ingester_perf::client::{Client, Http, UploadBody};
 use ingester_perf::console::note;
 use ingester_perf::ingester::{Ingester, Renewal, Settings};
@@ -135,11 +135,7 @@ impl Generator {
 
     /// Removes what was sent, if the API says how. A failure of that is told, and does not undo what was measured.
     pub fn clean_up(&self) {
-        match clean_up(&self.ingester, &self.settings, self.http) {
-            Ok(None) => {}
-            Ok(Some(removed)) => note(removed),
-            Err(error) => note(format_args!("Nothing that this run left behind could be removed: {error}")),
-        }
+        clean_up_and_tell(&self.ingester, &self.settings, self.http);
     }
 
     /// What nobody verified of the stored files.

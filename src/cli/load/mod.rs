@@ -174,7 +174,7 @@ impl LoadArgs {
         Ok(Outcome { run, report, said, stopped })
     }
 
-    /// Runs the steps one after the other, until one says that there is no sense in going on.
+    /// Runs the steps one after the other, until a target is missed or the generator does not keep up.
     fn stress(
         &self,
         steps: Vec<(u32, Plan)>,

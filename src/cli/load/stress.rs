@@ -48,7 +48,7 @@ fn users(from: u32, to: u32, step: Option<u32>) -> Vec<u32> {
     users
 }
 
-/// Whether there is no sense in going on: a target broke, or the generator did.
+/// Whether a step ends the run: a target was missed, or the generator did not keep up.
 pub fn ends(report: &PerformanceReport) -> bool {
     !report.held() || !report.is_valid() || report.partial
 }

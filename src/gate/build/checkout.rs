@@ -31,7 +31,7 @@ impl<'a> Checkout<'a> {
 impl Drop for Checkout<'_> {
     fn drop(&mut self) {
         let command = ["worktree", "remove", "--force", "--force"].map(OsStr::new);
-        // A failure is no error: the next checkout removes what stays.
+        // A failure can be ignored: the next checkout removes what is left.
         let _ = self.git.run(&[&command[..], &[self.path.as_os_str()]].concat());
     }
 }
