@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# Modules use those below them and never the other way, and no files of a module use each other in a circle; the pure ones know no file, socket, clock or event loop; a
-# library that stands behind one module is used in that one only.
+# Modules use those below them and never the other way, and no files of a module use each other in a circle; those that
+# measure know nothing of what is measured; the pure ones know no file, socket, clock or event loop; a library that stands
+# behind one module is used in that one only.
 set -euo pipefail
 cd "$(dirname "$0")/../src"
 
-layers=(units error exit console files interrupt process_group machine stats targets recording payload auth api stub ingester client load case config baseline report gate harness cli)
-pure=(stats targets load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/mix.rs gate/verdict.rs gate/compared.rs gate/controls.rs gate/clocks.rs gate/tail.rs gate/extension.rs gate/storm.rs baseline/compare.rs api/pointer.rs api/path.rs)
+layers=(units error verdict exit console files interrupt process_group machine document stats targets recording load report lockstep
+        payload auth api stub ingester client case config baseline gate harness cli)
+# The method: these measure, judge and report, whatever it is.
+method=(stats targets recording load report lockstep machine document)
+pure=(stats targets document verdict load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/second.rs lockstep/verdict.rs
+      lockstep/compared.rs lockstep/controls.rs lockstep/clocks.rs lockstep/tail.rs lockstep/extension.rs lockstep/storm.rs
+      lockstep/schedule.rs lockstep/measure.rs lockstep/print.rs report/performance.rs report/of_load.rs report/of_record.rs
+      report/findings.rs report/table.rs report/load_table.rs baseline/compare.rs api/pointer.rs api/path.rs)
 failed=0
 
 complain() { # what, offending lines
@@ -16,6 +23,10 @@ complain() { # what, offending lines
 
 sources() { # the files of a module
   if [ -d "$1" ]; then find "$1" -name '*.rs'; else ls "${1%.rs}.rs"; fi
+}
+
+code() { # lines of a module with this pattern, but for its tests, which stand at the end of a file and may speak of anything
+  sources "$1" | PATTERN=$2 xargs awk '/^#\[cfg\(test\)\]$/ { nextfile } $0 ~ ENVIRON["PATTERN"] { print FILENAME ":" FNR ": " $0 }'
 }
 
 for module in $(ls | sed 's/\.rs$//' | grep -vxE 'lib|main'); do
@@ -33,7 +44,11 @@ done
 
 impure='tokio|hyper|reqwest|axum|std::(fs|io|net|env|process|thread)|Instant|SystemTime'
 for module in "${pure[@]}"; do
-  complain "$module must be pure" "$(sources "$module" | xargs grep -nE "$impure" /dev/null || true)"
+  complain "$module must be pure" "$(code "$module" "$impure")"
+done
+
+for module in "${method[@]}"; do
+  complain "$module names uploads, which are not its business" "$(code "$module" '[Uu]pload|[Mm]ultipart')"
 done
 
 complain "axum outside stub" "$(grep -rnE '\baxum::' --include='*.rs' . | grep -v '^./stub/' || true)"

@@ -8,9 +8,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use ingester_perf::load::{Arrivals, Model, Operation, Plan, Profile, run};
+use ingester_perf::load::{Arrivals, LoadRecord, Model, Operation, Plan, Profile, RecordedRun, run};
+use ingester_perf::machine::{Environment, Placement};
 use ingester_perf::recording::{Class, Failure, Finished, Performed, Phases};
-use ingester_perf::report::{PerformanceReport, print_figures, print_load};
+use ingester_perf::report::{Outcome, load_document};
+use ingester_perf::targets::Targets;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -87,10 +89,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rate = Profile::constant(2_000.0, Duration::from_secs(3));
     let plan = Plan::new(Model::Open { rate, arrivals: Arrivals::Poisson });
     let run = run(&plan, vec![(Echo { address }, None)], |_| true)?;
-    let report = PerformanceReport::of_load("echo", &plan, &run, "lines");
-    let mut out = io::stdout();
-    print_figures(&mut out, std::slice::from_ref(&report))?;
-    print_load(&mut out, &report)?;
+    let mut record =
+        LoadRecord::new("echo", "lines".to_owned(), Environment::read(&Placement::none(), "echo server"));
+    record.runs.push(RecordedRun { step: None, plan, run });
+    let outcome = Outcome::of(&record, &Targets::default());
+    print!("{}", load_document(&outcome));
+    let report = &outcome.report;
     if report.failed_requests > 0 {
         return Err(format!("{} lines did not come back", report.failed_requests).into());
     }

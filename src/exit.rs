@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::error::Error;
+use crate::verdict::Verdict;
 
 /// How a subcommand or a bench ended: with what was measured, or why nothing was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,16 @@ impl Exit {
             // Signals have the numbers 1 to 31.
             129..=159 => Self::Interrupted(code - 128),
             _ => Self::CouldNotMeasure,
+        }
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Held => Self::Held,
+            Verdict::Missed => Self::Missed,
+            Verdict::Untrusted => Self::Untrusted,
         }
     }
 }

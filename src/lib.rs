@@ -5,7 +5,8 @@
 //! [`config`] describes; what came of it is kept by [`recording`], made into a [`report`] with the help of [`stats`], and
 //! held against [`targets`].
 //! [`load`] does many operations at once, of any kind. The `harness` (behind the feature `criterion`) drives the cases
-//! through Criterion, the [`gate`] drives those of two builds in turn; [`baseline`] reads what Criterion saved.
+//! through Criterion, the [`gate`] drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`]
+//! reads what Criterion saved. What is to be said of any of it is a [`document`].
 
 pub mod api;
 pub mod auth;
@@ -14,6 +15,7 @@ pub mod case;
 pub mod client;
 pub mod config;
 pub mod console;
+pub mod document;
 mod error;
 mod exit;
 pub mod files;
@@ -23,6 +25,7 @@ pub mod harness;
 pub mod ingester;
 pub mod interrupt;
 pub mod load;
+pub mod lockstep;
 pub mod machine;
 pub mod payload;
 mod process_group;
@@ -32,6 +35,8 @@ pub mod stats;
 pub mod stub;
 pub mod targets;
 pub mod units;
+mod verdict;
 
 pub use error::Error;
 pub use exit::Exit;
+pub use verdict::Verdict;

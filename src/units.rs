@@ -1,4 +1,4 @@
-//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB), shares, checksums, instants.
+//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB), shares, times, checksums, instants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -124,6 +124,47 @@ pub fn change(share: f64) -> String {
     if share.is_finite() { format!("{:+.1} %", 100.0 * share) } else { "not known".to_owned() }
 }
 
+/// Milliseconds in the unit that reads best.
+pub fn latency(ms: Option<f64>) -> String {
+    match ms {
+        None => "-".to_owned(),
+        Some(ms) if ms >= 1000.0 => format!("{} s", significant(ms / 1000.0)),
+        Some(ms) if ms >= 1.0 || ms == 0.0 => format!("{} ms", significant(ms)),
+        Some(ms) if ms >= 1e-3 => format!("{} µs", significant(ms * 1e3)),
+        Some(ms) => format!("{} ns", significant(ms * 1e6)),
+    }
+}
+
+/// Three significant digits at least, without an exponent.
+pub fn significant(value: f64) -> String {
+    let whole = value.fract() == 0.0;
+    match value.abs() {
+        // A limit of 50 ms is printed as it was written, and not as 50.0 ms.
+        v if whole || v >= 100.0 => grouped(value.round() as u64),
+        v if v >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A whole number with a comma every three digits.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Cut off, not rounded: one failure in a million must not read as 100 %.
+pub fn percent(value: f64) -> String {
+    let text = format!("{:.4}", (value * 1e4).floor() / 1e4);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// Lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -185,5 +226,22 @@ mod tests {
         assert_eq!(Bytes::mb(10).to_string(), "10 MB");
         assert_eq!(Bytes(1536).to_string(), "1.50 KB");
         assert_eq!(Bytes(0).to_string(), "0 B");
+    }
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(
+            (latency(Some(0.0183)), latency(Some(1500.0))),
+            ("18.3 µs".to_owned(), "1.50 s".to_owned())
+        );
+        assert_eq!(
+            (latency(Some(0.000_033_4)), latency(Some(0.0))),
+            ("33.4 ns".to_owned(), "0 ms".to_owned())
+        );
+        // 99.97 stays below 100, so it keeps its one digit.
+        assert_eq!((latency(Some(0.13456)), significant(99.97)), ("135 µs".to_owned(), "100.0".to_owned()));
+        assert_eq!((percent(99.999_98), percent(100.0)), ("99.9999 %".to_owned(), "100 %".to_owned()));
+        assert_eq!((percent(91.25), percent(0.0)), ("91.25 %".to_owned(), "0 %".to_owned()));
     }
 }

@@ -188,7 +188,7 @@ fn operations_that_stall_are_found_in_the_tail() {
 #[test]
 fn what_is_counted_need_not_be_time() {
     let bench = Bench::new();
-    let counts = Worker { unit: "allocations", cases: &["parse"], ..Worker::default() };
+    let counts = Worker { measure: "allocations", cases: &["parse"], ..Worker::default() };
     let base = bench.worker_with("base", &counts, &allocates(100));
     let run = bench.compare(&base, &bench.worker_with("head", &counts, &allocates(103)), &[]);
     run.exits(1);
@@ -200,7 +200,10 @@ fn what_is_counted_need_not_be_time() {
     assert!(run.stdout.contains("+3.0 % [+3.0 %, +3.0 %]"), "{}", run.stdout);
     let times = bench.worker_with("times", &Worker { cases: &["parse"], ..Worker::default() }, STEADY);
     let run = bench.compare(&base, &times, &[]);
-    assert!(run.exits(2).contains("of base counts allocations, that of head ns: they cannot be compared"));
+    assert!(
+        run.exits(2)
+            .contains("of base measures allocations, that of head wall time: they cannot be compared")
+    );
 }
 
 /// A slice that counts so many allocations an iteration. It takes the same time whatever it counts.
@@ -406,7 +409,7 @@ fn broken_slices_are_named_and_have_no_verdict() {
     let whole = std::fs::read_to_string(&path).expect("is there");
     // One place is changed at a time. 2000001 is the time of the first slice: 2 ms and one nanosecond, as it is number 1.
     for (from, to) in [
-        ("\"schema_version\":2", "\"schema_version\":7"),
+        ("\"schema_version\":3", "\"schema_version\":7"),
         ("\"partial\":false", "\"partial\":true"),
         ("\"pairs\":10", "\"pairs\":11"),
         ("2000001", "0"),

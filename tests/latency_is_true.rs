@@ -224,7 +224,7 @@ fn actual_arrivals_are_exponential() {
         let profile = Profile::constant(rate, Duration::from_secs(choose(40, 4)));
         let plan = Plan::new(Model::Open { rate: profile, arrivals: Arrivals::Poisson });
         // Sends nothing: this is about when requests begin, and not about what they do.
-        let health = run(&plan, vec![(note, None)], |_| true).expect("runs").health;
+        let health = run(&plan, vec![(note, None)], |_| true).expect("runs").health();
         if !health.is_valid() {
             return None;
         }

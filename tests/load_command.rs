@@ -33,6 +33,45 @@ fn presets_run_against_the_stub_and_are_held_against_the_projects_targets() {
 }
 
 #[test]
+fn a_stored_run_is_reported_again_and_held_against_other_targets() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let args = ["--users", "2", "--requests", "20", "--file-size", "1KB", "--repeat", "2"];
+    let load = Load::against(&server.url(), &args);
+    let first = load.run();
+    let record = load.file("load.run.json");
+    let record = record.to_str().expect("is UTF-8");
+    let markdown = load.file("load.md");
+    let csv = load.file("tables.csv");
+    // Nothing answers there any more: what is reported comes from the file.
+    drop(server);
+    let again = Load::new(&[
+        "--replay",
+        record,
+        "--export",
+        &format!("markdown={}", markdown.display()),
+        "--export",
+        &format!("csv={}", csv.display()),
+    ])
+    .run();
+    assert_eq!((again.code, &again.stdout), (first.code, &first.stdout), "{}", again.stderr);
+    let markdown = std::fs::read_to_string(markdown).expect("was written");
+    assert!(markdown.starts_with("### Load\n") && markdown.contains("| `run 1` |"), "{markdown}");
+    let csv = std::fs::read_to_string(csv).expect("was written");
+    assert!(csv.contains("operation,n,avg,median"), "{csv}");
+    // A microsecond: no upload holds that.
+    let missed = Load::new(&["--replay", record, "--target", "p95_ms=0.001"]).run();
+    assert!(missed.code == Some(1) || first.code == Some(3), "{}", missed.output());
+    let both = Load::new(&["--replay", record, "--users", "3"]).run();
+    assert_eq!(both.code, Some(2), "{}", both.output());
+    let wrong = Load::new(&["--replay", record, "--export", "pdf=x"]).run();
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("there are text, markdown"), "{}", wrong.stderr);
+    std::fs::write(record, "{}").expect("writes");
+    let broken = Load::new(&["--replay", record]).run();
+    assert!(broken.code == Some(2) && broken.stderr.contains("load.run.json"), "{}", broken.output());
+}
+
+#[test]
 fn stress_stops_at_the_step_that_breaks() {
     let _alone = alone();
     // A microsecond: no upload holds that, and the first step is the last.

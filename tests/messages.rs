@@ -11,8 +11,9 @@ use std::time::Duration;
 use common::bench::Run;
 use common::load::Load;
 use common::server::Server;
+use ingester_perf::document::Document;
 use ingester_perf::recording::{Class, Failure, Finished, Recorder};
-use ingester_perf::report::{PerformanceReport, print_failures, print_figures, print_targets};
+use ingester_perf::report::{self, PerformanceReport};
 use ingester_perf::targets::Targets;
 use snapbox::{assert_data_eq, str};
 use tempfile::TempDir;
@@ -279,12 +280,12 @@ fn tables_of_a_run_that_lost_a_part() {
         "[op]\navg_ms = 46\nmedian_ms = 1000\np95_ms = 1000\nthroughput_rps = 10\nsuccess_rate_pct = 95";
     let targets = Targets::parse(limits, &["op"]).expect("is valid");
     let reports = [PerformanceReport::new("op", &recorder.finish()).judge(&targets)];
-    let mut out = Vec::new();
-    print_figures(&mut out, &reports).expect("prints");
-    print_targets(&mut out, &reports).expect("prints");
-    print_failures(&mut out, &reports).expect("prints");
+    let mut document = Document::new("Benchmarks");
+    document.table(report::figures(&reports));
+    document.table(report::targets(&reports));
+    document.lines(report::failures(&reports));
     assert_data_eq!(
-        String::from_utf8(out).expect("is text"),
+        document.to_string(),
         str![[r#"
  operation    n      avg   median  p95 [95 % interval]        p99  throughput  success 
  op         100  45.5 ms  50.0 ms            not known  not known        45/s     90 % 

@@ -94,8 +94,9 @@ fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>
     let plan =
         Plan { seed: SEED, ..Plan::new(Model::Open { rate: rate.clone(), arrivals: Arrivals::Poisson }) };
     let run = run(&plan, vec![(noting, None)], |_| true).expect("runs");
-    if !run.health.is_valid() {
-        eprintln!("{:?}", run.health.problems);
+    let health = run.health();
+    if !health.is_valid() {
+        eprintln!("{:?}", health.problems);
         return None;
     }
     let mut ends = ends.into_inner().expect("nobody panicked");
@@ -103,8 +104,9 @@ fn measured_and_expected(load: f64, requests: f64) -> Option<(Vec<f64>, Vec<f64>
     ends.sort_unstable_by_key(|(index, _)| *index);
     let due: Vec<f64> =
         Schedule::new(rate, Arrivals::Poisson, SEED).map(|(_, at)| at.as_secs_f64()).collect();
+    let start = run.start.expect("is a run of this process");
     let measured: Vec<f64> =
-        ends.iter().zip(&due).map(|((_, end), due)| (*end - run.start).as_secs_f64() - due).collect();
+        ends.iter().zip(&due).map(|((_, end), due)| (*end - start).as_secs_f64() - due).collect();
     // R(n) = S(n) + max(0, R(n-1) - A(n)), A being the gap since the arrival before.
     let mut expected = Vec::new();
     let mut before = 0.0;

@@ -2,6 +2,7 @@
 //! compared.
 
 mod bundle;
+mod changes;
 mod compare;
 mod home;
 mod kept;
@@ -10,6 +11,7 @@ mod saved;
 mod side;
 
 pub use bundle::Bundle;
+pub use changes::changes_document;
 pub use compare::{Comparison, Figure, Figures, Row, compare};
 pub use home::criterion_home;
 pub use kept::Side;

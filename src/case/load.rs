@@ -10,7 +10,8 @@ use super::{upload, worker};
 use crate::client::{Client, Http};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::load::{Closed, Mix, Operation, Pacer, run_pass};
+use crate::load::{Closed, Operation, Pacer, run_pass};
+use crate::payload::Mix;
 use crate::recording::{Performed, Recorder};
 
 pub(super) struct Work {

@@ -6,7 +6,8 @@ use super::worker::Case;
 use super::{jwt, load, upload};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::load::{Closed, Mix};
+use crate::load::Closed;
+use crate::payload::Mix;
 use crate::units::Bytes;
 
 /// A case that can be started.
@@ -89,7 +90,7 @@ impl Spec {
     }
 
     /// Files that one iteration sends, and the mean size of each; none where nothing is sent.
-    pub fn uploads(&self) -> Option<(u64, Bytes)> {
+    pub fn sends(&self) -> Option<(u64, Bytes)> {
         let (uploads, files) = match &self.kind {
             Kind::Upload { files } => (1, files),
             Kind::Jwt => return None,

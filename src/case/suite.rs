@@ -9,7 +9,8 @@ use crate::auth::PublicKey;
 use crate::error::Error;
 use crate::files::read_limited;
 use crate::ingester::Settings;
-use crate::load::{Closed, Mix};
+use crate::load::Closed;
+use crate::payload::Mix;
 use crate::stub::{Router, RouterOf};
 use crate::targets::{TargetError, Targets};
 use crate::units::Bytes;
@@ -153,7 +154,7 @@ mod tests {
     fn a_case_is_found_by_its_id_and_by_its_operation() {
         let suite = Suite::default();
         assert_eq!(suite.case("upload/1MB"), suite.of_operation("upload_medium_file"));
-        assert_eq!(suite.case("upload/1MB").map(Spec::uploads), Some(Some((1, Bytes::mb(1)))));
+        assert_eq!(suite.case("upload/1MB").map(Spec::sends), Some(Some((1, Bytes::mb(1)))));
         assert_eq!((suite.case("upload/1TB"), suite.of_operation("download")), (None, None));
     }
 }

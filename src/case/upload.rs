@@ -10,8 +10,7 @@ use crate::api::Api;
 use crate::client::{Client, Endpoint, Http, UploadBody};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
-use crate::load::Mix;
-use crate::payload::{DEFAULT_SEED, generate_test_file};
+use crate::payload::{DEFAULT_SEED, Mix, generate_test_file};
 use crate::recording::Recorder;
 use crate::units::Bytes;
 

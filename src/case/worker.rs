@@ -16,7 +16,8 @@ pub(super) const PATIENCE: u64 = 5;
 
 /// The loop of a case. Runs `iters` iterations, records each operation and says how long the iterations took. It
 /// stops early once it has lost patience.
-pub(super) trait Work: Send {
+pub trait Work: Send {
+    /// Runs so many iterations, and returns the time that they took.
     fn time(&mut self, iters: u64, recorder: &mut Recorder) -> Result<Duration, Error>;
 
     /// Failures in a row that end the case.
@@ -54,7 +55,7 @@ pub struct Case {
 
 impl Case {
     /// Starts the thread on `core`.
-    pub(super) fn start(id: &str, core: Option<usize>, mut work: impl Work + 'static) -> Result<Self, Error> {
+    pub fn start(id: &str, core: Option<usize>, mut work: impl Work + 'static) -> Result<Self, Error> {
         let (orders, asked) = mpsc::channel::<Order>();
         let (results, slices) = mpsc::channel();
         let recorder = Arc::new(Mutex::new(Recorder::default()));

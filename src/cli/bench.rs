@@ -57,14 +57,14 @@ impl BenchArgs {
             groups.retain(|group| group != harness::FLOOR);
         }
 
-        // A missed target does not keep the other groups from being measured.
-        let mut missed = false;
+        let mut exit = Exit::Held;
         for group in groups {
-            match self.run_group(&group, &config, &interrupt)? {
-                0 => {}
-                1 => missed = true,
+            match Exit::of_code(self.run_group(&group, &config, &interrupt)?) {
+                Exit::Held => {}
+                // A missed target does not keep the other groups from being measured.
+                Exit::Missed => exit = Exit::Missed,
                 // Whatever it was, the other groups would meet it too.
-                code => return Ok(Exit::of_code(code)),
+                ended => return Ok(ended),
             }
             interrupt.check()?;
             // The help is the same for every group.
@@ -72,7 +72,7 @@ impl BenchArgs {
                 break;
             }
         }
-        Ok(if missed { Exit::Missed } else { Exit::Held })
+        Ok(exit)
     }
 
     fn has_any(&self, names: &[&str]) -> bool {

@@ -1,13 +1,12 @@
 //! `ingester-perf compare`: two saved baselines, or reports, side by side.
 
-use std::io::{self, Write};
-
-use ingester_perf::baseline::{Comparison, Side, compare, criterion_home};
+use ingester_perf::baseline::{Side, changes_document, compare, criterion_home};
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::console::note;
-use ingester_perf::report::print_changes;
 use ingester_perf::{Error, Exit};
+
+use super::export::ExportArgs;
 
 const ABOUT: &str = "\
 Compare two saved baselines, or reports, side by side.
@@ -38,6 +37,8 @@ pub struct Compare {
     /// Compare even what was measured on another machine, with another profile, or by other benchmark source
     #[arg(long)]
     even_so: bool,
+    #[command(flatten)]
+    export: ExportArgs,
 }
 
 impl Compare {
@@ -63,18 +64,14 @@ impl Compare {
             ));
             return Ok(Exit::NotComparable);
         }
-        print(&first, &second, &comparison).map_err(Error::Output)?;
+        let mut document = changes_document([&first.name, &second.name], &comparison);
+        // What the table cannot tell.
+        document.gap();
+        document.line(
+            "Two runs one after the other differ by several percent on a shared machine (docs/noise.md).",
+        );
+        document.line("Whether a change made it slower is told by ingester-perf gate.");
+        self.export.tell(&document)?;
         Ok(Exit::Held)
     }
-}
-
-/// Prints the table, and below it what it cannot tell.
-fn print(first: &Side, second: &Side, comparison: &Comparison) -> io::Result<()> {
-    let out = &mut io::stdout().lock();
-    print_changes(out, [&first.name, &second.name], comparison)?;
-    writeln!(
-        out,
-        "\nTwo runs one after the other differ by several percent on a shared machine (docs/noise.md)."
-    )?;
-    writeln!(out, "Whether a change made it slower is told by ingester-perf gate.")
 }

@@ -4,6 +4,7 @@ mod baseline;
 #[cfg(feature = "criterion")]
 mod bench;
 mod compare;
+mod export;
 mod gate;
 mod init;
 mod load;

@@ -311,3 +311,46 @@ fn on_kept_connection(failure: Failure, idle: Option<Duration>, after: Duration)
     }
     Failure { message, ..failure }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::payload::generate_test_file;
+    use crate::units::Bytes;
+
+    #[test]
+    fn a_latency_ends_with_the_last_byte_of_the_answer() {
+        let file = generate_test_file(Bytes(10));
+        let body = format!("{{\"file_size\":10,\"checksum\":\"{}\"}}", file.sha256);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binds");
+        let url = format!("http://{}", listener.local_addr().expect("has one")).parse().expect("is a URL");
+        let pause = Duration::from_millis(40);
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("accepts");
+            let mut request = [0; 64 << 10];
+            // The file is in the first piece or two; the answer may come before all of it was read.
+            let _ = stream.read(&mut request).expect("reads");
+            let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).expect("writes");
+            std::thread::sleep(pause);
+            stream.write_all(body.as_bytes()).expect("writes");
+            // Until the client goes.
+            let _ = stream.read(&mut request);
+        });
+        let api = Arc::new(Api::default());
+        let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
+        let token = Some(Token::new("a.b.c"));
+        let mut client = Client::new(endpoint, &api, token, Duration::from_secs(10)).expect("is a token");
+        let upload = UploadBody::whole(&file, &api);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+        let performed = runtime.block_on(client.upload(&upload));
+        drop(client);
+        server.join().expect("does not panic");
+        assert_eq!(performed.finished.outcome, Ok(()));
+        assert!(performed.finished.latency >= pause, "{performed:?}");
+        assert!(performed.phases.last_byte >= Some(pause), "{performed:?}");
+    }
+}

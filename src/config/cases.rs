@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::file::{CaseTable, Problem};
 use crate::case::{Kind, Spec};
-use crate::load::{Closed, Mix};
+use crate::load::Closed;
+use crate::payload::Mix;
 use crate::units::Bytes;
 
 /// Requests of each user in a pass, unless told otherwise: as in the usual suite.
@@ -140,9 +141,9 @@ mod tests {
         let users =
             CaseTable { users: Some(5), mix: Some("1KB=1,2KB=3".to_owned()), file_size: None, ..table("b") };
         let specs = specs(&[table("a"), users]).expect("are fine");
-        assert_eq!(specs[0].uploads(), Some((1, Bytes::kb(10))));
+        assert_eq!(specs[0].sends(), Some((1, Bytes::kb(10))));
         // 5 users with 10 requests each; (1 x 1024 + 3 x 2048) / 4 = 1792 bytes on average.
-        assert_eq!((specs[1].users(), specs[1].uploads()), (5, Some((50, Bytes(1792)))));
+        assert_eq!((specs[1].users(), specs[1].sends()), (5, Some((50, Bytes(1792)))));
         assert_eq!(specs[0].operation, "upload_a");
     }
 

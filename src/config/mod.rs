@@ -246,7 +246,7 @@ mod tests {
         let config = parse(text).expect("is fine");
         let suite = config.suite(&Suite::default());
         assert_eq!(suite.ids().collect::<Vec<_>>(), ["upload/100KB"]);
-        assert_eq!(suite.cases()[0].uploads(), Some((1, Bytes::kb(100))));
+        assert_eq!(suite.cases()[0].sends(), Some((1, Bytes::kb(100))));
         assert!(config.has_targets());
     }
 }

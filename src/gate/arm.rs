@@ -13,14 +13,12 @@ use url::Url;
 
 use super::copies::{Copies, FolderCopy};
 use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
-use super::record::LARGEST_VALUE;
-use super::schedule::Role;
-use super::session::{Timed, TimedSlice};
 use crate::config;
 use crate::error::Error;
 use crate::files::open_plain;
 use crate::ingester::{OF_A_REAL_INGESTER, ServiceCommand};
 use crate::interrupt::Interrupt;
+use crate::lockstep::{LARGEST_VALUE, Role, Timed, TimedSlice};
 use crate::process_group;
 use crate::units::{hex, printable};
 

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::schedule::Role;
 use crate::error::Error;
 use crate::files::{copy_tree, remove};
+use crate::lockstep::Role;
 
 /// Digits of a copy's name, which is its number.
 const DIGITS: usize = 8;

@@ -7,14 +7,13 @@ use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
+use crate::lockstep::{Build, Measure};
+
 /// Version of the protocol. It rises when a line below changes its meaning; workers of another version are not
 /// measured.
 pub const PROTOCOL: u32 = 2;
 /// Maximum length of a line in bytes. The longest message of ours, a histogram of latencies, has about 30 KB.
 const MAX_LINE: u64 = 256 << 10;
-
-/// The unit of wall time. Only values of this unit can be checked by the gate's own clock.
-pub const NANOSECONDS: &str = "ns";
 
 /// A worker's first line: what it is and what it can run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,32 +22,13 @@ pub struct Hello {
     pub protocol: u32,
     /// The build.
     pub build: Build,
-    /// What a slice's value counts: `ns` for wall time, else any word, like `instructions`.
-    // Optional, like all of the build but its checksum: a worker of one's own is to be short.
-    #[serde(default = "nanoseconds")]
-    pub unit: String,
+    /// What a slice's value is: `wall_time` in nanoseconds, or a count, by any word, like `instructions`.
+    // Optional, like all of the build but its checksum: a worker of one's own is to be short. Workers of earlier builds
+    // call it by its unit.
+    #[serde(default, alias = "unit")]
+    pub measure: Measure,
     /// Ids of the cases that it can run, in their order.
     pub cases: Vec<String>,
-}
-
-fn nanoseconds() -> String {
-    NANOSECONDS.to_owned()
-}
-
-/// The build of a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Build {
-    /// Version of the program.
-    #[serde(default)]
-    pub version: String,
-    /// The compiler, or the interpreter.
-    #[serde(default)]
-    pub compiler: String,
-    /// `debug` or `release`.
-    #[serde(default)]
-    pub profile: String,
-    /// SHA-256 of the executable, hex.
-    pub sha256: String,
 }
 
 /// A request of the gate.
@@ -100,7 +80,7 @@ pub enum Reply {
     Prepared,
     /// A slice was timed.
     Slice {
-        /// What its iterations took, in the unit of the greeting.
+        /// What its iterations took, in what the greeting says it measures.
         value: u64,
         /// What was spent spinning after them.
         spun: u64,
@@ -151,7 +131,10 @@ mod tests {
     fn a_greeting_needs_no_more_than_its_version_cases_and_checksum() {
         let text = r#"{"protocol":2,"build":{"sha256":"00"},"cases":["a"]}"#;
         let hello: Hello = serde_json::from_str(text).expect("is one");
-        assert_eq!((hello.unit.as_str(), hello.build.version.as_str()), ("ns", ""));
+        assert_eq!((hello.measure, hello.build.version.as_str()), (Measure::WallTime, ""));
+        let older = text.replace("\"cases\"", "\"unit\":\"allocations\",\"cases\"");
+        let hello: Hello = serde_json::from_str(&older).expect("is one");
+        assert_eq!(hello.measure, Measure::Count("allocations".to_owned()));
     }
 
     #[test]

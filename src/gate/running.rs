@@ -3,11 +3,11 @@
 use super::arm::{Side, StartedService};
 use super::copies::{Copies, FolderCopy};
 use super::protocol::Begin;
-use super::schedule::Role;
 use crate::auth::KeyPair;
 use crate::error::Error;
 use crate::ingester::{OF_A_REAL_INGESTER, Service};
 use crate::interrupt::Interrupt;
+use crate::lockstep::Role;
 
 /// Variable that gives a worker the key for signing the tokens that its service accepts.
 const PRIVATE_KEY: &str = "INGESTER_PRIVATE_KEY";

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::arm::{own_executable, sha256_of};
-use super::protocol::{Begin, Build, Hello, NANOSECONDS, PROTOCOL, Reply, Request, read_line};
+use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
 use crate::auth::KeyPair;
 use crate::case::{Case, Suite, clean_up};
 use crate::client::Http;
@@ -16,6 +16,7 @@ use crate::console::note;
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
 use crate::interrupt::Interrupt;
+use crate::lockstep::{Build, Measure};
 use crate::machine::{Environment, Placement};
 
 /// Significant digits of the latencies that are told to the gate.
@@ -129,13 +130,13 @@ impl Worker<'_> {
 fn hello(suite: &Suite) -> Result<Hello, Error> {
     let here = Environment::read(&Placement::none(), "none");
     let build = Build {
-        version: here.version.to_owned(),
-        compiler: here.rustc.to_owned(),
-        profile: here.profile.to_owned(),
+        version: here.version,
+        compiler: here.rustc,
+        profile: here.profile,
         // So that the gate can tell that it started what it meant to start.
         sha256: sha256_of(&own_executable()?)?,
     };
-    Ok(Hello { protocol: PROTOCOL, build, unit: NANOSECONDS.to_owned(), cases: suite.ids().collect() })
+    Ok(Hello { protocol: PROTOCOL, build, measure: Measure::WallTime, cases: suite.ids().collect() })
 }
 
 fn out_of_turn(what: &str) -> Error {
@@ -203,7 +204,7 @@ mod tests {
                 panic!("no latencies: {}", said[2])
             };
             // One iteration of a load case is a pass of many uploads.
-            let operations = spec.uploads().map_or(1, |(uploads, _)| uploads);
+            let operations = spec.sends().map_or(1, |(uploads, _)| uploads);
             assert_eq!(latencies.iter().map(|(_, count)| count).sum::<u64>(), operations, "{}", said[2]);
             assert_eq!(said[3], r#"{"latencies":[]}"#, "told once");
         }

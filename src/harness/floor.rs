@@ -2,21 +2,25 @@
 //! thing after the other, and between them the machine changes its speed.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::case::{Case, Comparison, LowerBound, Spec, Suite, compare, recording};
+use crate::Error;
+use crate::case::{Case, LowerBound, Spec, Suite, recording};
 use crate::console::note;
+use crate::document::Document;
 use crate::files::write_json;
 use crate::ingester::{Ingester, Settings, Subject};
 use crate::machine::Environment;
-use crate::report::print_ratios;
-use crate::{Error, report::Ratio};
+use crate::verdict::Verdict;
 use serde::Serialize;
 
+use super::alternate::{Comparison, compare};
 use super::args::{Args, Mode};
 use super::halt::Halt;
 use super::outcome::Stop;
+use super::ratio::{self, Ratio};
 
 /// The name of this bench.
 pub const GROUP: &str = "floor";
@@ -60,11 +64,11 @@ pub fn ids(suite: &Suite) -> impl Iterator<Item = String> {
 }
 
 /// Compares the pairs that the filter selects.
-pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<bool, Stop> {
+pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<Verdict, Stop> {
     let pairs: Vec<Pair<'_>> = Pair::all(suite).filter(|pair| args.filter.selects(&pair.id())).collect();
     // Nothing is saved of a ratio, and a profile of two things at once says nothing of either.
     if pairs.is_empty() || !matches!(args.mode, Mode::Measure | Mode::Test) {
-        return Ok(true);
+        return Ok(Verdict::Held);
     }
     measure_this_machine(&mut settings);
     let halt = Halt::watch()?;
@@ -73,11 +77,20 @@ pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<bool, S
         let path = settings.report_dir.join(format!("{GROUP}.json"));
         write_json(&path, &floor)?;
         let out = &mut io::stdout().lock();
-        print_ratios(out, &floor.ratios)?;
-        writeln!(out, "\nReport: {}\n", path.display())?;
+        write!(out, "{}", document(&floor.ratios, &path))?;
     }
     // What was compared before the signal has been written and printed; only now the signal decides.
-    if floor.partial { halt.check().map(|()| true) } else { Ok(true) }
+    if floor.partial { halt.check().map(|()| Verdict::Held) } else { Ok(Verdict::Held) }
+}
+
+/// What is to be said of these ratios, which are in this file too.
+fn document(ratios: &[Ratio], path: &Path) -> Document {
+    let mut document = Document::new("Lower bounds");
+    document.table(ratio::table(ratios));
+    document.gap();
+    document.line(format!("Report: {}", path.display()));
+    document.gap();
+    document
 }
 
 /// Whatever is configured, what is measured is the machine that this runs on, with the stub.

@@ -204,7 +204,7 @@ impl Sampler<'_> {
             Environment::read(&self.session.settings.placed(), self.session.measured(self.spec));
         let report = PerformanceReport::new(&self.spec.operation, &recording).describe(plan).at(environment);
         // A case that uploads nothing leaves nothing unverified.
-        let unverified = match self.spec.uploads() {
+        let unverified = match self.spec.sends() {
             Some(_) => self.session.ingester.api().unverified(),
             None => None,
         };
@@ -225,7 +225,7 @@ fn plan(spec: &Spec, recording: &Recording) -> Plan {
         users: spec.users(),
         passes: recording.passes,
         requests_per_pass,
-        file_size_bytes: spec.uploads().map(|(_, units::Bytes(size))| size),
+        file_size_bytes: spec.sends().map(|(_, units::Bytes(size))| size),
         seed: DEFAULT_SEED,
     }
 }

@@ -1,5 +1,6 @@
 //! Cases through Criterion: the one `main` of bench binaries, with arguments, checks, reports and a verdict.
 
+mod alternate;
 mod args;
 mod command;
 mod filter;
@@ -8,6 +9,7 @@ mod halt;
 mod measure;
 mod outcome;
 mod output;
+mod ratio;
 mod rejected;
 mod remote;
 mod sampling;
@@ -23,9 +25,11 @@ use crate::baseline::{check_saved, criterion_home};
 use crate::case::{Spec, Suite};
 use crate::config::Config;
 use crate::console::note;
+use crate::document::Document;
 use crate::files::check_folder;
 use crate::gate::worker;
 use crate::report::{self, PerformanceReport};
+use crate::verdict::Verdict;
 
 pub use floor::GROUP as FLOOR;
 
@@ -82,23 +86,24 @@ pub fn main_of(program: &'static str, suite: &Suite, group: Option<&str>) -> Exi
     // A bench is a worker of the gate too: of two commits of a crate, its bench is what is compared.
     if std::env::args_os().nth(1).is_some_and(|first| first == WORKER) {
         let served = worker::serve_standard_streams(&config, &suite);
-        return outcome::exit(served.map(|()| true).map_err(Stop::from)).into();
+        return outcome::exit(served.map(|()| Verdict::Held).map_err(Stop::from)).into();
     }
     // Wrong arguments are clap's to print.
     let args = Args::from_command_line(program, &suite);
     let output = Output::outlasting();
-    let held = args.and_then(|args| run(&config, &suite, group, &args));
+    let verdict = args.and_then(|args| run(&config, &suite, group, &args));
     let printed = output.end();
     // Only where all else went well: a verdict that could not be printed is no success.
-    outcome::exit(held.and_then(|held| printed.map(|()| held).map_err(Stop::from))).into()
+    outcome::exit(verdict.and_then(|verdict| printed.map(|()| verdict).map_err(Stop::from))).into()
 }
 
-/// Whether everything that was measured held.
-fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Result<bool, Stop> {
+/// The verdict on everything that was measured.
+fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Result<Verdict, Stop> {
     let ids: Vec<String> = suite.ids().chain(floor::ids(suite)).collect();
     args.filter.check(&ids)?;
     if args.mode == Mode::List {
-        return list(suite, group, args);
+        list(suite, group, args)?;
+        return Ok(Verdict::Held);
     }
     let settings = config.settings(suite)?;
     let targets = config.targets(suite, &settings)?;
@@ -113,12 +118,12 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     }
     let cases = selected(cases_of(suite, group), args);
     if cases.is_empty() {
-        return Ok(true);
+        return Ok(Verdict::Held);
     }
     check_baselines(&cases, args)?;
     if args.mode == Mode::Analyse {
         measure::analyse(&cases);
-        return Ok(true);
+        return Ok(Verdict::Held);
     }
     let halt = Halt::watch()?;
     config.build_for(&settings, halt.interrupt())?;
@@ -129,18 +134,18 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     if let Some(total) = session.total() {
         note(total);
     }
-    let held = match args.mode {
+    let verdict = match args.mode {
         Mode::Measure => {
             // The reports first: a baseline that Criterion could not save must not cost them.
-            let held = conclude(&run.reports, args, &session)?;
+            let verdict = conclude(&run.reports, args, &session)?;
             check_saved_now(&run.reports, args)?;
-            held
+            verdict
         }
         Mode::Test => test_verdict(&run.reports)?,
-        Mode::Profile | Mode::List | Mode::Analyse => true,
+        Mode::Profile | Mode::List | Mode::Analyse => Verdict::Held,
     };
     // What stopped a case counts more than the verdict on what was measured until then.
-    run.stopped.map_or(Ok(held), Err)
+    run.stopped.map_or(Ok(verdict), Err)
 }
 
 /// Cases of this group; of all groups where none is given.
@@ -153,7 +158,7 @@ fn selected<'a>(cases: impl IntoIterator<Item = &'a Spec>, args: &Args) -> Vec<S
 }
 
 /// Prints the ids as Criterion does. Nothing is started or read for it.
-fn list(suite: &Suite, group: Option<&str>, args: &Args) -> Result<bool, Stop> {
+fn list(suite: &Suite, group: Option<&str>, args: &Args) -> Result<(), Stop> {
     let ids: Vec<String> = match group {
         Some(floor::GROUP) => floor::ids(suite).collect(),
         _ => cases_of(suite, group).map(Spec::id).collect(),
@@ -162,7 +167,7 @@ fn list(suite: &Suite, group: Option<&str>, args: &Args) -> Result<bool, Stop> {
     for id in ids.iter().filter(|id| args.filter.selects(id)) {
         writeln!(out, "{id}: benchmark")?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Criterion would notice only after measuring, by a panic or not at all.
@@ -193,13 +198,17 @@ fn check_saved_now(reports: &[PerformanceReport], args: &Args) -> Result<(), Sto
 }
 
 /// In test mode each case ran once, and every operation must have succeeded.
-fn test_verdict(reports: &[PerformanceReport]) -> Result<bool, Stop> {
-    report::print_failures(&mut io::stdout().lock(), reports)?;
-    Ok(reports.iter().all(|report| report.failed_requests == 0 && report.successful_requests > 0))
+fn test_verdict(reports: &[PerformanceReport]) -> Result<Verdict, Stop> {
+    let out = &mut io::stdout().lock();
+    for line in report::failures(reports) {
+        writeln!(out, "{line}")?;
+    }
+    let held = reports.iter().all(|report| report.failed_requests == 0 && report.successful_requests > 0);
+    Ok(Verdict::of(held))
 }
 
 /// Writes the reports and prints the tables.
-fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Result<bool, Stop> {
+fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Result<Verdict, Stop> {
     for report in reports {
         report::save_performance_report(report, &session.settings.report_dir)?;
         // Criterion keeps no samples of a case that ended early, and so no report of it stands beside them.
@@ -207,17 +216,21 @@ fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Re
             report::save_performance_report(report, &session.settings.report_dir.join(name))?;
         }
     }
-    let out = &mut io::stdout().lock();
-    report::print_figures(out, reports)?;
-    writeln!(out)?;
-    report::print_targets(out, reports)?;
-    report::print_failures(out, reports)?;
-    report::print_unverified(out, reports)?;
+    let mut document = Document::new("Benchmarks");
+    document.table(report::figures(reports));
+    document.gap();
+    document.table(report::targets(reports));
+    document.lines(report::failures(reports));
+    document.lines(report::unverified(reports));
+    document.gap();
     // Criterion calls whatever lies below the threshold noise; the reader should know how much that can be.
     if args.compares() {
         let least = 100.0 * args.noise_threshold.unwrap_or(NOISE_THRESHOLD);
-        writeln!(out, "\nChanges below {least:.0} % are not told from noise here; see docs/noise.md.")?;
+        document.line(format!("Changes below {least:.0} % are not told from noise here; see docs/noise.md."));
+        document.gap();
     }
-    writeln!(out, "\nReports: {}\n", session.settings.report_dir.display())?;
-    Ok(reports.iter().all(PerformanceReport::held))
+    document.line(format!("Reports: {}", session.settings.report_dir.display()));
+    document.gap();
+    write!(io::stdout().lock(), "{document}")?;
+    Ok(Verdict::worst(reports.iter().map(PerformanceReport::verdict)))
 }

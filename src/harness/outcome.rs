@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::console::note;
+use crate::verdict::Verdict;
 use crate::{Error, Exit};
 
 /// Why a bench stopped before its end.
@@ -42,10 +43,10 @@ impl Stop {
 }
 
 /// How it ends; what stopped it is printed.
-pub fn exit(result: Result<bool, Stop>) -> Exit {
+pub fn exit(result: Result<Verdict, Stop>) -> Exit {
     let exit = match &result {
-        Ok(true) => Exit::Held,
-        Ok(false) | Err(Stop::Barren(_)) => Exit::Missed,
+        Ok(verdict) => Exit::from(*verdict),
+        Err(Stop::Barren(_)) => Exit::Missed,
         Err(Stop::Signal(signal)) => Exit::Interrupted(*signal),
         Err(Stop::Error(error)) => Exit::from(error),
         Err(Stop::Usage(_) | Stop::Output(_) | Stop::Halted) => Exit::CouldNotMeasure,

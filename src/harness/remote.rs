@@ -38,7 +38,7 @@ pub fn plan(
     let mut total = 0;
     let mut longest = 0.0;
     for spec in cases {
-        let (count, size) = spec.uploads().unwrap_or_default();
+        let (count, size) = spec.sends().unwrap_or_default();
         // Two uploads of the case's own size: what one takes says how many iterations fit.
         let look = probe(ingester, settings, size, Http::One)?;
         let one = look.second;
@@ -76,7 +76,7 @@ pub fn plan(
 
 /// Bytes of the files that the look before and so many iterations send.
 fn bytes(spec: &Spec, iterations: u64) -> u64 {
-    let (count, size) = spec.uploads().unwrap_or_default();
+    let (count, size) = spec.sends().unwrap_or_default();
     size.0.saturating_mul(PROBES.saturating_add(iterations.saturating_mul(count)))
 }
 

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::case::{PROBES, Spec, clean_up_and_tell};
-use crate::client::Http;
+use crate::client::{Http, Sent};
 use crate::console::note;
 use crate::ingester::{Ingester, Settings, Subject};
-use crate::recording::Sent;
 use crate::targets::Targets;
 use crate::units::Bytes;
 
@@ -42,7 +41,7 @@ impl Session {
         targets: Targets,
         halt: Halt,
     ) -> Result<Self, Stop> {
-        let uploads = cases.iter().any(|spec| spec.uploads().is_some());
+        let uploads = cases.iter().any(|spec| spec.sends().is_some());
         // A token check touches no service: none is started, looked at or named for it.
         if !uploads {
             floor::measure_this_machine(&mut settings);
@@ -91,12 +90,12 @@ impl Session {
 
     /// What a report says was measured.
     pub fn measured(&self, spec: &Spec) -> String {
-        if spec.uploads().is_some() { self.ingester.name() } else { "none: this machine".to_owned() }
+        if spec.sends().is_some() { self.ingester.name() } else { "none: this machine".to_owned() }
     }
 
     /// Takes the bytes of `iters` iterations from the allowance.
     pub fn spend(&self, spec: &Spec, iters: u64) -> Result<(), Stop> {
-        let (Some(allowance), Some((uploads, size))) = (&self.allowance, spec.uploads()) else {
+        let (Some(allowance), Some((uploads, size))) = (&self.allowance, spec.sends()) else {
             return Ok(());
         };
         let bytes = iters.saturating_mul(uploads).saturating_mul(size.0);

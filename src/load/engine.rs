@@ -7,10 +7,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
+use super::clock::Clock;
 use super::drive::{Limits, Operation, drive};
-use super::health::{CpuShare, Health, Heartbeat};
+use super::health::{CpuShare, Health, Heartbeat, Readings};
 use super::job::Share;
 use super::pacer::Pacer;
 use super::plan::Plan;
@@ -24,21 +26,30 @@ const READY: Duration = Duration::from_millis(20);
 /// How often the heartbeat looks at the clocks.
 const PULSE: Duration = Duration::from_millis(10);
 
-/// A run that has ended.
-#[derive(Debug)]
+/// A run that has ended, with all that its report is made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
     /// What was recorded.
     pub load: LoadRecording,
     /// Every second, in order.
     pub seconds: Vec<Second>,
-    /// Whether the generator kept up.
-    pub health: Health,
+    /// What the generator measured of itself.
+    pub generator: Readings,
     /// Whether it ended before its plan did.
     pub partial: bool,
-    /// Instant from which the schedule's times count.
-    pub start: Instant,
-    /// The same instant by the wall clock.
+    /// When it began, by the wall clock.
     pub started_at: SystemTime,
+    /// Instant from which the schedule's times count. Nothing in a run that was read from a file: instants mean something
+    /// in the process that measured only.
+    #[serde(skip)]
+    pub start: Option<Instant>,
+}
+
+impl Run {
+    /// Whether the generator kept up.
+    pub fn health(&self) -> Health {
+        Health::of(&self.load, &self.generator)
+    }
 }
 
 /// Runs a plan, with a worker for each operation on the core beside it. `watch` is told about once every ten
@@ -239,6 +250,6 @@ fn put_together(
         busy.push(worked.busy);
         partial |= !worked.whole;
     }
-    let health = Health::of(&load, &busy, pulse);
-    Ok(Run { load, seconds, health, partial, start, started_at })
+    let generator = Readings::of(&busy, pulse);
+    Ok(Run { load, seconds, generator, partial, started_at, start: Some(start) })
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::recorder::LoadRecording;
 use crate::machine::throttled;
@@ -25,6 +25,40 @@ const SHORT: Duration = Duration::from_millis(500);
 const STEP: Duration = Duration::from_millis(100);
 /// Largest share of the run for which a CPU quota may hold the generator back.
 const THROTTLED: f64 = 0.01;
+
+/// What the generator measured of itself during a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Readings {
+    /// Threads of the generator.
+    pub threads: usize,
+    /// Share of its time that each thread was busy; empty where the system does not tell, or the run was too short.
+    pub busy: Vec<f64>,
+    /// How long it was watched.
+    pub watched: Duration,
+    /// Longest time for which it did not run at all.
+    pub longest_pause: Duration,
+    /// By how much the wall clock was set while it ran.
+    pub clock_step: Duration,
+    /// For how long a CPU quota held it back, over all cores.
+    pub throttled: Duration,
+    /// Cores that it could use.
+    pub cores: usize,
+}
+
+impl Readings {
+    /// The readings of these threads and of the heartbeat.
+    pub(super) fn of(threads: &[CpuShare], pulse: &Heartbeat) -> Self {
+        Self {
+            threads: threads.len(),
+            busy: threads.iter().filter_map(CpuShare::share).collect(),
+            watched: pulse.ran(),
+            longest_pause: pulse.longest,
+            clock_step: pulse.step,
+            throttled: pulse.throttled,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
 
 /// How well the generator kept up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -94,44 +128,42 @@ impl fmt::Display for Problem {
 }
 
 impl Health {
-    /// Judges what was recorded, how busy the threads were, and the heartbeat.
-    pub(super) fn of(load: &LoadRecording, busy: &[CpuShare], pulse: &Heartbeat) -> Self {
+    /// Judges what was recorded, and what the generator measured of itself.
+    pub fn of(load: &LoadRecording, readings: &Readings) -> Self {
         let send_delay = &load.times.send_delay;
         let p99 = send_delay.at_rank((0.99 * send_delay.count() as f64).ceil() as u64);
         let most = send_delay.range().map(|(_, most)| most);
-        let threads = busy.len();
-        let busy: Vec<f64> = busy.iter().filter_map(CpuShare::share).collect();
         // A run without any request was not late.
         let p99_or_none = p99.unwrap_or_default();
         let most_or_none = most.unwrap_or_default();
         let late = Problem::Late { p99: p99_or_none, most: most_or_none };
-        let busiest = busy.iter().copied().fold(0.0, f64::max);
+        let busiest = readings.busy.iter().copied().fold(0.0, f64::max);
         let local = load
             .responses
             .failed
             .get(&Class::Local)
             .map(|failed| Problem::Local { requests: load.local_failures(), first: failed.example.clone() });
         // The system adds up the time of all cores.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let allowed_throttling = pulse.ran().mul_f64(THROTTLED * cores as f64);
+        let allowed_throttling = readings.watched.mul_f64(THROTTLED * readings.cores as f64);
+        let Readings { longest_pause, clock_step, throttled, .. } = *readings;
         let problems = [
             (p99_or_none > SEND_DELAY_P99 || most_or_none > SEND_DELAY_MOST).then_some(late),
-            (pulse.longest > PAUSE).then_some(Problem::Paused(pulse.longest)),
+            (longest_pause > PAUSE).then_some(Problem::Paused(longest_pause)),
             (busiest > SATURATED).then_some(Problem::Saturated(busiest)),
             local,
-            (pulse.step > STEP + pulse.ran() / 1000).then_some(Problem::ClockSet(pulse.step)),
-            (pulse.throttled > allowed_throttling).then_some(Problem::Throttled(pulse.throttled)),
+            (clock_step > STEP + readings.watched / 1000).then_some(Problem::ClockSet(clock_step)),
+            (throttled > allowed_throttling).then_some(Problem::Throttled(throttled)),
         ];
         let ms = |duration: Duration| 1e3 * duration.as_secs_f64();
         Self {
             problems: problems.iter().flatten().map(Problem::to_string).collect(),
-            threads,
+            threads: readings.threads,
             send_delay_p99_ms: p99.map(ms),
             send_delay_max_ms: most.map(ms),
-            busy,
-            longest_pause_ms: ms(pulse.longest),
-            clock_step_ms: ms(pulse.step),
-            throttled_ms: ms(pulse.throttled),
+            busy: readings.busy.clone(),
+            longest_pause_ms: ms(longest_pause),
+            clock_step_ms: ms(clock_step),
+            throttled_ms: ms(throttled),
             local_failures: load.local_failures(),
         }
     }
@@ -243,10 +275,11 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
+    /// The problems of a run of 10 s with these send delays, on one thread that was busy for so long.
     fn problems(
         delays: &[(u64, Duration)],
         cpu: Duration,
-        change: impl FnOnce(&mut Heartbeat),
+        change: impl FnOnce(&mut Readings),
     ) -> Vec<String> {
         let mut load = LoadRecording::default();
         for &(requests, send_delay) in delays {
@@ -254,10 +287,10 @@ mod tests {
                 load.times.send_delay.record(send_delay);
             }
         }
-        let mut pulse = Heartbeat::new();
-        change(&mut pulse);
         let busy = CpuShare { wall: Duration::from_secs(10), cpu: Some(cpu), since: Instant::now() };
-        Health::of(&load, &[busy], &pulse).problems
+        let mut readings = Readings::of(&[busy], &Heartbeat::new());
+        change(&mut readings);
+        Health::of(&load, &readings).problems
     }
 
     fn one(problems: &[String], says: &str) {
@@ -279,9 +312,12 @@ mod tests {
         one(&problems(&[(999, MS(1)), (1, MS(300))], MS(0), |_| ()), "one 300.0ms");
         // 9.6 s of 10.
         one(&problems(&[], MS(9_600), |_| ()), "busy for 96 %");
-        one(&problems(&[], MS(0), |pulse| pulse.longest = MS(500)), "did not run for 500.0ms");
-        one(&problems(&[], MS(0), |pulse| pulse.step = MS(3_600_000)), "the clock was set");
-        one(&problems(&[], MS(0), |pulse| pulse.throttled = MS(300)), "held back for 300.0ms by a CPU quota");
+        one(&problems(&[], MS(0), |readings| readings.longest_pause = MS(500)), "did not run for 500.0ms");
+        one(&problems(&[], MS(0), |readings| readings.clock_step = MS(3_600_000)), "the clock was set");
+        one(
+            &problems(&[], MS(0), |readings| readings.throttled = MS(300)),
+            "held back for 300.0ms by a CPU quota",
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub use precise::Pacer;
 mod precise {
     use std::io;
     use std::os::fd::OwnedFd;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use rustix::time::{
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -15,6 +15,8 @@ mod precise {
     };
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
+
+    use super::super::clock::Clock;
 
     /// A timer of the kernel's, for which the event loop waits as it does for a socket.
     #[derive(Debug)]
@@ -36,28 +38,10 @@ mod precise {
             Ok(Self { timer, set: None })
         }
 
-        /// Returns at `at`, or after a turn of the event loop if that is past. May be dropped while it waits.
-        pub async fn until(&mut self, at: Instant) -> io::Result<()> {
-            // Without the turn, the event loop would not come to look at its sockets while the schedule is behind.
-            if Instant::now() >= at {
-                tokio::task::yield_now().await;
-                return Ok(());
-            }
-            while Instant::now() < at {
-                self.set(at)?;
-                let mut ready = self.timer.readable().await?;
-                // Reading takes back the timer's signal. There is nothing to read where it was set anew after it had run out.
-                let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
-                self.set = None;
-            }
-            Ok(())
-        }
-
-        fn set(&mut self, at: Instant) -> io::Result<()> {
-            let left = at.saturating_duration_since(Instant::now());
-            // A wait for the same instant again, after one that was dropped, needs no system call. A time of 0 would
-            // switch the timer off.
-            if self.set != Some(at) && !left.is_zero() {
+        /// Sets the timer to `at`, which is `left` from now; more than no time, which would switch it off.
+        fn set(&mut self, at: Instant, left: Duration) -> io::Result<()> {
+            // A wait for the same instant again, after one that was dropped, needs no system call.
+            if self.set != Some(at) {
                 let value = Timespec {
                     tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
                     tv_nsec: left.subsec_nanos().into(),
@@ -70,12 +54,40 @@ mod precise {
             Ok(())
         }
     }
+
+    impl Clock for Pacer {
+        fn now(&self) -> Instant {
+            Instant::now()
+        }
+
+        async fn until(&mut self, at: Instant) -> io::Result<()> {
+            // Without the turn, the event loop would not come to look at its sockets while the schedule is behind.
+            if self.now() >= at {
+                tokio::task::yield_now().await;
+                return Ok(());
+            }
+            loop {
+                // Read once: were it read again to set the timer, it might be past by then, and no timer be set.
+                let left = at.saturating_duration_since(self.now());
+                if left.is_zero() {
+                    return Ok(());
+                }
+                self.set(at, left)?;
+                let mut ready = self.timer.readable().await?;
+                // Reading takes back the timer's signal. There is nothing to read where it was set anew after it had run out.
+                let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
+                self.set = None;
+            }
+        }
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod precise {
     use std::io;
     use std::time::{Duration, Instant};
+
+    use super::super::clock::Clock;
 
     /// By how much tokio's timer may be late.
     const STEP: Duration = Duration::from_millis(2);
@@ -89,10 +101,15 @@ mod precise {
         pub fn new() -> io::Result<Self> {
             Ok(Self(()))
         }
+    }
 
-        /// Returns at `at`, or after a turn of the event loop if that is past. May be dropped while it waits.
-        pub async fn until(&mut self, at: Instant) -> io::Result<()> {
-            let left = at.saturating_duration_since(Instant::now());
+    impl Clock for Pacer {
+        fn now(&self) -> Instant {
+            Instant::now()
+        }
+
+        async fn until(&mut self, at: Instant) -> io::Result<()> {
+            let left = at.saturating_duration_since(self.now());
             if left > STEP {
                 tokio::time::sleep(left - STEP).await;
             }
@@ -110,6 +127,7 @@ mod precise {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use super::super::clock::Clock;
     use super::*;
 
     #[test]

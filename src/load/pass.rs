@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::clock::Clock;
 use super::drive::{Limits, Operation, Sink, drive};
 use super::pacer::Pacer;
 use super::profile::ENDLESS;
@@ -18,14 +19,14 @@ pub async fn run_pass<O: Operation>(
     users: &mut Vec<Option<O::User>>,
     scenario: Closed,
     patience: u64,
-    (pacer, recorder): (&mut Pacer, &mut Recorder),
+    (clock, recorder): (&mut impl Clock, &mut Recorder),
 ) -> io::Result<Duration> {
-    let start = Instant::now();
+    let start = clock.now();
     // A closed pass ends with its requests: every one that began is waited for.
     let terms = Limits { start, at_once: usize::MAX, grace: ENDLESS };
     let mut pass = Pass { recorder, patience };
-    drive(operation, users, Queue::of(scenario), pacer, &mut pass, terms).await?;
-    let elapsed = start.elapsed();
+    drive(operation, users, Queue::of(scenario), clock, &mut pass, terms).await?;
+    let elapsed = clock.now() - start;
     recorder.pass(elapsed);
     Ok(elapsed)
 }

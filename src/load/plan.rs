@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::job::Share;
 use super::profile::Profile;
 use super::queue::Queue;
@@ -13,7 +15,8 @@ const AT_ONCE: usize = 10_000;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Who begins requests.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Model {
     /// Users, each of whom waits for an answer, thinks, and begins again.
     Closed {
@@ -34,7 +37,7 @@ pub enum Model {
 }
 
 /// A run of one model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Who begins requests.
     pub model: Model,
@@ -58,7 +61,14 @@ impl Plan {
     pub fn lasting(&self) -> Duration {
         match &self.model {
             Model::Closed { requests: Some(_), .. } => Duration::ZERO,
-            Model::Closed { users: profile, .. } | Model::Open { rate: profile, .. } => profile.lasting(),
+            Model::Closed { .. } | Model::Open { .. } => self.profile().lasting(),
+        }
+    }
+
+    /// The level over time: of users, or of requests a second.
+    pub fn profile(&self) -> &Profile {
+        match &self.model {
+            Model::Closed { users: profile, .. } | Model::Open { rate: profile, .. } => profile,
         }
     }
 

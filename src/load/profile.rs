@@ -5,11 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Length of a stage that something else ends: longer than any run.
 pub const ENDLESS: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
 /// A level that changes at an even pace.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
     /// Level at its beginning.
     pub from: f64,
@@ -104,7 +106,7 @@ impl Stage {
 }
 
 /// One stage after another, from time 0.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile(Vec<Stage>);
 
 impl Profile {

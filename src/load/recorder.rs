@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::drive::Sink;
 use super::second::{Second, Seconds};
 use crate::recording::{Class, Finished, Performed, Recorder, Recording, Samples};
 
 /// Times that are measured beside the response time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// From the actual beginning of a request until its outcome.
     pub service: Samples,
@@ -144,7 +146,7 @@ impl Sink for LoadRecorder<'_> {
 }
 
 /// Everything that was recorded of a run. `scheduled = ok + failures of every class + unfinished`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadRecording {
     /// Response times of successes, from the scheduled beginning; failures by class; the time that all of it took.
     pub responses: Recording,
@@ -225,13 +227,15 @@ mod tests {
     fn response_time_runs_from_the_scheduled_beginning() {
         let start = Instant::now();
         let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0);
-        // Due at 10 ms, begun at 30, and answered at 35.
+        // Due at 9.9 ms, begun at 30, and answered at 35.
         log.begins(start + MS(30));
-        log.ended(start + MS(10), performed(start + MS(30), 5, true));
+        let due = start + Duration::from_micros(9_900);
+        log.ended(due, performed(start + MS(30), 5, true));
         let load = log.finish(Duration::ZERO);
-        assert_eq!(shortest(&load.responses.ok), MS(25));
+        // To the microsecond, and not in whole milliseconds.
+        assert_eq!(shortest(&load.responses.ok), Duration::from_micros(25_100));
         assert_eq!(shortest(&load.times.service), MS(5));
-        assert_eq!(shortest(&load.times.send_delay), MS(20));
+        assert_eq!(shortest(&load.times.send_delay), Duration::from_micros(20_100));
         assert_eq!(load.responses.elapsed, MS(35));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
 
@@ -19,7 +19,7 @@ pub struct Closed {
 }
 
 /// How arrivals are spread in the open model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrivals {
     /// Evenly: each follows the last by as much as the rate says.
@@ -40,13 +40,15 @@ impl fmt::Display for Arrivals {
 
 /// Use of a random number. No two uses share one.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Stream {
+pub enum Stream {
+    /// The gap before an arrival.
     Gap = 1,
+    /// Which of several things is sent.
     Mix = 2,
 }
 
 /// The random numbers that belong to one request and one use.
-pub(super) fn random(seed: u64, stream: Stream, index: u64) -> Xoshiro256PlusPlus {
+pub fn random(seed: u64, stream: Stream, index: u64) -> Xoshiro256PlusPlus {
     // An odd factor spreads the indices over all 64 bits, one to one (Steele and Vigna, 2021, table 7).
     let spread = index.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(32);
     Xoshiro256PlusPlus::seed_from_u64(seed ^ spread ^ ((stream as u64) << 56))

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::recording::Samples;
+use crate::recording::{Samples, from_text, pack, to_text, unpack};
 
 /// One second of a run, with what began and ended in it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Second {
     /// Counted from the start of the run, from 0.
     pub index: u64,
@@ -22,7 +23,8 @@ pub struct Second {
     pub in_flight: u64,
     /// Response times of the successes, summed, in ns.
     pub ok_ns: u128,
-    /// Response times of the successes, in ns: an HDR histogram (V2). Empty where there were none.
+    /// Response times of the successes, in ns: an HDR histogram (V2), in files as base64. Empty where there were none.
+    #[serde(rename = "histogram", serialize_with = "write_packed", deserialize_with = "read_packed")]
     packed: Vec<u8>,
 }
 
@@ -32,7 +34,7 @@ impl Second {
         if self.packed.is_empty() {
             return Samples::default().histogram().clone();
         }
-        Deserializer::new().deserialize(&mut self.packed.as_slice()).expect("it was packed by this program")
+        unpack(&self.packed).expect("it was packed by this program, or looked at when it was read")
     }
 
     /// Adds the same second of another worker.
@@ -115,11 +117,17 @@ impl Seconds {
     }
 }
 
-/// The histogram in the compact form of the HdrHistogram libraries.
-fn pack(histogram: &Histogram<u64>) -> Vec<u8> {
-    let mut packed = Vec::new();
-    V2Serializer::new().serialize(histogram, &mut packed).expect("a buffer in memory takes everything");
-    packed
+fn write_packed<S: Serializer>(packed: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_text(packed))
+}
+
+fn read_packed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let packed = from_text(&String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+    // Looked at once, here, so that what is read later cannot fail.
+    if !packed.is_empty() {
+        unpack(&packed).map_err(D::Error::custom)?;
+    }
+    Ok(packed)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The machine and the build, as reports have them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use super::Placement;
 use crate::units::rfc3339;
 
 /// The circumstances that figures depend on. Reports with different ones should not be compared without a second thought.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// CPU model as the system names it.
     pub cpu: String,
@@ -18,13 +18,13 @@ pub struct Environment {
     /// Operating system with its kernel's version.
     pub os: String,
     /// Compiler of this build.
-    pub rustc: &'static str,
+    pub rustc: String,
     /// `debug` or `release`.
-    pub profile: &'static str,
+    pub profile: String,
     /// Version of this crate.
-    pub version: &'static str,
+    pub version: String,
     /// SHA-256 of the benchmark source that was built, hex.
-    pub source: &'static str,
+    pub source: String,
     /// How threads were placed on cores.
     pub placement: String,
     /// The service that was measured: `stub`, or the URL of an ingester.
@@ -50,10 +50,10 @@ impl Environment {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_mb: system.total_memory() >> 20,
             os: os.into_iter().flatten().collect::<Vec<_>>().join(", kernel "),
-            rustc: env!("INGESTER_PERF_RUSTC"),
-            profile: if cfg!(debug_assertions) { "debug" } else { "release" },
-            version: env!("CARGO_PKG_VERSION"),
-            source: env!("INGESTER_PERF_SOURCE"),
+            rustc: env!("INGESTER_PERF_RUSTC").to_owned(),
+            profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            source: env!("INGESTER_PERF_SOURCE").to_owned(),
             placement: placement.to_string(),
             ingester: ingester.into(),
             made_at: rfc3339(time::OffsetDateTime::now_utc()),

@@ -1,4 +1,4 @@
-//! Places threads on cores. Small uploads are repeatable only with client and stub on cores of their own: the medians of
+//! Places threads on cores. Short cases are repeatable only with client and stub on cores of their own: the medians of
 //! eight processes spanned 121 % unpinned, and 14 % pinned.
 
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One operation that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Phases {
 pub type Outcome = Result<(), Failure>;
 
 /// The classes of failure. Every failed operation is counted in exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// This machine could not send the request: no descriptor or port was left. The service has nothing to do with it.
@@ -60,7 +60,7 @@ pub enum Class {
     Protocol,
     /// A success whose size or checksum is not the file's.
     Corrupt,
-    /// The operation itself failed; used by operations that are not uploads.
+    /// The operation itself says that it failed.
     Other,
 }
 

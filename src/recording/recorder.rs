@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::outcome::{Class, Finished};
 use super::samples::Samples;
 use crate::stats::Batches;
@@ -24,7 +26,7 @@ pub struct Recorder {
 }
 
 /// The failures of one class.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
     /// Times that they took to fail.
     pub latency: Samples,
@@ -111,7 +113,7 @@ impl Recorder {
 }
 
 /// Everything that was recorded, final. `total = ok + the failures of every class`, by construction.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     /// Latencies of successes.
     pub ok: Samples,

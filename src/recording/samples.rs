@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
-/// Significant digits of the histogram: with three, a quantile is off by at most one part in a thousand.
-const DIGITS: u8 = 3;
-/// Longest latency that the histogram tells apart from longer ones: one hour.
-const MAX_NS: u64 = 3_600 * 1_000_000_000;
+use super::histogram::{empty_histogram, from_text, pack, to_text, unpack};
 
 /// Latencies in nanoseconds. Count, sum, minimum and maximum are exact; quantiles have three digits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub struct Samples {
     histogram: Histogram<u64>,
     // In 64 bits the square of a latency of more than 4.3 s would not fit.
@@ -22,8 +21,45 @@ pub struct Samples {
 
 impl Default for Samples {
     fn default() -> Self {
-        let histogram = Histogram::new_with_bounds(1, MAX_NS, DIGITS).expect("the bounds are valid");
-        Self { histogram, sum_ns: 0, sum_squares: 0, min_ns: u64::MAX, max_ns: 0 }
+        Self { histogram: empty_histogram(), sum_ns: 0, sum_squares: 0, min_ns: u64::MAX, max_ns: 0 }
+    }
+}
+
+/// Latencies in a file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    /// HDR histogram (V2) in base64; nothing where there are no latencies.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    histogram: String,
+    sum_ns: u128,
+    sum_squares: u128,
+    min_ns: u64,
+    max_ns: u64,
+}
+
+impl From<Samples> for Stored {
+    fn from(samples: Samples) -> Self {
+        let Samples { histogram, sum_ns, sum_squares, min_ns, max_ns } = samples;
+        let histogram = if histogram.is_empty() { String::new() } else { to_text(&pack(&histogram)) };
+        Self { histogram, sum_ns, sum_squares, min_ns, max_ns }
+    }
+}
+
+impl TryFrom<Stored> for Samples {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        if stored.histogram.is_empty() {
+            return Ok(Self::default());
+        }
+        let histogram = unpack(&from_text(&stored.histogram)?)?;
+        let Stored { sum_ns, sum_squares, min_ns, max_ns, .. } = stored;
+        // What is computed from these would be nonsense, or overflow.
+        let sum_range = u128::from(min_ns)..=u128::from(max_ns);
+        if histogram.is_empty() || !sum_range.contains(&(sum_ns / u128::from(histogram.len()))) {
+            return Err("latencies whose sum, minimum and maximum do not fit together".to_owned());
+        }
+        Ok(Self { histogram, sum_ns, sum_squares, min_ns, max_ns })
     }
 }
 
@@ -91,7 +127,7 @@ impl Samples {
         // n * sum(x^2) - sum(x)^2, in whole numbers, as floats would lose digits in the difference. Where one of the terms
         // is too large even for 128 bits, floats have to do.
         let spread = match (n.checked_mul(self.sum_squares), self.sum_ns.checked_mul(self.sum_ns)) {
-            (Some(a), Some(b)) => (a - b) as f64,
+            (Some(a), Some(b)) => a.saturating_sub(b) as f64,
             _ => n as f64 * self.sum_squares as f64 - (self.sum_ns as f64).powi(2),
         };
         Some((spread.max(0.0) / (n as f64 * (n - 1) as f64)).sqrt())
@@ -171,6 +207,21 @@ mod tests {
         );
         merged.clear();
         assert_eq!((merged.count(), merged.range(), merged.std_dev_ns()), (0, None, None));
+    }
+
+    #[test]
+    fn what_is_stored_is_read_as_it_was() {
+        for samples in [of(&[]), of(&[2, 4, 900_000, 77_777_777_777])] {
+            let text = serde_json::to_string(&samples).expect("serialises");
+            assert_eq!(serde_json::from_str::<Samples>(&text).expect("is one"), samples, "{text}");
+        }
+        let text = serde_json::to_string(&of(&[5, 7])).expect("serialises");
+        for (from, to) in
+            [("\"sum_ns\":12", "\"sum_ns\":120"), ("\"min_ns\":5", "\"min_ns\":9"), ("HI", "!!")]
+        {
+            let broken = text.replace(from, to);
+            assert!(broken == text || serde_json::from_str::<Samples>(&broken).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -13,11 +13,11 @@ use crate::recording::{Class, Failure, Finished, Recorder};
 /// use ingester_perf::report::PerformanceCollector;
 ///
 /// let mut collector = PerformanceCollector::default();
-/// collector.record("upload", Duration::from_millis(12), Ok(()));
-/// collector.record("upload", Duration::from_millis(30), Err("503 Service Unavailable"));
+/// collector.record("parse", Duration::from_millis(12), Ok(()));
+/// collector.record("parse", Duration::from_millis(30), Err("503 Service Unavailable"));
 ///
 /// let reports = collector.finish();
-/// assert_eq!(reports[0].operation, "upload");
+/// assert_eq!(reports[0].operation, "parse");
 /// assert_eq!((reports[0].total_requests, reports[0].failed_requests), (2, 1));
 /// assert_eq!(reports[0].avg_latency_ms, Some(12.0));
 /// ```

@@ -18,7 +18,7 @@ const GROWN: f64 = 1.5;
 const KEPT_UP: f64 = 0.9;
 /// Seconds without an answer that are a stop, ...
 const STALL_SECONDS: usize = 2;
-/// ... if they are also so many times what an upload usually takes.
+/// ... if they are also so many times what a request usually takes.
 const STALL_TIMES: f64 = 3.0;
 /// A look before that took longer than this, ...
 const LONG_LOOK_MS: f64 = 100.0;
@@ -50,7 +50,7 @@ pub fn findings(report: &PerformanceReport, seconds: &[SecondReport]) -> Vec<Fin
     found.extend(missed(
         report,
         Metric::AvgMs,
-        "every upload is slow, not a few: storage, hashing, token checks, or too many users for the cores",
+        "every request is slow, not a few: storage, hashing, token checks, or too many users for the cores",
         "the phases below: first byte is the service's work, connect the network's; the same with one user",
     ));
     if !queued {
@@ -98,7 +98,7 @@ fn deviation(report: &PerformanceReport) -> Option<Finding> {
     }
     Some(Finding {
         what: format!("the standard deviation is {:.0} % of the average", 100.0 * deviation / avg),
-        likely: "two kinds of upload in one figure: different sizes, new and kept connections, or a queue that comes and goes",
+        likely: "two kinds of request in one figure: different sizes, new and kept connections, or a queue that comes and goes",
         look_at: "the histogram (.hlog) for several peaks; runs of one file size each",
     })
 }
@@ -117,7 +117,7 @@ fn stall(report: &PerformanceReport, seconds: &[SecondReport]) -> Option<Finding
         }
     }
     let first = longest.first()?;
-    // One user with uploads of 4 s has an answer every fourth second, and nothing stopped.
+    // One user with requests of 4 s has an answer every fourth second, and nothing stopped.
     let usual_ms = report.p95_latency_ms.or(report.median_latency_ms)?;
     if longest.len() < STALL_SECONDS || 1e3 * (longest.len() as f64) < STALL_TIMES * usual_ms {
         return None;
@@ -145,7 +145,7 @@ fn stall(report: &PerformanceReport, seconds: &[SecondReport]) -> Option<Finding
 fn recovered(report: &PerformanceReport) -> Option<Finding> {
     let look = report.load.as_ref()?.look.as_ref()?;
     let p95 = report.p95_latency_ms?;
-    // The second upload of the look, as the first one has the connection in it.
+    // The second request of the look, as the first one has the connection in it.
     if look.second_ms <= LONG_LOOK_MS || look.second_ms <= SLOW_LOOK * p95 {
         return None;
     }
@@ -186,7 +186,7 @@ fn cause(class: Option<Class>, status: Option<u16>) -> (&'static str, &'static s
         ),
         (_, Some(404 | 405)) => (
             "the service has no such route",
-            "--url: it is the base, in front of /api/v1/files/upload, with the prefix that a proxy may add",
+            "--url: it is the base, in front of the API's path, with the prefix that a proxy may add",
         ),
         (_, Some(413)) => {
             ("the files are larger than it takes", "--file-size, and the limit of each proxy in between")
@@ -377,7 +377,7 @@ mod tests {
             assert_eq!(stall(&quick, &answers(&quiet, 4)), None, "{quiet:?}");
         }
         assert_eq!(stall(&quick, &answers(&[5, 0, 0, 0, 5], 0)), None, "nobody was waiting");
-        // Uploads of 4 s each by one user: that is how long they take.
+        // Requests of 4 s each by one user: that is how long they take.
         let slow = report(&[(10, 4_000)], 0);
         assert_eq!(stall(&slow, &answers(&[0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1], 1)), None);
     }

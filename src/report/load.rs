@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::finding::Finding;
 use super::quantile::{ms, ns_to_ms};
 use super::series::SecondReport;
-use crate::load::{Health, Model, Plan};
+use crate::load::{Health, LookBefore, Model, Plan};
 use crate::recording::Samples;
 
 /// A load run. `scheduled = successful_requests + failed_requests + unfinished`, exactly.
@@ -40,7 +40,7 @@ pub struct LoadReport {
     pub health: Health,
     /// What the look before found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub look: Option<LookReport>,
+    pub look: Option<LookBefore>,
     /// What stands out.
     pub findings: Vec<Finding>,
     /// Every run of a repeated one, every step of a stress run.
@@ -48,17 +48,6 @@ pub struct LoadReport {
     pub runs: Vec<RunReport>,
     /// The run second by second.
     pub seconds: Vec<SecondReport>,
-}
-
-/// Two uploads before the run, which are not counted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LookReport {
-    /// How long the first one took, with the connection, ms.
-    pub first_ms: f64,
-    /// How long the second one took, ms.
-    pub second_ms: f64,
-    /// What the service said that ailed it (`/health/ready`).
-    pub ails: Option<String>,
 }
 
 /// What a run set out to do.

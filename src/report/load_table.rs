@@ -1,23 +1,50 @@
 //! What a load run says besides the figures that every report has, for people.
 
-use std::io::{self, Write};
-
 use super::load::{LoadReport, Summary};
+use super::of_record::Outcome;
 use super::performance::PerformanceReport;
-use super::table::{grouped, latency, significant, table};
+use super::table::{failures, figures, targets, unverified};
+use crate::document::{Document, Table};
+use crate::units::{grouped, latency, significant};
+
+/// All that is to be said of a load: its runs, the figures of the one that stands for them, where the time went, and what
+/// stands out.
+pub fn load_document(Outcome { report, said, .. }: &Outcome) -> Document {
+    let mut document = Document::new("Load");
+    let reports = std::slice::from_ref(report);
+    if let Some(load) = &report.load {
+        document.table(runs(load));
+        document.gap();
+        document.table(figures(reports));
+        document.gap();
+        document.table(phases(load));
+        document.gap();
+        document.lines(account(report, load));
+    }
+    document.lines(failures(reports));
+    document.table(targets(reports));
+    document.lines(unverified(reports));
+    for finding in report.load.iter().flat_map(|load| &load.findings) {
+        document.gap();
+        document.line(format!("Finding: {}", finding.what));
+        document.line(format!("  likely: {}", finding.likely));
+        document.line(format!("  look at: {}", finding.look_at));
+    }
+    document.lines(said.iter().cloned());
+    document
+}
 
 /// A row a run, where there were several.
-pub fn print_runs(out: &mut dyn Write, report: &PerformanceReport) -> io::Result<()> {
-    let runs = report.load.as_ref().map_or(&[][..], |load| &load.runs);
-    let mut table = table(&["run", "throughput", "p50", "p95", "p99", "success", "verdict"]);
-    for run in runs {
+fn runs(load: &LoadReport) -> Table {
+    let mut table = Table::new(["run", "throughput", "p50", "p95", "p99", "success", "verdict"]);
+    for run in &load.runs {
         // A run in which the generator did not keep up has no verdict, whatever its figures are.
         let verdict = match (run.valid, run.held) {
             (false, _) => "not to be trusted",
             (true, true) => "held",
             (true, false) => "MISSED",
         };
-        table.add_row([
+        table.row([
             run.name.clone(),
             run.throughput_rps.map_or_else(|| "-".to_owned(), |rate| format!("{}/s", significant(rate))),
             known(run.p50_ms),
@@ -27,19 +54,18 @@ pub fn print_runs(out: &mut dyn Write, report: &PerformanceReport) -> io::Result
             verdict.to_owned(),
         ]);
     }
-    if runs.is_empty() { Ok(()) } else { writeln!(out, "{table}\n") }
+    table
 }
 
 fn known(ms: Option<f64>) -> String {
     ms.map_or_else(|| "not known".to_owned(), |ms| latency(Some(ms)))
 }
 
-/// Where the time went, what was scheduled, and whether the generator kept up.
-pub fn print_load(out: &mut dyn Write, report: &PerformanceReport) -> io::Result<()> {
-    let Some(load) = &report.load else { return Ok(()) };
-    let mut table = table(&["", "n", "avg", "p50", "p95", "p99", "p99.9", "max"]);
-    for (name, summary) in phases(load) {
-        table.add_row([
+/// Where the time of a request went.
+fn phases(load: &LoadReport) -> Table {
+    let mut table = Table::new(["", "n", "avg", "p50", "p95", "p99", "p99.9", "max"]);
+    for (name, summary) in times(load) {
+        table.row([
             name.to_owned(),
             grouped(summary.count),
             latency(summary.avg_ms),
@@ -50,36 +76,33 @@ pub fn print_load(out: &mut dyn Write, report: &PerformanceReport) -> io::Result
             latency(summary.max_ms),
         ]);
     }
-    writeln!(out, "\n{table}\n")?;
+    table
+}
+
+/// What was scheduled and what became of it, and whether the generator kept up.
+fn account(report: &PerformanceReport, load: &LoadReport) -> Vec<String> {
     // The sum is printed in full: whoever adds it up sees that nothing was lost.
-    let ok = grouped(report.successful_requests);
-    let failed = grouped(report.failed_requests);
-    write!(out, "{} scheduled = {ok} ok + {failed} failed", grouped(load.scheduled))?;
-    writeln!(out, " + {} unfinished, in {:.1} s", grouped(load.unfinished), load.elapsed_s)?;
+    let mut said = vec![format!(
+        "{} scheduled = {} ok + {} failed + {} unfinished, in {:.1} s",
+        grouped(load.scheduled),
+        grouped(report.successful_requests),
+        grouped(report.failed_requests),
+        grouped(load.unfinished),
+        load.elapsed_s
+    )];
     if let Some(oldest) = load.unfinished_oldest_ms {
-        writeln!(out, "The oldest unfinished request had waited for {}", latency(Some(oldest)))?;
+        said.push(format!("The oldest unfinished request had waited for {}", latency(Some(oldest))));
     }
     for problem in &load.health.problems {
-        writeln!(out, "NOT TO BE TRUSTED: {problem}")?;
+        said.push(format!("NOT TO BE TRUSTED: {problem}"));
     }
     if !load.health.problems.is_empty() {
-        writeln!(out, "So its targets are not judged.")?;
+        said.push("So its targets are not judged.".to_owned());
     }
-    Ok(())
+    said
 }
 
-/// What stands out, with its likely cause and where to look.
-pub fn print_findings(out: &mut dyn Write, report: &PerformanceReport) -> io::Result<()> {
-    let findings = report.load.as_ref().map_or(&[][..], |load| &load.findings);
-    for finding in findings {
-        writeln!(out, "\nFinding: {}", finding.what)?;
-        writeln!(out, "  likely: {}", finding.likely)?;
-        writeln!(out, "  look at: {}", finding.look_at)?;
-    }
-    Ok(())
-}
-
-fn phases(load: &LoadReport) -> [(&'static str, &Summary); 5] {
+fn times(load: &LoadReport) -> [(&'static str, &Summary); 5] {
     [
         ("service time", &load.service_time),
         ("  connect", &load.connect),

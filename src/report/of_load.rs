@@ -1,19 +1,26 @@
 //! The report of a load run: a pure function of what was recorded.
 
 use super::findings::findings;
-use super::load::{LoadReport, LookReport, RunReport, ScheduleReport};
+use super::load::{LoadReport, RunReport, ScheduleReport};
 use super::performance::PerformanceReport;
 use super::quantile::{Interval, MS_PER_NS, Quantile, ms};
 use super::series::SecondReport;
-use crate::load::{Plan, Run, Times};
+use crate::load::{LoadRecord, RecordedRun, Times};
 use crate::stats::Batches;
+use crate::targets::Targets;
+use crate::verdict::Verdict;
 
 impl PerformanceReport {
-    /// The report of a load run; `files` says what was sent. Limits and environment are added by the other methods.
-    pub fn of_load(operation: &str, plan: &Plan, run: &Run, files: &str) -> Self {
+    /// The report of one run of a record, held against these limits, with what stands out in it.
+    pub fn of_load(
+        record: &LoadRecord,
+        RecordedRun { plan, run, .. }: &RecordedRun,
+        targets: &Targets,
+    ) -> Self {
+        let health = run.health();
         let unfinished = run.load.unfinished.count();
         let lost = run.load.responses.failures() + unfinished;
-        let mut report = Self::with_unfinished(operation, &run.load.responses, unfinished);
+        let mut report = Self::with_unfinished(&record.operation, &run.load.responses, unfinished);
         let Times { service, send_delay, connect, first_byte, last_byte } = &run.load.times;
         report.partial = run.partial;
         // Means by seconds, in which all workers stand together. Whole ones only: the last one may have been cut.
@@ -26,12 +33,12 @@ impl PerformanceReport {
         }
         report.intervals.throughput_rps = Interval::of_mean(&rates, 1.0);
         let by_second = Interval::of_mean(&latencies, MS_PER_NS);
-        // With too few seconds the interval from batches of uploads stays, which a run of a single worker has.
+        // With too few seconds the interval from batches of requests stays, which a run of a single worker has.
         if by_second.lower.is_some() {
             report.intervals.avg_latency_ms = by_second;
         }
         report.load = Some(LoadReport {
-            schedule: ScheduleReport::of(plan, files, run.health.threads),
+            schedule: ScheduleReport::of(plan, &record.sent, health.threads),
             scheduled: run.load.scheduled,
             unfinished,
             unfinished_oldest_ms: run.load.unfinished.range().map(|(_, oldest)| ms(oldest)),
@@ -43,36 +50,26 @@ impl PerformanceReport {
             connect: connect.into(),
             first_byte: first_byte.into(),
             last_byte: last_byte.into(),
-            health: run.health.clone(),
-            look: None,
+            health,
+            look: record.look.clone(),
             findings: Vec::new(),
             runs: Vec::new(),
             seconds: run.seconds.iter().map(SecondReport::from).collect(),
         });
-        report
-    }
-
-    /// Adds what the look before found.
-    pub fn looked(mut self, look: LookReport) -> Self {
-        if let Some(load) = &mut self.load {
-            load.look = Some(look);
-        }
-        self
+        let report = report.at(record.environment.clone()).unverified(record.unverified.as_deref());
+        // Where the generator did not keep up, its figures miss or hold nothing.
+        let report = if report.verdict() == Verdict::Untrusted { report } else { report.judge(targets) };
+        report.find()
     }
 
     /// Adds what stands out; after the limits were held against the figures.
-    pub fn find(mut self) -> Self {
+    fn find(mut self) -> Self {
         let seconds = self.load.as_ref().map_or(&[][..], |load| &load.seconds);
         let found = findings(&self, seconds);
         if let Some(load) = &mut self.load {
             load.findings = found;
         }
         self
-    }
-
-    /// Whether the generator kept up: the figures are evidence.
-    pub fn is_valid(&self) -> bool {
-        self.load.as_ref().is_none_or(|load| load.health.is_valid())
     }
 
     /// The report in one row, for a table of several runs.
@@ -84,8 +81,40 @@ impl PerformanceReport {
             p95_ms: self.p95_latency_ms,
             p99_ms: self.p99_latency_ms,
             success_rate_pct: self.success_rate_pct,
-            held: self.held() && self.is_valid(),
-            valid: self.is_valid(),
+            held: self.verdict() == Verdict::Held,
+            valid: self.verdict() != Verdict::Untrusted,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{record, run};
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_of_all_requests_and_no_average_of_seconds() {
+        // 99 requests of 1 ms in the first second and one of 900 ms in the second: the 99th of 100 is one of 1 ms. The
+        // seconds' own p99 are 1 and 900 ms.
+        let mut latencies = vec![(0, 1); 99];
+        latencies.push((1000, 900));
+        let record = record(vec![run(&latencies, 100)]);
+        let report = PerformanceReport::of_load(&record, &record.runs[0], &Targets::default());
+        let p99 = report.p99_latency_ms.expect("is known");
+        assert!((p99 - 1.0).abs() < 0.002, "{p99}");
+        let load = report.load.expect("is a load's");
+        assert_eq!((load.scheduled, load.seconds.len()), (100, 2));
+        assert!(load.seconds[1].p99_ms > Some(899.0), "{:?}", load.seconds);
+    }
+
+    #[test]
+    fn a_run_in_which_the_generator_did_not_keep_up_is_held_against_nothing() {
+        let mut record = record(vec![run(&[(0, 1)], 1)]);
+        let targets = Targets::parse("[op]\navg_ms = 0.5", &["op"]).expect("is valid");
+        let judged = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+        assert_eq!((judged.verdict(), judged.targets.len()), (Verdict::Missed, 1));
+        record.runs[0].run.generator.longest_pause = std::time::Duration::from_secs(1);
+        let untrusted = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+        assert_eq!((untrusted.verdict(), untrusted.targets.len()), (Verdict::Untrusted, 0));
     }
 }

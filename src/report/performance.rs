@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::Serialize;
 
 use super::load::LoadReport;
 use super::quantile::{Interval, Intervals, MS_PER_NS, Quantile, ms, ns_to_ms};
 use crate::machine::Environment;
-use crate::recording::{Class, Failed, Recording, Samples};
+use crate::recording::{Class, Failed, Recording, Samples, pack, to_text};
 use crate::targets::{Figures, Judgement, Metric, Targets};
+use crate::verdict::Verdict;
 
 /// Version of the keys below; it rises when one of them changes its meaning.
 /// 2: percentiles are of all requests that were due, no longer of successes only.
@@ -64,7 +62,7 @@ pub struct PerformanceReport {
     pub plan: Option<Plan>,
     /// What nobody verified of the stored files, because the service's answers do not tell it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unverified: Option<&'static str>,
+    pub unverified: Option<String>,
     /// Where it was done.
     pub environment: Option<Environment>,
     /// More about a load run.
@@ -166,8 +164,8 @@ impl PerformanceReport {
     }
 
     /// Adds what nobody verified of the stored files.
-    pub fn unverified(mut self, what: Option<&'static str>) -> Self {
-        self.unverified = what;
+    pub fn unverified(mut self, what: Option<&str>) -> Self {
+        self.unverified = what.map(str::to_owned);
         self
     }
 
@@ -189,9 +187,13 @@ impl PerformanceReport {
         self
     }
 
-    /// Whether something succeeded and every limit held.
-    pub fn held(&self) -> bool {
-        self.successful_requests > 0 && self.targets.iter().all(|judged| judged.held)
+    /// What it comes to: held where something succeeded and every limit held, if the figures are evidence at all.
+    pub fn verdict(&self) -> Verdict {
+        let kept_up = self.load.as_ref().is_none_or(|load| load.health.is_valid());
+        if !kept_up {
+            return Verdict::Untrusted;
+        }
+        Verdict::of(self.successful_requests > 0 && self.targets.iter().all(|judged| judged.held))
     }
 }
 
@@ -249,9 +251,7 @@ fn encode(samples: &Samples) -> Option<String> {
     if samples.count() == 0 {
         return None;
     }
-    let mut bytes = Vec::new();
-    V2Serializer::new().serialize(samples.histogram(), &mut bytes).ok()?;
-    Some(STANDARD.encode(bytes))
+    Some(to_text(&pack(samples.histogram())))
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::recording::{Failure, Finished, Recorder};
+    use crate::recording::{Failure, Finished, Recorder, from_text};
 
     const KNOWN_KEYS: [&str; 13] = [
         "operation",
@@ -333,7 +333,11 @@ mod tests {
         assert_eq!((report.total_requests, report.failed_requests), (617, 0));
         let targets = Targets::parse("[op]\nsuccess_rate_pct = 95\np95_ms = 100", &["op"]).expect("is valid");
         let judged = report.judge(&targets);
-        assert!(!judged.held() && judged.targets.iter().all(|judged| !judged.held), "{:?}", judged.targets);
+        assert!(
+            judged.verdict() == Verdict::Missed && judged.targets.iter().all(|judged| !judged.held),
+            "{:?}",
+            judged.targets
+        );
     }
 
     /// A pass of 2 s: successes of so many ms, and failures of 9 ms.
@@ -382,7 +386,7 @@ mod tests {
             let report = report.judge(&targets);
             let json = serde_json::to_value(&report).expect("serialises");
             assert!(json["avg_latency_ms"].is_null() && json["p99_latency_ms"].is_null());
-            assert_eq!((json["success_rate_pct"].as_f64(), report.held()), (Some(0.0), false));
+            assert_eq!((json["success_rate_pct"].as_f64(), report.verdict()), (Some(0.0), Verdict::Missed));
         }
     }
 
@@ -432,7 +436,7 @@ mod tests {
     fn the_histogram_can_be_read_back() {
         use hdrhistogram::serialization::Deserializer;
         let report = report(&[1, 2, 3], 0);
-        let bytes = STANDARD.decode(report.histogram.expect("has one")).expect("is base64");
+        let bytes = from_text(&report.histogram.expect("has one")).expect("is base64");
         let read: hdrhistogram::Histogram<u64> =
             Deserializer::new().deserialize(&mut bytes.as_slice()).expect("is a histogram");
         assert_eq!((read.len(), read.count_at(2_000_000)), (3, 1));

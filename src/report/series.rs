@@ -1,6 +1,5 @@
 //! A run second by second: in the report, as CSV, and as an HdrHistogram interval log.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +8,7 @@ use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use serde::Serialize;
 
 use super::quantile::ns_to_ms;
+use crate::document::Table;
 use crate::error::Error;
 use crate::files::write_text;
 use crate::load::Second;
@@ -50,7 +50,7 @@ impl From<&Second> for SecondReport {
             in_flight: second.in_flight,
             ..Self::default()
         };
-        // Of an empty histogram every value is 0, which would read as an upload that took no time.
+        // Of an empty histogram every value is 0, which would read as a request that took no time.
         if !histogram.is_empty() {
             report.p50_ms = Some(ns_to_ms(histogram.value_at_quantile(0.5) as f64));
             report.p95_ms = Some(ns_to_ms(histogram.value_at_quantile(0.95) as f64));
@@ -61,20 +61,18 @@ impl From<&Second> for SecondReport {
     }
 }
 
-/// Writes a line a second.
-pub fn write_csv(path: &Path, seconds: &[SecondReport]) -> Result<(), Error> {
-    let mut text = String::from("second,begun,ok,failed,in_flight,p50_ms,p95_ms,p99_ms,max_ms\n");
+/// A row a second, in plain numbers: for programs.
+pub fn seconds_table(seconds: &[SecondReport]) -> Table {
+    let header = ["second", "begun", "ok", "failed", "in_flight", "p50_ms", "p95_ms", "p99_ms", "max_ms"];
+    let mut table = Table::new(header);
     for second in seconds {
-        let SecondReport { second: index, begun, ok, failed, in_flight, p50_ms, p95_ms, p99_ms, max_ms } =
-            second;
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{index},{begun},{ok},{failed},{in_flight}");
-        for figure in [p50_ms, p95_ms, p99_ms, max_ms] {
-            let _ = write!(text, ",{}", figure.map_or_else(String::new, |ms| format!("{ms:.6}")));
-        }
-        text.push('\n');
+        let counts = [second.second, second.begun, second.ok, second.failed, second.in_flight];
+        let times = [second.p50_ms, second.p95_ms, second.p99_ms, second.max_ms];
+        let counts = counts.map(|count| count.to_string());
+        let times = times.map(|ms| ms.map_or_else(String::new, |ms| format!("{ms:.6}")));
+        table.row(counts.into_iter().chain(times));
     }
-    write_text(path, &text)
+    table
 }
 
 /// Writes the seconds' histograms of response times in ns, for the tools of HdrHistogram.

@@ -1,10 +1,11 @@
 //! Batch means: the confidence interval of a ratio whose values depend on those before them.
 //!
-//! What is measured one after the other is alike: a slow second slows every upload in it. So a mean is less certain than the
+//! What is measured one after the other is alike: a slow second slows every operation in it. So a mean is less certain than the
 //! deviation of single values says. Long batches hardly depend on each other (Law, Simulation Modeling and Analysis, 5th
 //! ed., section 9.5.3). What is told here is a sum over a sum, as latency over operations, or operations over time: the
 //! ratio estimator (Cochran, Sampling Techniques, 3rd ed., section 6.4).
 
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Number of batches at which they are put together two by two.
@@ -13,14 +14,14 @@ const MOST: usize = 40;
 const FEWEST: usize = 10;
 
 /// Pairs of values in the order in which they came, in 20 to 39 batches of one length; fewer where there are fewer pairs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Batches {
     length: u64,
     whole: Vec<Batch>,
     last: Batch,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Batch {
     above: f64,
     below: f64,

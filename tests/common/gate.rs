@@ -38,7 +38,7 @@ n = 0
 latencies = []
 with open(__file__, "rb") as file:
     sha256 = hashlib.sha256(file.read()).hexdigest()
-say({"protocol": PROTOCOL, "build": {"profile": "NAME", "sha256": sha256}, "unit": "UNIT", "cases": [CASES]})
+say({"protocol": PROTOCOL, "build": {"profile": "NAME", "sha256": sha256}, "measure": "MEASURE", "cases": [CASES]})
 for line in sys.stdin:
     request = json.loads(line)
     if request == "quit":
@@ -61,13 +61,13 @@ pub struct Bench(pub TempDir);
 /// What a worker is beside its slices.
 pub struct Worker<'a> {
     pub protocol: u32,
-    pub unit: &'a str,
+    pub measure: &'a str,
     pub cases: &'a [&'a str],
 }
 
 impl Default for Worker<'_> {
     fn default() -> Self {
-        Self { protocol: 2, unit: "ns", cases: &["jwt/validate"] }
+        Self { protocol: 2, measure: "wall_time", cases: &["jwt/validate"] }
     }
 }
 
@@ -91,7 +91,7 @@ impl Bench {
         let text = WORKER
             .replace("PROTOCOL", &worker.protocol.to_string())
             .replace("NAME", name)
-            .replace("UNIT", worker.unit)
+            .replace("MEASURE", worker.measure)
             .replace("CASES", &cases.join(", "))
             .replace("SLICE", slice);
         self.script(name, &text)

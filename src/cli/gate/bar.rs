@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ingester_perf::gate::{Plan, Progress};
+use ingester_perf::lockstep::{Plan, Progress};
 
 /// On standard error: a bar on a terminal, else a line for every pair.
 pub struct Bar {

@@ -10,12 +10,14 @@ use std::time::Duration;
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::console::note;
-use ingester_perf::gate::{self, Conclusion, Gate, Injection, Plan, Record, Report, Side};
+use ingester_perf::gate::{self, Gate, Side};
 use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
+use ingester_perf::lockstep::{self, Injection, Plan, Record, Report};
 use ingester_perf::units::{Share, printable};
 use ingester_perf::{Error, Exit};
 
+use super::export::ExportArgs;
 use bar::Bar;
 use sides::{Configured, Sides};
 
@@ -111,7 +113,9 @@ pub struct GateArgs {
     #[arg(long)]
     even_if_identical: bool,
     /// Judge the slices of this folder again; measures nothing
-    #[arg(long, value_name = "DIR", exclusive = true)]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "base", "head", "base_exe", "head_exe", "base_serve",
+          "head_serve", "base_url", "head_url", "bench", "cases", "allow_missing", "pairs", "max_pairs", "budget", "margin",
+          "threshold", "alpha", "seed", "out", "even_if_identical", "inject"])]
     replay: Option<PathBuf>,
     /// Count the sessions stored in this folder, as ci/gate-proof.sh does
     #[arg(long, hide = true, value_name = "DIR", exclusive = true)]
@@ -119,15 +123,17 @@ pub struct GateArgs {
     /// Slow a case of head by a share of its time, like upload/10KB=3%: to try the gate out
     #[arg(long, hide = true, value_name = "CASE=SHARE", value_parser = injection)]
     inject: Option<Injection>,
+    #[command(flatten)]
+    export: ExportArgs,
 }
 
 impl GateArgs {
     pub fn run(self) -> Result<Exit, Error> {
         if let Some(dir) = &self.replay {
-            return conclude(&gate::load_record(dir)?, None);
+            return self.conclude(&lockstep::load_record(dir)?, None);
         }
         if let Some(dir) = &self.proof {
-            write!(io::stdout(), "{}", gate::prove(dir, DRAWS)?).map_err(Error::Output)?;
+            write!(io::stdout(), "{}", lockstep::prove(dir, DRAWS)?).map_err(Error::Output)?;
             return Ok(Exit::Held);
         }
         self.measure()
@@ -155,7 +161,7 @@ impl GateArgs {
                 format!("{} and {} are identical builds: there is nothing to measure.", base.name, head.name);
             let sentence = printable(&sentence);
             report.save_identical(&sentence)?;
-            writeln!(io::stdout(), "{sentence}\n\npassed").map_err(Error::Output)?;
+            self.export.tell(&lockstep::identical_document(&sentence))?;
             return Ok(Exit::Held);
         }
         note(format_args!(
@@ -188,7 +194,18 @@ impl GateArgs {
             note(format_args!("what was measured until now is in {}", report.dir().display()));
             interrupt.check()?;
         }
-        conclude(&record, Some(&report))
+        self.conclude(&record, Some(&report))
+    }
+
+    /// Tells the verdict, writes it to `report`, and says how to exit.
+    fn conclude(&self, record: &Record, report: Option<&Report>) -> Result<Exit, Error> {
+        let verdict = lockstep::judge(record);
+        if let Some(report) = report {
+            report.save_verdict(record, &verdict)?;
+            note(format_args!("Slices, verdict and summary: {}", report.dir().display()));
+        }
+        self.export.tell(&lockstep::verdict_document(record, &verdict))?;
+        Ok(verdict.conclusion.into())
     }
 
     /// Whether both sides are one program, so that nothing can differ. A script may use files that lie beside it, and two
@@ -219,21 +236,6 @@ impl GateArgs {
             injected: self.inject.clone(),
         }
     }
-}
-
-/// Prints the verdict, writes it to `report`, and says how to exit.
-fn conclude(record: &Record, report: Option<&Report>) -> Result<Exit, Error> {
-    let verdict = gate::judge(record);
-    if let Some(report) = report {
-        report.save_verdict(record, &verdict)?;
-        note(format_args!("Slices, verdict and summary: {}", report.dir().display()));
-    }
-    gate::print_verdict(&mut io::stdout().lock(), record, &verdict).map_err(Error::Output)?;
-    Ok(match verdict.conclusion {
-        Conclusion::Pass => Exit::Held,
-        Conclusion::Regression => Exit::Missed,
-        Conclusion::Inconclusive => Exit::Untrusted,
-    })
 }
 
 fn injection(text: &str) -> Result<Injection, String> {

@@ -6,10 +6,11 @@ use ingester_perf::Error;
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::ingester::{Flag, Settings};
-use ingester_perf::load::Mix;
+use ingester_perf::payload::Mix;
 use ingester_perf::targets::{Limit, Metric};
 use ingester_perf::units::Bytes;
 
+use super::super::export::ExportArgs;
 use super::schedule::{Preset, ScheduleArgs};
 
 const EXAMPLES: &str = "\
@@ -20,6 +21,7 @@ Examples:
   ingester-perf load --stage 0..50:30s --stage 50:2m --stage 50..200:1m          users; with --arrivals, requests a second
   ingester-perf load --preset stress                            1, 2, 5 ... 1000 users, until a target breaks
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
+  ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
 up: not to be trusted, 130 and 143 interrupted, with a partial report.
@@ -106,6 +108,12 @@ pub struct OutcomeArgs {
     /// Folder for reports [default: INGESTER_REPORT_DIR, or target/performance_reports]
     #[arg(long, value_name = "DIR")]
     report_dir: Option<String>,
+    /// Report this record (NAME.run.json) again, held against the targets of now; measures nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "preset", "users", "rate", "stages", "name", "file", "mix",
+          "file_size"])]
+    pub replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub export: ExportArgs,
 }
 
 impl LoadArgs {

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use ingester_perf::Error;
 use ingester_perf::api::Api;
-use ingester_perf::case::{Look, PROBES, clean_up_and_tell, probe, user};
+use ingester_perf::case::{Look, PROBES, Shared, UploadOperation, clean_up_and_tell, probe, user};
 use ingester_perf::client::{Client, Http, UploadBody};
 use ingester_perf::console::note;
 use ingester_perf::ingester::{Ingester, Renewal, Settings};
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::{self, Mix, Plan, Run, Shared, UploadOperation};
+use ingester_perf::load::{self, LoadRecord, LookBefore, Plan, Run};
 use ingester_perf::machine::{Environment, possible_connections, reserve_descriptors};
-use ingester_perf::payload::{Content, LargeFile, TestFile};
+use ingester_perf::payload::{Content, LargeFile, Mix, TestFile};
 use ingester_perf::recording::Failure;
-use ingester_perf::report;
-use ingester_perf::units::Bytes;
+use ingester_perf::units::{self, Bytes};
 
 use super::args::LoadArgs;
 use super::bar::Bar;
@@ -138,11 +137,6 @@ impl Generator {
         clean_up_and_tell(&self.ingester, &self.settings, self.http);
     }
 
-    /// What nobody verified of the stored files.
-    pub fn unverified(&self) -> Option<&'static str> {
-        self.ingester.api().unverified()
-    }
-
     /// What was sent to a real ingester in all, for people: it may have kept it.
     pub fn total(&self) -> Option<String> {
         if self.settings.subject.is_in_process() {
@@ -162,13 +156,22 @@ impl Generator {
         self.ingester.name()
     }
 
-    /// What the look before found.
-    pub fn look(&self) -> &Look {
-        &self.look
+    /// A record of what it is about to run.
+    pub fn record(&self, operation: &str) -> LoadRecord {
+        let look = LookBefore {
+            first_ms: 1e3 * self.look.first.as_secs_f64(),
+            second_ms: 1e3 * self.look.second.as_secs_f64(),
+            ails: self.look.ails.clone(),
+        };
+        LoadRecord {
+            unverified: self.ingester.api().unverified().map(str::to_owned),
+            look: Some(look),
+            ..LoadRecord::new(operation, self.files(), self.environment())
+        }
     }
 
     /// Where it runs.
-    pub fn environment(&self) -> Environment {
+    fn environment(&self) -> Environment {
         let mut environment = Environment::read(&self.settings.placed(), self.ingester.name());
         let pinned: Vec<String> = self.cores.iter().flatten().map(usize::to_string).collect();
         if !pinned.is_empty() {
@@ -188,7 +191,7 @@ impl Generator {
 
 /// A time in the unit that reads best.
 fn latency(time: Duration) -> String {
-    report::latency(Some(1e3 * time.as_secs_f64()))
+    units::latency(Some(1e3 * time.as_secs_f64()))
 }
 
 /// Every file, encoded or hashed now.

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use aws_lc_rs::digest;
 
-use super::super::lock::Lock;
 use super::cache::Cache;
 use super::checkout::Checkout;
 use super::commit::Commit;
@@ -15,6 +14,7 @@ use crate::config::Build as BuildCommand;
 use crate::console::note;
 use crate::error::Error;
 use crate::files::copy_tree;
+use crate::lockstep::Lock;
 use crate::units::{Bytes, hex};
 
 /// Most built folders that are kept: of at most 512 MB each, so 4 GB in all.

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use aws_lc_rs::digest;
 
-use super::super::lock::Lock;
 use super::PACKAGE;
 use super::cache::Cache;
 use super::cargo::{Cargo, Wanted, package_in};
@@ -17,6 +16,7 @@ use super::git::Git;
 use crate::console::note;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::lockstep::Lock;
 use crate::units::hex;
 
 /// The repository that the gate runs in.

@@ -1,35 +1,30 @@
 //! Two sides of a comparison as a table.
 
-use std::io::{self, Write};
-
-use super::table::{latency, table};
-use crate::baseline::{Comparison, Figure};
+use super::compare::{Comparison, Figure};
+use crate::document::{Document, Table};
+use crate::units::latency;
 
 /// A row a case: mean and low quantile on both sides, and by what share each figure is larger on the second.
-pub fn print_changes(out: &mut dyn Write, names: [&str; 2], comparison: &Comparison) -> io::Result<()> {
-    let [old, new] = names;
+pub fn changes_document([old, new]: [&str; 2], comparison: &Comparison) -> Document {
     let means = [format!("mean, {old}"), format!("mean, {new}")];
-    let mut table = table(&["case", &means[0], &means[1], "mean", "5 %", "p50", "p95", "p99"]);
+    let mut table = Table::new(["case", &means[0], &means[1], "mean", "5 %", "p50", "p95", "p99"]);
     for row in &comparison.rows {
         let mut cells =
             vec![row.case.clone(), latency(Some(row.mean.old_ms)), latency(Some(row.mean.new_ms))];
         cells.extend([row.mean, row.low].iter().chain(&row.percentiles).map(change));
-        table.add_row(cells);
+        table.row(cells);
     }
-    stamp(out, comparison)?;
-    for difference in &comparison.differences {
-        writeln!(out, "They differ in {difference}")?;
+    let mut document = Document::new("Comparison");
+    // At the top and at the bottom, so that neither is quoted without it.
+    let mut stamp = Vec::new();
+    if !comparison.incomparable.is_empty() {
+        stamp.push(format!("NOT COMPARABLE: {}", comparison.incomparable.join("; ")));
     }
-    writeln!(out, "{table}")?;
-    stamp(out, comparison)
-}
-
-/// Says at the top and at the bottom that the figures must not be compared, so that neither is quoted without it.
-fn stamp(out: &mut dyn Write, comparison: &Comparison) -> io::Result<()> {
-    if comparison.incomparable.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "NOT COMPARABLE: {}", comparison.incomparable.join("; "))
+    document.lines(stamp.clone());
+    document.lines(comparison.differences.iter().map(|difference| format!("They differ in {difference}")));
+    document.table(table);
+    document.lines(stamp);
+    document
 }
 
 fn change(figure: &Figure) -> String {
@@ -38,8 +33,8 @@ fn change(figure: &Figure) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compare::Row;
     use super::*;
-    use crate::baseline::Row;
 
     #[test]
     fn changes_are_signed_and_a_difference_of_machines_is_stamped_twice() {
@@ -58,9 +53,7 @@ mod tests {
             incomparable: vec!["cores: 2, 4".to_owned()],
             differences: vec!["system: a, b".to_owned()],
         };
-        let mut out = Vec::new();
-        print_changes(&mut out, ["main", "new"], &comparison).expect("writes");
-        let text = String::from_utf8(out).expect("is text");
+        let text = changes_document(["main", "new"], &comparison).to_string();
         assert_eq!(text.matches("NOT COMPARABLE: cores: 2, 4").count(), 2, "{text}");
         assert!(text.contains("They differ in system: a, b"), "{text}");
         let row = text.lines().find(|line| line.contains("upload/10KB")).expect("has a row");

@@ -1,56 +1,48 @@
-//! A verdict as text: a table for a terminal, Markdown for a pull request.
+//! A verdict as a document.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::time::Duration;
 
 use super::compared::Effect;
 use super::finding::Finding;
+use super::measure::Measure;
 use super::plan::{Plan, passes_below};
-use super::protocol::NANOSECONDS;
 use super::record::{CaseRecord, Record};
 use super::session::BLOCK_AT_MOST;
 use super::tail::{LEAST_OPERATIONS, Tail};
-use super::verdict::{CaseVerdict, Conclusion, Figures, Verdict};
-use crate::report::{latency, table};
-use crate::units::{Share, change, printable};
+use super::verdict::{CaseVerdict, Figures, SessionVerdict};
+use crate::document::{Document, Table};
+use crate::units::{Share, change, latency, printable};
+use crate::verdict::Verdict;
 
 const COLUMNS: usize = 7;
 
-/// Prints the table, what a reader has to know of the run, and the conclusion.
-pub fn print_verdict(out: &mut dyn Write, record: &Record, verdict: &Verdict) -> io::Result<()> {
-    let header = header(verdict);
-    let mut table = table(&header.each_ref().map(String::as_str));
-    for case in &verdict.cases {
-        table.add_row(row(case, &record.unit));
-    }
-    writeln!(out, "{table}\n")?;
-    for line in remarks(record, verdict) {
-        writeln!(out, "{line}")?;
-    }
-    // Last, where a terminal shows it without scrolling.
-    writeln!(out, "\n{}", sentence(verdict))
-}
-
-/// The same as Markdown, for a pull request.
-pub fn markdown(record: &Record, verdict: &Verdict) -> String {
-    let mut out = format!("### Gate: {}\n\n", sentence(verdict));
+/// The table, what a reader has to know of the run, and the conclusion.
+pub fn verdict_document(record: &Record, verdict: &SessionVerdict) -> Document {
+    let mut document = Document::new("Gate");
     let head = printable(&record.head.name);
     let base = printable(&record.base.name);
-    let _ = writeln!(out, "`{head}` against `{base}`\n");
-    let _ = writeln!(out, "| {} |\n|{}", header(verdict).join(" | "), " --- |".repeat(COLUMNS));
+    document.about = Some(format!("`{head}` against `{base}`"));
+    document.conclusion = Some(sentence(verdict));
+    let mut table = Table::new(header(verdict));
     for case in &verdict.cases {
-        let cells = row(case, &record.unit);
-        let _ = writeln!(out, "| `{}` | {} |", cells[0], cells[1..].join(" | "));
+        table.row(row(case, &record.measure));
     }
-    out.push('\n');
-    for line in remarks(record, verdict) {
-        let _ = writeln!(out, "* {line}");
-    }
-    out
+    document.table(table);
+    document.gap();
+    document.lines(remarks(record, verdict));
+    document
 }
 
-fn header(verdict: &Verdict) -> [String; COLUMNS] {
+/// The verdict on two identical builds, which this sentence names.
+pub fn identical_document(sentence: &str) -> Document {
+    let mut document = Document::new("Gate");
+    document.line(sentence);
+    document.conclusion = Some("passed, identical builds".to_owned());
+    document
+}
+
+fn header(verdict: &SessionVerdict) -> [String; COLUMNS] {
     // All cases have as many pairs, and so the same coverage.
     let coverage = figures(verdict).find_map(|figures| figures.effect.coverage);
     let interval = coverage.map_or_else(|| "interval".to_owned(), |c| format!("{:.1} % interval", 100.0 * c));
@@ -58,11 +50,11 @@ fn header(verdict: &Verdict) -> [String; COLUMNS] {
     ["case", "base", "head", &effect, "at most", "spread", "verdict"].map(str::to_owned)
 }
 
-fn figures(verdict: &Verdict) -> impl Iterator<Item = &Figures> + Clone {
+fn figures(verdict: &SessionVerdict) -> impl Iterator<Item = &Figures> + Clone {
     verdict.cases.iter().filter_map(|case| case.figures.as_ref())
 }
 
-fn row(case: &CaseVerdict, unit: &str) -> [String; COLUMNS] {
+fn row(case: &CaseVerdict, measure: &Measure) -> [String; COLUMNS] {
     // Ids come from workers: without `printable`, one with control characters could take over the terminal.
     let id = printable(&case.id);
     let label = label(case.finding).to_owned();
@@ -72,18 +64,13 @@ fn row(case: &CaseVerdict, unit: &str) -> [String; COLUMNS] {
     };
     [
         id,
-        quantity(figures.base, unit),
-        quantity(figures.head, unit),
+        measure.quantity(figures.base),
+        measure.quantity(figures.head),
         interval(figures.effect),
         bound(figures.effect.upper),
         format!("{:.2} %", 100.0 * figures.spread),
         label,
     ]
-}
-
-fn quantity(value: f64, unit: &str) -> String {
-    // `latency` takes milliseconds.
-    if unit == NANOSECONDS { latency(Some(value / 1e6)) } else { format!("{value:.0} {}", printable(unit)) }
 }
 
 fn label(finding: Finding) -> &'static str {
@@ -100,7 +87,7 @@ fn label(finding: Finding) -> &'static str {
 }
 
 /// What a reader has to know beside the table, a sentence each.
-fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
+fn remarks(record: &Record, verdict: &SessionVerdict) -> Vec<String> {
     let mut remarks: Vec<String> =
         record.notices.iter().map(|notice| format!("Note: {}.", printable(notice))).collect();
     for (said, cases) in [
@@ -138,8 +125,7 @@ fn remarks(record: &Record, verdict: &Verdict) -> Vec<String> {
 /// The budget that would do for cases that are too slow for this one.
 fn needed_budget(record: &Record) -> Option<String> {
     let slow: Vec<&CaseRecord> = record.cases.iter().filter(|case| case.too_slow).collect();
-    // Records of an earlier version do not have the time of a block: it reads as 0, and nothing can be said.
-    let slowest = slow.iter().max_by_key(|case| case.block_ns).filter(|case| case.block_ns > 0)?;
+    let slowest = slow.iter().max_by_key(|case| case.block_ns)?;
     let blocks: Vec<Duration> = record.cases.iter().map(|case| Duration::from_nanos(case.block_ns)).collect();
     // Rounded up to whole seconds: rounded down, it would not be enough.
     let all = Plan::needed(&blocks, BLOCK_AT_MOST).as_secs_f64().ceil();
@@ -165,7 +151,7 @@ fn worse_tail(id: &str, tail: &Tail) -> String {
 }
 
 /// Least and most of what the controls showed.
-fn controls(verdict: &Verdict) -> Option<String> {
+fn controls(verdict: &SessionVerdict) -> Option<String> {
     // Cases with a threshold of their own may have a larger positive control.
     let least = figures(verdict).map(|figures| figures.positive_control_share).reduce(f64::min)?;
     let same = figures(verdict).all(|figures| figures.positive_control_share == least);
@@ -178,7 +164,7 @@ fn controls(verdict: &Verdict) -> Option<String> {
 }
 
 /// Least and most of what the tails showed, and the cases whose tails were not compared.
-fn tails(verdict: &Verdict) -> Vec<String> {
+fn tails(verdict: &SessionVerdict) -> Vec<String> {
     let mut said = Vec::new();
     let mut compared = figures(verdict).filter_map(|figures| figures.tail.as_ref()).peekable();
     if compared.peek().is_some() {
@@ -200,7 +186,7 @@ fn tails(verdict: &Verdict) -> Vec<String> {
     said
 }
 
-fn detectable(verdict: &Verdict) -> Option<String> {
+fn detectable(verdict: &SessionVerdict) -> Option<String> {
     // The ranges below need at least one measured case.
     figures(verdict).next()?;
     // "Nine times in ten" is `POWER` of compared.rs in words.
@@ -236,8 +222,8 @@ fn how(record: &Record) -> String {
             .collect();
         let _ = write!(out, ", {} repeated ({})", record.storms.len(), printable(&reasons.join("; ")));
     }
-    if record.unit != NANOSECONDS {
-        let _ = write!(out, ", values in {}, which no clock can be held against", printable(&record.unit));
+    if record.measure != Measure::WallTime {
+        let _ = write!(out, ", values are {}, which no clock can be held against", record.measure);
     }
     let _ = write!(
         out,
@@ -253,7 +239,7 @@ fn how(record: &Record) -> String {
 }
 
 /// Ids of the cases with one of these findings.
-fn ids_with(findings: &[Finding], verdict: &Verdict) -> String {
+fn ids_with(findings: &[Finding], verdict: &SessionVerdict) -> String {
     let mut ids = Vec::new();
     for case in &verdict.cases {
         if findings.contains(&case.finding) {
@@ -264,18 +250,18 @@ fn ids_with(findings: &[Finding], verdict: &Verdict) -> String {
 }
 
 /// The conclusion, with the cases that it rests on and what to do about them.
-fn sentence(verdict: &Verdict) -> String {
+fn sentence(verdict: &SessionVerdict) -> String {
     match verdict.conclusion {
-        Conclusion::Pass => "passed, no case got slower".to_owned(),
-        Conclusion::Regression => {
+        Verdict::Held => "passed, no case got slower".to_owned(),
+        Verdict::Missed => {
             let slower = ids_with(&[Finding::Regressed, Finding::TailRegressed], verdict);
             format!("FAILED, slower: {slower}")
         }
-        Conclusion::Inconclusive if !verdict.distrust.is_empty() => {
+        Verdict::Untrusted if !verdict.distrust.is_empty() => {
             "inconclusive: this run is not to be trusted, as said above; run it again on a quieter machine"
                 .to_owned()
         }
-        Conclusion::Inconclusive => {
+        Verdict::Untrusted => {
             // Each reason has a remedy of its own, so cases are grouped by it.
             let mut reasons = Vec::new();
             for (findings, advice) in [
@@ -309,14 +295,17 @@ mod tests {
     use super::super::schedule::Role;
     use super::super::verdict::judge;
     use super::*;
+    use crate::document::Format;
 
     /// The terminal's text and the pull request's.
     fn printed(cases: &[&str], traits: &[Trait]) -> [String; 2] {
         let record = session(&fake::plan(1), cases, traits);
-        let verdict = judge(&record);
-        let mut out = Vec::new();
-        print_verdict(&mut out, &record, &verdict).expect("writes");
-        [String::from_utf8(out).expect("is text"), markdown(&record, &verdict)]
+        both(&record)
+    }
+
+    fn both(record: &Record) -> [String; 2] {
+        let document = verdict_document(record, &judge(record));
+        [Format::Text, Format::Markdown].map(|format| document.render(format))
     }
 
     #[test]
@@ -354,7 +343,7 @@ mod tests {
         // A block takes 6 * 40 ms, more than a tenth of 2 s.
         let record =
             session(&super::super::Plan { budget_ms: 2_000, ..fake::plan(1) }, &["slow"], &[Trait::Quiet]);
-        let text = markdown(&record, &judge(&record));
+        let [_, text] = both(&record);
         assert!(text.contains("| `slow` | - | - | - | - | - | too slow to judge |"), "{text}");
     }
 
@@ -368,10 +357,7 @@ mod tests {
         record.notices.push("\u{1b}[31m".to_owned());
         record.missing.push("\u{9b}1m".to_owned());
         record.only_in_head.push("\r".to_owned());
-        let verdict = judge(&record);
-        let mut out = Vec::new();
-        print_verdict(&mut out, &record, &verdict).expect("writes");
-        let text = String::from_utf8(out).expect("is text") + &markdown(&record, &verdict);
+        let text = both(&record).concat();
         let ruling: Vec<char> =
             text.chars().filter(|c| c.is_control() && *c != '\n' || *c == '\u{202e}').collect();
         assert_eq!(ruling, Vec::<char>::new(), "{text}");

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 
 use super::lock::Lock;
-use super::print::markdown;
+use super::print::{identical_document, verdict_document};
 use super::record::{Block, Record, SCHEMA_VERSION};
-use super::verdict::Verdict;
+use super::verdict::SessionVerdict;
+use crate::document::Format;
 use crate::error::Error;
 use crate::files::{read_limited, remove, write_json, write_text};
 use crate::units::{hex, printable};
@@ -60,15 +61,15 @@ impl Report {
     }
 
     /// Writes the verdict on a record, and its summary.
-    pub fn save_verdict(&self, record: &Record, verdict: &Verdict) -> Result<(), Error> {
+    pub fn save_verdict(&self, record: &Record, verdict: &SessionVerdict) -> Result<(), Error> {
         write_json(&self.dir.join(VERDICT), verdict)?;
-        write_text(&self.dir.join(SUMMARY), &markdown(record, verdict))
+        write_text(&self.dir.join(SUMMARY), &verdict_document(record, verdict).render(Format::Markdown))
     }
 
     /// Writes the verdict on two identical builds.
     pub fn save_identical(&self, sentence: &str) -> Result<(), Error> {
-        write_json(&self.dir.join(VERDICT), &Verdict::identical())?;
-        write_text(&self.dir.join(SUMMARY), &format!("### Gate: passed, identical builds\n\n{sentence}\n"))
+        write_json(&self.dir.join(VERDICT), &SessionVerdict::identical())?;
+        write_text(&self.dir.join(SUMMARY), &identical_document(sentence).render(Format::Markdown))
     }
 }
 
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     fn what_could_not_have_been_measured_is_refused_by_name() {
         let (_dir, record) = stored();
-        assert_eq!(refused(&record, |r| r.schema_version = 7), "has version 7, and 2 is understood");
+        assert_eq!(refused(&record, |r| r.schema_version = 7), "has version 7, and 3 is understood");
         assert!(refused(&record, |r| r.partial = true).contains("the session was interrupted"));
         assert!(refused(&record, |r| r.plan.pairs = 3).contains("--pairs: 3 is not from"));
         let unsound = "a: has no iterations, a slice of no time";

@@ -99,14 +99,15 @@ fn is_not_random(heads: u64, throws: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::fake::{self, Trait, session};
-    use super::super::verdict::{Conclusion, judge};
+    use super::super::verdict::judge;
     use super::*;
-    use crate::gate::Plan;
+    use crate::lockstep::Plan;
+    use crate::verdict::Verdict;
 
     /// The verdict on a record has to be inconclusive, and to say why.
     fn distrusted(record: &Record, why: &str) {
         let verdict = judge(record);
-        assert_eq!(verdict.conclusion, Conclusion::Inconclusive, "{verdict:?}");
+        assert_eq!(verdict.conclusion, Verdict::Untrusted, "{verdict:?}");
         let of_cases = verdict.cases.iter().flat_map(|case| &case.distrust);
         let said: Vec<&String> = verdict.distrust.iter().chain(of_cases).collect();
         assert!(said.iter().any(|problem| problem.contains(why)), "{said:?}");
@@ -179,7 +180,7 @@ mod tests {
         assert!(few.check().is_err(), "such a session does not start");
         // And if one had been run: 2^-5 is 3 %, so nothing can be seen at 0.5 %.
         let verdict = judge(&session(&few, &["a"], &[Trait::Quiet]));
-        assert_eq!(verdict.conclusion, Conclusion::Inconclusive, "{verdict:?}");
+        assert_eq!(verdict.conclusion, Verdict::Untrusted, "{verdict:?}");
     }
 
     #[test]

@@ -3,24 +3,27 @@
 //! Each pair of processes gives one value for each case, the median of its blocks' log ratios. Processes are the
 //! sample: what differs between two of them (where memory lies, which port) does not average out within one.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::clocks::problems_of_clocks;
 use super::compared::{Comparison, Effect, OneCaseArms};
 use super::controls::{problem_of_controls, problems_of_order};
 use super::finding::Finding;
+use super::measure::Measure;
 use super::plan::{Plan, passes_below, positive_control};
-use super::protocol::NANOSECONDS;
 use super::record::{CaseRecord, Compared, Record};
 use super::schedule::Role;
 use super::tail::{Tail, compare_tails, problem_of_tails};
 use crate::stats::median;
+use crate::verdict::Verdict;
 
 /// The verdict on a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Verdict {
-    /// The conclusion of the whole run.
-    pub conclusion: Conclusion,
+pub struct SessionVerdict {
+    /// The conclusion of the whole run: held where no case got slower, and it is sure that none got slower by twice its
+    /// threshold; missed where a case got slower; untrusted where neither can be said.
+    #[serde(serialize_with = "as_conclusion")]
+    pub conclusion: Verdict,
     /// Whether both builds are the same bytes, and nothing was measured.
     pub identical: bool,
     /// Reasons why the whole run is not to be trusted, a sentence each.
@@ -29,16 +32,14 @@ pub struct Verdict {
     pub cases: Vec<CaseVerdict>,
 }
 
-/// The conclusion of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Conclusion {
-    /// No case got slower, and it is sure that none got slower by twice its threshold.
-    Pass,
-    /// A case got slower.
-    Regression,
-    /// Neither can be said.
-    Inconclusive,
+/// The words of `verdict.json`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn as_conclusion<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match verdict {
+        Verdict::Held => "pass",
+        Verdict::Missed => "regression",
+        Verdict::Untrusted => "inconclusive",
+    })
 }
 
 /// The verdict on a case, and what it rests on. Effects are shares of the base's value: 0.02 is 2 % slower.
@@ -57,7 +58,7 @@ pub struct CaseVerdict {
     pub figures: Option<Figures>,
 }
 
-/// The figures of a case. Values are of one iteration, in the unit of the record.
+/// The figures of a case. Values are of one iteration, of what the record measures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
     /// The base's value, median over slices.
@@ -87,16 +88,16 @@ pub struct Figures {
     pub blocks: usize,
 }
 
-impl Verdict {
+impl SessionVerdict {
     /// The verdict on two builds that are the same bytes.
     pub fn identical() -> Self {
-        Self { conclusion: Conclusion::Pass, identical: true, distrust: Vec::new(), cases: Vec::new() }
+        Self { conclusion: Verdict::Held, identical: true, distrust: Vec::new(), cases: Vec::new() }
     }
 }
 
 /// Judges a whole record, which has the same number of pairs of every case.
-pub fn judge(record: &Record) -> Verdict {
-    let clocks = record.unit == NANOSECONDS;
+pub fn judge(record: &Record) -> SessionVerdict {
+    let clocks = record.measure == Measure::WallTime;
     let mut verdict = judge_cases(&record.plan, &record.cases, problems_of_order(record), clocks);
     for id in &record.missing {
         verdict.cases.push(without_figures(id, Finding::Missing, record.plan.threshold));
@@ -108,7 +109,12 @@ pub fn judge(record: &Record) -> Verdict {
 
 /// Judges cases. `distrust` is what was wrong with the order of the arms. `clocks` says whether values are times,
 /// with which the gate's own clock has to agree.
-pub(super) fn judge_cases(plan: &Plan, cases: &[CaseRecord], distrust: Vec<String>, clocks: bool) -> Verdict {
+pub(super) fn judge_cases(
+    plan: &Plan,
+    cases: &[CaseRecord],
+    distrust: Vec<String>,
+    clocks: bool,
+) -> SessionVerdict {
     // Each comparison is of all cases at once, so that its false-alarm rate is that of the whole run.
     let measured: Vec<&CaseRecord> = cases.iter().filter(|case| !case.too_slow).collect();
     let head = Comparison::new(&measured, Compared::Head, plan);
@@ -128,22 +134,27 @@ pub(super) fn judge_cases(plan: &Plan, cases: &[CaseRecord], distrust: Vec<Strin
     for case in cases.iter().filter(|case| case.too_slow) {
         verdicts.push(without_figures(&case.id, Finding::TooSlow, case.threshold));
     }
-    Verdict { conclusion: conclusion(&verdicts, &distrust), identical: false, distrust, cases: verdicts }
+    SessionVerdict {
+        conclusion: conclusion(&verdicts, &distrust),
+        identical: false,
+        distrust,
+        cases: verdicts,
+    }
 }
 
 /// The conclusion from the findings. If the order of the arms was wrong, the whole run is worthless. Otherwise a
 /// proven slowdown outranks whatever could not be seen, or not be trusted, in another case.
-fn conclusion(cases: &[CaseVerdict], distrust: &[String]) -> Conclusion {
+fn conclusion(cases: &[CaseVerdict], distrust: &[String]) -> Verdict {
     let all_passed = cases.iter().all(|case| matches!(case.finding, Finding::Same | Finding::Improved));
     if !distrust.is_empty() {
-        Conclusion::Inconclusive
+        Verdict::Untrusted
     } else if cases.iter().any(is_slower) {
-        Conclusion::Regression
+        Verdict::Missed
     } else if cases.is_empty() || !all_passed {
         // `all` holds for no cases too, and a run that judged nothing is no pass.
-        Conclusion::Inconclusive
+        Verdict::Untrusted
     } else {
-        Conclusion::Pass
+        Verdict::Held
     }
 }
 
@@ -166,7 +177,7 @@ fn of_case(
 ) -> CaseVerdict {
     let effect = arms.head.effect();
     let surely_below = effect.upper.is_some_and(|upper| upper < passes_below(case.threshold));
-    // First whether its figures can be trusted at all. A unit that is not time has no second clock.
+    // First whether its figures can be trusted at all. A count has no second clock.
     let mut distrust = Vec::new();
     distrust.extend(problem_of_controls(case, arms, margin, surely_below));
     if clocks {
@@ -215,21 +226,18 @@ mod tests {
 
     const CASES: [&str; 3] = ["a", "b", "c"];
 
-    fn judged(seed: u64, traits: &[Trait]) -> Verdict {
+    fn judged(seed: u64, traits: &[Trait]) -> SessionVerdict {
         judge(&session(&fake::plan(seed), &CASES, traits))
     }
 
-    fn findings(verdict: &Verdict) -> Vec<Finding> {
+    fn findings(verdict: &SessionVerdict) -> Vec<Finding> {
         verdict.cases.iter().map(|case| case.finding).collect()
     }
 
     #[test]
     fn a_head_that_is_five_percent_slower_fails_in_every_case() {
         let verdict = judged(1, &[Trait::Slower(0.05)]);
-        assert_eq!(
-            (verdict.conclusion, findings(&verdict)),
-            (Conclusion::Regression, vec![Finding::Regressed; 3])
-        );
+        assert_eq!((verdict.conclusion, findings(&verdict)), (Verdict::Missed, vec![Finding::Regressed; 3]));
         // Noise of 3 % a slice, over some 500 blocks of each case: what is left of it is far below 1 %.
         let figures = verdict.cases[0].figures.as_ref().expect("has some");
         assert!((figures.effect.share - 0.05).abs() < 0.01, "{figures:?}");
@@ -244,16 +252,16 @@ mod tests {
     #[test]
     fn a_faster_head_is_found_by_the_same_rule_and_passes() {
         let verdict = judged(1, &[Trait::Slower(-0.05)]);
-        assert_eq!((verdict.conclusion, findings(&verdict)), (Conclusion::Pass, vec![Finding::Improved; 3]));
+        assert_eq!((verdict.conclusion, findings(&verdict)), (Verdict::Held, vec![Finding::Improved; 3]));
     }
 
     #[test]
     fn drift_and_two_speeds_are_no_regression_and_hide_none() {
         for odd in [Trait::Drift(0.1), Trait::TwoSpeeds] {
             for seed in 0..20 {
-                assert_eq!(judged(seed, &[odd]).conclusion, Conclusion::Pass, "seed {seed}");
+                assert_eq!(judged(seed, &[odd]).conclusion, Verdict::Held, "seed {seed}");
                 let slower = judged(seed, &[odd, Trait::Slower(0.05)]);
-                assert_eq!(slower.conclusion, Conclusion::Regression, "seed {seed}: {slower:?}");
+                assert_eq!(slower.conclusion, Verdict::Missed, "seed {seed}: {slower:?}");
             }
         }
     }
@@ -276,7 +284,7 @@ mod tests {
             let figures = case.figures.as_ref().expect("has some");
             assert!(figures.mde > 0.04 && figures.spread > 0.05, "{figures:?}");
             assert!(case.finding == Finding::Undecided || figures.effect.upper < Some(0.04), "{case:?}");
-            undecided += usize::from(verdict.conclusion == Conclusion::Inconclusive);
+            undecided += usize::from(verdict.conclusion == Verdict::Untrusted);
         }
         assert!(undecided >= 16, "{undecided} of 20");
     }
@@ -289,30 +297,27 @@ mod tests {
     fn a_proven_slowdown_outranks_what_is_not_known_of_another_case() {
         for slower in [Finding::Regressed, Finding::TailRegressed] {
             for other in [Finding::Undecided, Finding::Untrusted, Finding::TooSlow, Finding::Missing] {
-                assert_eq!(conclusion(&[without(other), without(slower)], &[]), Conclusion::Regression);
-                assert_eq!(
-                    conclusion(&[without(other), without(Finding::Same)], &[]),
-                    Conclusion::Inconclusive
-                );
+                assert_eq!(conclusion(&[without(other), without(slower)], &[]), Verdict::Missed);
+                assert_eq!(conclusion(&[without(other), without(Finding::Same)], &[]), Verdict::Untrusted);
             }
         }
-        assert_eq!(conclusion(&[], &[]), Conclusion::Inconclusive);
-        assert_eq!(conclusion(&[without(Finding::Same), without(Finding::Improved)], &[]), Conclusion::Pass);
+        assert_eq!(conclusion(&[], &[]), Verdict::Untrusted);
+        assert_eq!(conclusion(&[without(Finding::Same), without(Finding::Improved)], &[]), Verdict::Held);
     }
 
     #[test]
     fn arms_that_took_turns_by_another_coin_make_all_of_it_worthless() {
         let order = ["no coin decided that".to_owned()];
-        assert_eq!(conclusion(&[without(Finding::Regressed)], &order), Conclusion::Inconclusive);
+        assert_eq!(conclusion(&[without(Finding::Regressed)], &order), Verdict::Untrusted);
     }
 
     #[test]
     fn a_case_that_head_lacks_is_no_pass() {
         let mut record = session(&fake::plan(1), &CASES, &[Trait::Quiet]);
-        assert_eq!(judge(&record).conclusion, Conclusion::Pass);
+        assert_eq!(judge(&record).conclusion, Verdict::Held);
         record.missing.push("d".to_owned());
         let verdict = judge(&record);
-        assert_eq!(verdict.conclusion, Conclusion::Inconclusive);
+        assert_eq!(verdict.conclusion, Verdict::Untrusted);
         assert_eq!(findings(&verdict)[3], Finding::Missing);
     }
 
@@ -320,7 +325,7 @@ mod tests {
     fn a_case_that_is_too_slow_is_listed_and_not_passed() {
         let plan = Plan { budget_ms: 2_000, ..fake::plan(1) };
         let verdict = judge(&session(&plan, &["slow", "a"], &[Trait::Quiet]));
-        assert_eq!((verdict.conclusion, verdict.cases.len()), (Conclusion::Inconclusive, 2));
+        assert_eq!((verdict.conclusion, verdict.cases.len()), (Verdict::Untrusted, 2));
         assert!(findings(&verdict).contains(&Finding::TooSlow));
     }
 

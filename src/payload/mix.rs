@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rand::distr::Distribution;
 use rand::distr::weighted::WeightedIndex;
 
-use super::schedule::{Stream, random};
+use crate::load::{Stream, random};
 use crate::units::Bytes;
 
 /// Sizes of files by weight.

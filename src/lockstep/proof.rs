@@ -9,11 +9,12 @@ use rand::{RngExt, SeedableRng};
 
 use super::extension::needs_more_pairs;
 use super::finding::Finding;
-use super::protocol::NANOSECONDS;
+use super::measure::Measure;
 use super::record::{CaseRecord, Record};
 use super::store::load_record;
-use super::verdict::{CaseVerdict, Conclusion, Figures, Verdict, is_slower, judge, judge_cases};
+use super::verdict::{CaseVerdict, Figures, SessionVerdict, is_slower, judge, judge_cases};
 use crate::error::Error;
+use crate::verdict::Verdict;
 
 /// Seed of the draws, of the first thread.
 const SEED: u64 = 1;
@@ -27,7 +28,7 @@ const UNTOUCHED: &str = "jwt/validate";
 /// One stored session.
 struct StoredSession {
     record: Record,
-    verdict: Verdict,
+    verdict: SessionVerdict,
 }
 
 /// Sessions by kind.
@@ -87,9 +88,9 @@ fn outcomes(kinds: &Kinds) -> String {
         let mut repeated = 0;
         for StoredSession { record, verdict } in sessions {
             match verdict.conclusion {
-                Conclusion::Pass => passed += 1,
-                Conclusion::Regression => slower += 1,
-                Conclusion::Inconclusive => unclear += 1,
+                Verdict::Held => passed += 1,
+                Verdict::Missed => slower += 1,
+                Verdict::Untrusted => unclear += 1,
             }
             // A case that is called slower although nothing was done to it is a false alarm, also in a session that
             // is rightly called a regression.
@@ -223,7 +224,7 @@ fn drawn(sessions: &[&StoredSession], draws: u32) -> String {
 fn draw(sessions: &[&StoredSession], draws: u32, seed: u64) -> Drawn {
     // All sessions of these kinds have the same plan, but for its seed, and the same cases (`ci/gate-proof.sh`).
     let plan = &sessions[0].record.plan;
-    let clocks = sessions[0].record.unit == NANOSECONDS;
+    let clocks = sessions[0].record.measure == Measure::WallTime;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut drawn = Drawn::default();
     for _ in 0..draws {
@@ -244,8 +245,8 @@ fn draw(sessions: &[&StoredSession], draws: u32, seed: u64) -> Drawn {
         // The order of the arms is not looked at: drawn pairs are in no order of one seed.
         let verdict = judge_cases(plan, &cases, Vec::new(), clocks);
         drawn.extended += u32::from(pairs > plan.pairs);
-        drawn.failed += u32::from(verdict.conclusion == Conclusion::Regression);
-        drawn.unclear += u32::from(verdict.conclusion == Conclusion::Inconclusive);
+        drawn.failed += u32::from(verdict.conclusion == Verdict::Missed);
+        drawn.unclear += u32::from(verdict.conclusion == Verdict::Untrusted);
     }
     drawn
 }

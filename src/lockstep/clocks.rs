@@ -118,14 +118,15 @@ fn untimed_ns(block: &Block, role: Role) -> f64 {
 mod tests {
     use super::super::fake::{self, Trait, session};
     use super::super::finding::Finding;
-    use super::super::verdict::{Conclusion, judge};
+    use super::super::verdict::judge;
     use super::*;
+    use crate::verdict::Verdict;
 
     /// What is said of the clocks in a session of one case with such workers, whose verdict has to be inconclusive.
     fn said(traits: &[Trait]) -> String {
         let record = session(&fake::plan(1), &["a"], traits);
         let verdict = judge(&record);
-        assert_eq!(verdict.conclusion, Conclusion::Inconclusive, "{verdict:?}");
+        assert_eq!(verdict.conclusion, Verdict::Untrusted, "{verdict:?}");
         assert_eq!(verdict.cases[0].finding, Finding::Untrusted, "{verdict:?}");
         problems_of_clocks(&record.cases[0]).join("\n")
     }

@@ -61,8 +61,8 @@ pub fn case_order(seed: u64, pair: usize, cases: usize) -> Vec<usize> {
 
 /// The orders of the blocks of one case (by its index) in one pair, one after the other, without end.
 ///
-/// A place counts: the arm in the last place of the first half runs twice in a row, and finds its caches warm (small
-/// uploads are 3 % faster there). So places are dealt, not drawn: in the first three blocks of a pair, and in every three
+/// A place counts: the arm in the last place of the first half runs twice in a row, and finds its caches warm (short
+/// operations are 3 % faster there). So places are dealt, not drawn: in the first three blocks of a pair, and in every three
 /// after them, each arm has each place once. The very first orders are dealt over six pairs, for cases whose blocks are so
 /// long that a pair has one or two. What is left to chance is as likely with two arms exchanged.
 pub fn block_orders(seed: u64, pair: usize, case: usize) -> impl Iterator<Item = Order> {

@@ -1,4 +1,4 @@
-//! Measuring two sides: what they are, which cases both have, and the session.
+//! A run of the gate: what both sides are, which cases they have in common, and the session.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use time::OffsetDateTime;
 
 use super::arm::{Arm, Side};
 use super::copies::Copies;
-use super::plan::{CasePlan, Plan};
 use super::protocol::{Begin, Hello};
-use super::record::{Measured, Record, SCHEMA_VERSION};
 use super::running::Running;
-use super::schedule::Role;
-use super::session::{Host, LEAST_SLICES, Progress, Session, Timed, TimedSlice};
 use crate::auth::KeyPair;
 use crate::case::{Spec, Suite};
+use crate::client::Sent;
 use crate::console::note;
 use crate::error::Error;
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
+use crate::lockstep::{
+    CasePlan, Host, LEAST_SLICES, Measured, Plan, Progress, Record, Role, SCHEMA_VERSION, Session, Timed,
+    TimedSlice,
+};
 use crate::machine::{Conditions, ConditionsMeter, Environment, Placement};
-use crate::recording::Sent;
 use crate::targets::Targets;
 use crate::units::{Bytes, Share, printable, rfc3339};
 
@@ -135,7 +135,7 @@ impl Gate<'_> {
             partial: measured.partial,
             made_at: rfc3339(OffsetDateTime::now_utc()),
             plan: self.plan.clone(),
-            unit: met.base.unit.clone(),
+            measure: met.base.measure.clone(),
             environment: serde_json::to_value(environment)
                 .expect("an environment has only texts and numbers"),
             missing,
@@ -154,18 +154,17 @@ impl Gate<'_> {
     fn meet(&self, copies: &mut Copies) -> Result<Met, Error> {
         let (_, base) = self.worker(Role::Base, self.base, copies)?;
         let (_, head) = self.worker(Role::Head, self.head, copies)?;
-        // Values of different units have no meaningful ratio.
-        if base.unit != head.unit {
+        // Values of different things have no meaningful ratio.
+        if base.measure != head.measure {
             return Err(Error::Worker(format!(
-                "of base counts {}, that of head {}: they cannot be compared",
-                printable(&base.unit),
-                printable(&head.unit)
+                "of base measures {}, that of head {}: they cannot be compared",
+                base.measure, head.measure
             )));
         }
         // With a service on both sides a case that sends nothing (a token check, say) measures only this machine.
         let mut common = Vec::new();
         for id in head.cases.iter().filter(|id| base.cases.contains(id)) {
-            let sends = self.suite.case(id).is_some_and(|spec| spec.uploads().is_some());
+            let sends = self.suite.case(id).is_some_and(|spec| spec.sends().is_some());
             if sends || !self.head.is_a_service() {
                 common.push(id.clone());
             }
@@ -218,13 +217,13 @@ impl Gate<'_> {
     fn max_iters(&self, spec: Option<&Spec>, cases: usize) -> Result<u64, Error> {
         // A service that is started for each pair keeps what a pair sends, and is then gone with it.
         let stays = self.head.url.is_some() || self.head.service.as_ref().is_some_and(|service| service.once);
-        let Some((uploads, size)) = spec.and_then(Spec::uploads).filter(|_| stays) else {
+        let Some((files, size)) = spec.and_then(Spec::sends).filter(|_| stays) else {
             return Ok(u64::MAX);
         };
         // Pairs that were added or repeated send too. At most one planned pair in five is repeated, so this is more
         // than there can be.
         let slots = (cases * (self.plan.max_pairs + self.plan.pairs)) as u64;
-        let iteration = uploads * size.0;
+        let iteration = files * size.0;
         let iters = self.settings.max_bytes.0 / slots / iteration;
         // With fewer than these a pair could not even run one block, after calibration and warm-up.
         if iters >= LEAST_SLICES {
@@ -288,26 +287,26 @@ impl<W> Workers<'_, W> {
     }
 }
 
-/// An arm whose uploads are counted.
+/// An arm that counts what it sends.
 struct Counted<'a> {
     arm: Arm,
     suite: &'a Suite,
-    /// Uploads of an iteration of the case under way, and the size of each.
+    /// What an iteration of the case under way sends: how many files, and the size of each.
     iteration: (u64, Bytes),
     sent: Arc<Sent>,
 }
 
 impl Timed for Counted<'_> {
     fn prepare(&mut self, case: &str) -> Result<(), Error> {
-        self.iteration = self.suite.case(case).and_then(Spec::uploads).unwrap_or_default();
+        self.iteration = self.suite.case(case).and_then(Spec::sends).unwrap_or_default();
         self.arm.prepare(case)
     }
 
     fn slice(&mut self, iters: u64, spin: f64) -> Result<TimedSlice, Error> {
-        let (uploads, size) = self.iteration;
-        let uploads = iters.saturating_mul(uploads);
+        let (files, size) = self.iteration;
+        let files = iters.saturating_mul(files);
         // Counted before it is sent: a slice that fails has sent some of it as well.
-        self.sent.add(uploads, uploads.saturating_mul(size.0));
+        self.sent.add(files, files.saturating_mul(size.0));
         self.arm.slice(iters, spin)
     }
 

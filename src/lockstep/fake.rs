@@ -8,9 +8,9 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
+use super::measure::Measure;
 use super::plan::{CasePlan, Plan};
-use super::protocol::{Build, NANOSECONDS};
-use super::record::{Measured, Record, SCHEMA_VERSION};
+use super::record::{Build, Measured, Record, SCHEMA_VERSION};
 use super::schedule::Role;
 use super::session::{Host, Measurements, Progress, Session, Timed, TimedSlice};
 use crate::error::Error;
@@ -207,7 +207,7 @@ fn record(plan: &Plan, measured: Measurements) -> Record {
         plan: plan.clone(),
         base: Measured { name: "old".to_owned(), build: build.clone(), url: None },
         head: Measured { name: "new".to_owned(), build, url: None },
-        unit: NANOSECONDS.to_owned(),
+        measure: Measure::WallTime,
         environment: serde_json::Value::Null,
         notices: Vec::new(),
         missing: Vec::new(),

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::measure::Measure;
 use super::plan::Plan;
-use super::protocol::Build;
 use super::schedule::{Order, Role};
 use crate::machine::Conditions;
 
 /// Version of the record. It rises when a field below changes its meaning.
-pub const SCHEMA_VERSION: u32 = 2;
+/// 3: what is measured has a name in place of a unit.
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Largest value of a slice: an hour in nanoseconds. With the limit no sum overflows.
 // A u64 holds the sum of five million of them.
@@ -33,8 +34,8 @@ pub struct Record {
     pub base: Measured,
     /// The change.
     pub head: Measured,
-    /// Unit of all values: `ns`, or a word of the workers' own.
-    pub unit: String,
+    /// What all values are.
+    pub measure: Measure,
     /// The machine and the build, as in reports.
     pub environment: serde_json::Value,
     /// What a reader should know before the figures, a sentence each.
@@ -64,6 +65,22 @@ pub struct Measured {
     pub url: Option<String>,
 }
 
+/// The build of one side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Version of the program.
+    #[serde(default)]
+    pub version: String,
+    /// The compiler, or the interpreter.
+    #[serde(default)]
+    pub compiler: String,
+    /// `debug` or `release`.
+    #[serde(default)]
+    pub profile: String,
+    /// SHA-256 of the executable, hex.
+    pub sha256: String,
+}
+
 /// A pair that does not count because the machine was disturbed during it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Storm {
@@ -85,19 +102,11 @@ pub struct CaseRecord {
     /// Time of its slices in one pair, in ns.
     pub slot_ns: u64,
     /// Duration of one block, as found before the first pair, in ns.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub block_ns: u64,
     /// Whether one block takes more than a tenth of the case's time.
     pub too_slow: bool,
     /// What each pair of processes measured.
     pub pairs: Vec<CasePair>,
-}
-
-/// Whether a number is left out. Records of an earlier version lack it, and must have the same text, and so the same
-/// checksum, when they are written again.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// One case in one pair of processes.

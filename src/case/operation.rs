@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
-use super::drive::Operation;
-use super::mix::Mix;
 use crate::auth::Token;
-use crate::client::{Client, UploadBody, is_unreadable};
-use crate::recording::{Performed, Sent};
+use crate::client::{Client, Sent, UploadBody, is_unreadable};
+use crate::load::Operation;
+use crate::payload::Mix;
+use crate::recording::Performed;
 
 /// The uploads of one worker.
 pub struct UploadOperation {
@@ -116,5 +116,62 @@ impl Operation for UploadOperation {
         // The first file that does not fit ends the run: what is left is not spent on smaller ones.
         self.left.set(left.unwrap_or(0));
         left.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::api::Api;
+    use crate::client::{Endpoint, Http};
+    use crate::payload::generate_test_file;
+    use crate::units::Bytes;
+
+    #[test]
+    fn a_request_is_sent_once_whatever_comes_of_it() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let url = format!("http://{}", listener.local_addr().expect("has one")).parse().expect("is a URL");
+        let answers = std::thread::spawn(move || answer_503(&listener));
+        let api = Arc::new(Api::default());
+        let endpoint = Endpoint::resolve(&url, Http::One).expect("resolves");
+        let client = Client::new(endpoint, &api, Some(Token::new("a.b.c")), Duration::from_secs(10));
+        let file = UploadBody::whole(&generate_test_file(Bytes(10)), &api);
+        let shared = Arc::new(Shared::default());
+        let (_sender, tokens) = watch::channel(None);
+        let files: (Arc<[UploadBody]>, Mix, u64) = (Arc::new([file]), Mix::only(Bytes(10)), 1);
+        let operation =
+            UploadOperation::new(client.expect("is a token"), files, tokens, 100, Arc::clone(&shared));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+        let performed = runtime.block_on(operation.perform(&mut operation.user(), 0));
+        let failure = performed.finished.outcome.expect_err("was refused");
+        assert_eq!((failure.status, failure.retry_after), (Some(503), Some(Duration::from_secs(1))));
+        drop(operation);
+        assert_eq!(shared.sent.bytes(), 10);
+        assert_eq!(answers.join().expect("does not panic"), 1, "asked once");
+    }
+
+    /// Answers 503 to every request of the first connection, and returns how many there were.
+    fn answer_503(listener: &std::net::TcpListener) -> usize {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().expect("accepts");
+        let mut received = Vec::new();
+        let mut buffer = [0; 4096];
+        let mut answered = 0;
+        // A multipart body ends with two dashes and the end of a line; and the connection when the client goes.
+        loop {
+            let n = stream.read(&mut buffer).unwrap_or(0);
+            if n == 0 {
+                return answered;
+            }
+            received.extend_from_slice(&buffer[..n]);
+            if received.ends_with(b"--\r\n") {
+                received.clear();
+                answered += 1;
+                let answer = "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+                stream.write_all(answer.as_bytes()).expect("writes");
+            }
+        }
     }
 }

@@ -1,11 +1,10 @@
 //! Cases set against their lower bounds, as `floor` reports them.
 
-use std::io::{self, Write};
-
 use serde::Serialize;
 
-use super::table::{grouped, latency, table};
-use crate::case::Comparison;
+use super::alternate::Comparison;
+use crate::document::Table;
+use crate::units::{grouped, latency};
 
 /// One case and how many times its lower bound it takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,16 +17,16 @@ pub struct Ratio {
 }
 
 /// One row a case: the median ratio of the blocks with its 95 % interval, and both times.
-pub fn print_ratios(out: &mut dyn Write, ratios: &[Ratio]) -> io::Result<()> {
-    let mut table =
-        table(&["case", "times its lower bound [95 % interval]", "blocks", "case", "lower bound"]);
+pub fn table(ratios: &[Ratio]) -> Table {
+    let header = ["case", "times its lower bound [95 % interval]", "blocks", "case", "lower bound"];
+    let mut table = Table::new(header);
     for Ratio { case, comparison } in ratios {
         let effect = comparison.effect;
         // Recording takes about 0.0019 of a token check, which two digits would print as 0.00.
         let digits = if effect.ratio < 0.1 { 4 } else { 2 };
         let lower = end(effect.lower, digits);
         let upper = end(effect.upper, digits);
-        table.add_row([
+        table.row([
             case.clone(),
             format!("{:.digits$} [{lower}, {upper}]", effect.ratio),
             grouped(effect.blocks),
@@ -35,7 +34,7 @@ pub fn print_ratios(out: &mut dyn Write, ratios: &[Ratio]) -> io::Result<()> {
             latency(Some(comparison.lower_bound_ns / 1e6)),
         ]);
     }
-    writeln!(out, "{table}")
+    table
 }
 
 /// An end of an interval, if there is one.
@@ -55,10 +54,7 @@ mod tests {
     fn a_ratio_prints_with_its_interval_and_both_times() {
         let effect = Effect { ratio: 1.623, lower: Some(1.615), upper: None, blocks: 340 };
         let comparison = Comparison { effect, case_ns: 132_200.0, lower_bound_ns: 81_100.0 };
-        let mut out = Vec::new();
-        print_ratios(&mut out, &[Ratio { case: "upload/10KB".to_owned(), comparison }]).expect("writes");
-        let text = String::from_utf8(out).expect("is text");
-        let row: Vec<_> = text.lines().nth(1).expect("has a row").split_whitespace().collect();
-        assert_eq!(row, ["upload/10KB", "1.62", "[1.61,", "-]", "340", "132", "µs", "81.1", "µs"]);
+        let table = table(&[Ratio { case: "upload/10KB".to_owned(), comparison }]);
+        assert_eq!(table.rows, [["upload/10KB", "1.62 [1.61, -]", "340", "132 µs", "81.1 µs"]]);
     }
 }

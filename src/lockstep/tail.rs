@@ -1,4 +1,4 @@
-//! Slower in the tail: if one upload in fifty takes 5 ms longer, no median moves, and yet users notice.
+//! Slower in the tail: if one operation in fifty takes 5 ms longer, no median moves, and yet users notice.
 //!
 //! There are two measures for each case, from the latencies of single operations in the same blocks. Both are tested
 //! over pairs of processes as the medians are, all of them together, with a false-alarm rate of their own.
@@ -224,8 +224,9 @@ fn count(latencies: &[(u64, u64)]) -> u64 {
 mod tests {
     use super::super::fake::{self, Trait, session};
     use super::super::finding::Finding;
-    use super::super::verdict::{Conclusion, judge};
+    use super::super::verdict::judge;
     use super::*;
+    use crate::verdict::Verdict;
 
     #[test]
     fn p99_and_late_operations_by_hand() {
@@ -245,7 +246,7 @@ mod tests {
         // One in fifty by 5 ms, where an operation takes 0.1 ms.
         let stalls = session(&fake::plan(1), &["a", "b"], &[Trait::Stalls(0.02, 5_000_000)]);
         let verdict = judge(&stalls);
-        assert_eq!(verdict.conclusion, Conclusion::Regression, "{verdict:?}");
+        assert_eq!(verdict.conclusion, Verdict::Missed, "{verdict:?}");
         for case in &verdict.cases {
             assert_eq!(case.finding, Finding::TailRegressed, "{case:?}");
             let tail = case.figures.as_ref().and_then(|f| f.tail.as_ref()).expect("has one");

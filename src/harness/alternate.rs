@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::worker::Case;
+use crate::case::Case;
 use crate::error::Error;
 use crate::stats::{Effect, median_effect};
 
@@ -76,8 +76,8 @@ impl<'a> Arm<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::worker::Work;
     use super::*;
+    use crate::case::Work;
     use crate::recording::Recorder;
 
     /// Says that an iteration takes so long.

@@ -1,0 +1,175 @@
+//! What is to be said of a run, as a value: tables, lines, a conclusion. Renderers make bytes of it, and know nothing of
+//! where it came from.
+
+mod csv;
+mod markdown;
+mod table;
+mod text;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+pub use table::Table;
+
+/// What is to be said, in the order in which it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Document {
+    /// What it is a document of, in a word.
+    pub title: String,
+    /// What was measured. Left out on a terminal, where the reader has just typed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// What it comes to, in a sentence. Read first on a page, and last on a terminal, which shows it without scrolling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<String>,
+    /// Everything else.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Rows and columns.
+    Table(Table),
+    /// A sentence, or a few words; one of several that belong together.
+    Line(String),
+    /// The end of lines or tables that belong together.
+    Gap,
+}
+
+/// A form that a document can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// For a pull request.
+    Markdown,
+    /// The tables alone, for a table program.
+    Csv,
+    /// For a program.
+    Json,
+}
+
+impl Document {
+    /// An empty one of this title.
+    pub fn new(title: &str) -> Self {
+        Self { title: title.to_owned(), ..Self::default() }
+    }
+
+    /// Adds a table, unless it has no rows.
+    pub fn table(&mut self, table: Table) {
+        if !table.is_empty() {
+            self.parts.push(Part::Table(table));
+        }
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, line: impl Into<String>) {
+        self.parts.push(Part::Line(line.into()));
+    }
+
+    /// Adds several.
+    pub fn lines(&mut self, lines: impl IntoIterator<Item = String>) {
+        self.parts.extend(lines.into_iter().map(Part::Line));
+    }
+
+    /// Ends what belongs together. Does nothing at the beginning, or after another gap.
+    pub fn gap(&mut self) {
+        if !matches!(self.parts.last(), None | Some(Part::Gap)) {
+            self.parts.push(Part::Gap);
+        }
+    }
+
+    /// The document in this form.
+    pub fn render(&self, format: Format) -> String {
+        match format {
+            Format::Text => text::render(self),
+            Format::Markdown => markdown::render(self),
+            Format::Csv => csv::render(self),
+            Format::Json => serde_json::to_string_pretty(self).expect("a document has only texts") + "\n",
+        }
+    }
+}
+
+impl fmt::Display for Document {
+    /// As it is read on a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Format::Text))
+    }
+}
+
+/// Error for a word that names no form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no format; there are text, markdown, csv and json")]
+pub struct NotAFormat(String);
+
+impl FromStr for Format {
+    type Err = NotAFormat;
+
+    fn from_str(name: &str) -> Result<Self, NotAFormat> {
+        match name {
+            "text" => Ok(Self::Text),
+            "markdown" => Ok(Self::Markdown),
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
+            _ => Err(NotAFormat(name.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that has everything, and text that means something in each form.
+    fn document() -> Document {
+        let mut document = Document::new("Gate");
+        document.about = Some("`new` against `old`".to_owned());
+        document.conclusion = Some("passed".to_owned());
+        let mut table = Table::new(["case", "effect"]);
+        table.row(["a|b", "+1.0 %, or so"]);
+        document.gap();
+        document.table(table);
+        document.gap();
+        document.gap();
+        document.line("Note: one.");
+        document.table(Table::new(["empty"]));
+        document
+    }
+
+    #[test]
+    fn on_a_terminal_the_conclusion_is_last() {
+        let expected = " case         effect \n a|b   +1.0 %, or so \n\nNote: one.\n\npassed\n";
+        assert_eq!(document().render(Format::Text), expected);
+    }
+
+    #[test]
+    fn in_a_pull_request_the_conclusion_is_the_heading() {
+        let expected = "### Gate: passed\n\n`new` against `old`\n\n| case | effect |\n| --- | ---: |\n\
+                        | `a\\|b` | +1.0 %, or so |\n\n* Note: one.\n";
+        assert_eq!(document().render(Format::Markdown), expected);
+    }
+
+    #[test]
+    fn a_table_program_gets_the_tables() {
+        assert_eq!(document().render(Format::Csv), "case,effect\na|b,\"+1.0 %, or so\"\n");
+    }
+
+    #[test]
+    fn a_program_gets_all_of_it() {
+        let json: serde_json::Value =
+            serde_json::from_str(&document().render(Format::Json)).expect("is JSON");
+        assert_eq!(json["conclusion"], "passed");
+        assert_eq!(json["parts"][0]["table"]["rows"][0][0], "a|b");
+        assert_eq!(json["parts"][2]["line"], "Note: one.");
+    }
+
+    #[test]
+    fn formats_have_names() {
+        assert_eq!(["text", "markdown", "csv", "json"].map(|name| name.parse::<Format>().is_ok()), [true; 4]);
+        assert!("html".parse::<Format>().expect_err("is none").to_string().contains("markdown"));
+    }
+}

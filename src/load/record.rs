@@ -1,0 +1,117 @@
+//! The record of a `load`: every run of it, whole. Its report is a pure function of this.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::engine::Run;
+use super::plan::Plan;
+use crate::error::Error;
+use crate::files::{read_limited, write_text};
+use crate::machine::Environment;
+use crate::units::printable;
+
+/// Version of the record. It rises when a field below changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+/// Largest record that is read, in bytes: that of several days.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// All that was measured by one command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoadRecord {
+    /// Version of these fields.
+    pub schema_version: u32,
+    /// What reports and targets call it.
+    pub operation: String,
+    /// What was sent, for people.
+    pub sent: String,
+    /// What nobody verified of what was sent, if the service's answers do not tell it.
+    pub unverified: Option<String>,
+    /// What the look before found.
+    pub look: Option<LookBefore>,
+    /// Where it was done.
+    pub environment: Environment,
+    /// Why the last run ended before its plan did, where it was not a signal.
+    pub ended_early: Option<String>,
+    /// The runs in their order: one, or each of several alike, or the steps of a stress run.
+    pub runs: Vec<RecordedRun>,
+}
+
+/// One of the runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecordedRun {
+    /// Users of this step, where the runs are those of a stress run.
+    pub step: Option<u32>,
+    /// What was to be done.
+    pub plan: Plan,
+    /// What was measured.
+    pub run: Run,
+}
+
+/// Two requests before the run, which are not counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookBefore {
+    /// How long the first one took, with the connection, ms.
+    pub first_ms: f64,
+    /// How long the second one took, ms.
+    pub second_ms: f64,
+    /// What the service said that ailed it (`/health/ready`).
+    pub ails: Option<String>,
+}
+
+impl LoadRecord {
+    /// A record without runs.
+    pub fn new(operation: &str, sent: String, environment: Environment) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            operation: operation.to_owned(),
+            sent,
+            unverified: None,
+            look: None,
+            environment,
+            ended_early: None,
+            runs: Vec::new(),
+        }
+    }
+
+    /// Writes it; an older one is replaced, never half-written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let text = serde_json::to_string(self).expect("a record has only texts and finite numbers");
+        write_text(path, &(text + "\n"))
+    }
+
+    /// Reads one that can be reported.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = read_limited(path, MAX_BYTES)?;
+        // The message may quote the file, which may hold control characters.
+        let record: Self =
+            serde_json::from_str(&text).map_err(|e| Error::malformed(path, printable(&e.to_string())))?;
+        record.check().map_err(|problem| Error::malformed(path, problem))?;
+        Ok(record)
+    }
+
+    /// An error where the record cannot be reported.
+    fn check(&self) -> Result<(), String> {
+        if self.schema_version != SCHEMA_VERSION {
+            return Err(format!("has version {}, and {SCHEMA_VERSION} is understood", self.schema_version));
+        }
+        if self.runs.is_empty() {
+            return Err("has no runs".to_owned());
+        }
+        for (run, number) in self.runs.iter().zip(1..) {
+            let load = &run.run.load;
+            if !load.adds_up() {
+                return Err(format!(
+                    "run {number}: {} requests were due, and {} are accounted for",
+                    load.scheduled,
+                    load.responses.total() + load.unfinished.count()
+                ));
+            }
+            // What is read of a plan assumes that it has a stage.
+            if run.plan.profile().stages().is_empty() {
+                return Err(format!("run {number}: its plan has no stage"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! Records of runs that never took place, for tests.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::load::{LoadRecord, LoadRecorder, Model, Plan, Profile, Readings, RecordedRun, Run, Sink};
+use crate::machine::{Environment, Placement};
+use crate::recording::{Finished, Performed, Phases};
+
+static GO: AtomicBool = AtomicBool::new(false);
+
+/// A run of so many users in which requests began at these times and took so long, both in ms.
+pub fn run(requests: &[(u64, u64)], users: u32) -> RecordedRun {
+    let start = Instant::now();
+    let (done, seconds) = mpsc::channel();
+    let mut recorder = LoadRecorder::new(start, &GO, done);
+    for &(at, took) in requests {
+        let began = start + Duration::from_millis(at);
+        let latency = Duration::from_millis(took);
+        recorder.begins(began);
+        let finished = Finished { latency, outcome: Ok(()) };
+        recorder.ended(began, Performed { began, phases: Phases::default(), finished });
+    }
+    let load = recorder.finish(Duration::ZERO);
+    let seconds = seconds.iter().collect();
+    let generator = Readings { threads: 1, cores: 1, ..Readings::default() };
+    let started_at = SystemTime::UNIX_EPOCH;
+    let profile = Profile::constant(f64::from(users), Duration::from_secs(1));
+    let plan = Plan::new(Model::Closed { users: profile, requests: None, think: Duration::ZERO });
+    RecordedRun {
+        step: None,
+        plan,
+        run: Run { load, seconds, generator, partial: false, started_at, start: None },
+    }
+}
+
+/// A record of the operation `op`.
+pub fn record(runs: Vec<RecordedRun>) -> LoadRecord {
+    let environment = Environment::read(&Placement::none(), "stub");
+    LoadRecord { runs, ..LoadRecord::new("op", "100 KB".to_owned(), environment) }
+}

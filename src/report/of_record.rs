@@ -1,0 +1,229 @@
+//! What a command's runs come to: the report of one of them, and what is to be said of all. A pure function of the record.
+
+use super::load::RunReport;
+use super::performance::PerformanceReport;
+use crate::load::{LoadRecord, RecordedRun};
+use crate::targets::Targets;
+use crate::verdict::Verdict;
+
+/// Throughput that rises by less than this share from one step to the next has stopped growing.
+const GROWTH: f64 = 0.05;
+
+/// The outcome of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The report of the run that stands for all: the median one of several alike, the last step of a stress run.
+    pub report: PerformanceReport,
+    /// Its place among the runs.
+    pub run: usize,
+    /// What is to be said of all of them, a sentence each.
+    pub said: Vec<String>,
+}
+
+impl Outcome {
+    /// The outcome of a record, which has a run at least, held against these limits.
+    pub fn of(record: &LoadRecord, targets: &Targets) -> Self {
+        let reports: Vec<PerformanceReport> =
+            record.runs.iter().map(|run| PerformanceReport::of_load(record, run, targets)).collect();
+        let is_stress = record.runs[0].step.is_some();
+        let mut outcome = if is_stress { of_steps(record, reports) } else { of_repeated(reports) };
+        if let Some(why) = &record.ended_early {
+            outcome.said.insert(0, format!("It ended early: {why}."));
+        }
+        outcome
+    }
+}
+
+/// The run with the median p95 stands for all.
+fn of_repeated(reports: Vec<PerformanceReport>) -> Outcome {
+    let mut order: Vec<usize> = (0..reports.len()).collect();
+    // Of several runs, one that ended before its first request would only add an empty row.
+    if reports.iter().any(|report| scheduled(report) > 0) {
+        order.retain(|&run| scheduled(&reports[run]) > 0);
+    }
+    let rows: Vec<RunReport> =
+        order.iter().zip(1..).map(|(&run, number)| reports[run].row(format!("run {number}"))).collect();
+    // Those that are no evidence last: the median is one of the others, if there is one.
+    order.sort_by(|&a, &b| {
+        let (a, b) = (&reports[a], &reports[b]);
+        is_valid(b).cmp(&is_valid(a)).then(p95_or_worst(a).total_cmp(&p95_or_worst(b)))
+    });
+    let valid = order.iter().filter(|&&run| is_valid(&reports[run])).count();
+    // Of an even number the lower one of the two in the middle: it is a run that took place.
+    let run = order[valid.saturating_sub(1) / 2];
+    let p95: Vec<f64> = order[..valid].iter().filter_map(|&run| reports[run].p95_latency_ms).collect();
+    let mut report = reports[run].clone();
+    let mut said = Vec::new();
+    if rows.len() > 1 {
+        if let (Some(least), Some(most)) = (p95.first(), p95.last()) {
+            said.push(format!(
+                "p95 of {valid} runs: {least:.2} to {most:.2} ms; reported is the median run."
+            ));
+        }
+        set_runs(&mut report, rows);
+    }
+    Outcome { report, run, said }
+}
+
+/// The last step stands for all: it is the one that broke, if one did.
+fn of_steps(record: &LoadRecord, reports: Vec<PerformanceReport>) -> Outcome {
+    let mut steps = Vec::new();
+    for (run, report) in record.runs.iter().zip(reports) {
+        steps.push((users(run), report));
+    }
+    let rows = steps.iter().map(|(users, report)| report.row(people(*users))).collect();
+    let said = conclusion(&steps);
+    let run = steps.len() - 1;
+    let (_, mut report) = steps.swap_remove(run);
+    set_runs(&mut report, rows);
+    Outcome { report, run, said }
+}
+
+fn users(run: &RecordedRun) -> u32 {
+    run.step.unwrap_or_default()
+}
+
+fn set_runs(report: &mut PerformanceReport, rows: Vec<RunReport>) {
+    if let Some(load) = &mut report.load {
+        load.runs = rows;
+    }
+}
+
+fn scheduled(report: &PerformanceReport) -> u64 {
+    report.load.as_ref().map_or(0, |load| load.scheduled)
+}
+
+fn is_valid(report: &PerformanceReport) -> bool {
+    report.verdict() != Verdict::Untrusted
+}
+
+/// The p95; one that is not known, since too much was lost, is worse than any other.
+fn p95_or_worst(report: &PerformanceReport) -> f64 {
+    report.p95_latency_ms.unwrap_or(f64::INFINITY)
+}
+
+/// What the steps showed, in sentences: which one broke, and where throughput stopped growing.
+fn conclusion(steps: &[(u32, PerformanceReport)]) -> Vec<String> {
+    let mut said = Vec::new();
+    if let Some((users, report)) = steps.last() {
+        let users = people(*users);
+        match report.verdict() {
+            Verdict::Untrusted => said.push(format!(
+                "At {users} the generator did not keep up: what the service holds is not known."
+            )),
+            Verdict::Missed => said.push(format!("It broke at {users}.")),
+            Verdict::Held if !report.partial => said.push(format!("It held up to {users}.")),
+            Verdict::Held => {}
+        }
+    }
+    // Told also where nothing broke: from there on more users only wait for each other.
+    let rows: Vec<(u32, f64)> =
+        steps.iter().filter_map(|(users, report)| Some((*users, report.throughput_rps?))).collect();
+    let stopped = rows.windows(2).find(|pair| pair[1].1 < pair[0].1 * (1.0 + GROWTH));
+    if let Some([(users, rate), _]) = stopped {
+        let users = people(*users);
+        said.push(format!("Throughput stopped growing at {users}, with {rate:.0} requests a second."));
+    }
+    said
+}
+
+/// A number of users, for people.
+pub fn people(users: u32) -> String {
+    if users == 1 { "1 user".to_owned() } else { format!("{users} users") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::fixture::{record, run};
+    use super::*;
+    use crate::recording::{Finished, Recorder};
+    use crate::targets::Metric;
+
+    /// A step with so many requests in a second, that took so long.
+    fn step(users: u32, rate: u64, ms: u64) -> (u32, PerformanceReport) {
+        let mut recorder = Recorder::default();
+        let latency = Duration::from_millis(ms);
+        for _ in 0..rate {
+            recorder.record(Finished { latency, outcome: Ok(()) });
+        }
+        recorder.pass(Duration::from_secs(1));
+        let targets = Targets::default().with("stress", (Metric::P95Ms, 100.0));
+        (users, PerformanceReport::new("stress", &recorder.finish()).judge(&targets))
+    }
+
+    #[test]
+    fn the_step_that_broke_and_the_end_of_growth_are_said() {
+        // Limits of 100 ms on p95, which the last step misses. From 900 to 910 requests a second are 1 %, less than 5 %.
+        let steps = [step(100, 500, 10), step(200, 900, 20), step(300, 910, 60), step(400, 905, 120)];
+        assert_eq!(
+            conclusion(&steps),
+            [
+                "It broke at 400 users.",
+                "Throughput stopped growing at 200 users, with 900 requests a second."
+            ]
+        );
+        assert_eq!(conclusion(&steps[..2]), ["It held up to 200 users."]);
+    }
+
+    #[test]
+    fn the_median_of_the_runs_that_are_evidence_is_reported() {
+        let mut record = record([30, 10, 20, 5].map(|ms| run(&[(0, ms)], 1)).into());
+        // The quickest is no evidence; of 10, 20 and 30 ms the median is 20.
+        record.runs[3].run.generator.longest_pause = Duration::from_secs(1);
+        record.ended_early = Some("the bytes were sent".to_owned());
+        let outcome = Outcome::of(&record, &Targets::default());
+        assert_eq!(outcome.run, 2);
+        assert_eq!(
+            outcome.said,
+            [
+                "It ended early: the bytes were sent.",
+                "p95 of 3 runs: 10.00 to 30.00 ms; reported is the median run."
+            ]
+        );
+        let rows: Vec<_> = outcome.report.load.expect("is a load's").runs;
+        assert_eq!(rows.iter().map(|row| row.valid).collect::<Vec<_>>(), [true, true, true, false]);
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_was_due_is_left_out_unless_all_are_so() {
+        let outcome = Outcome::of(&record(vec![run(&[], 1), run(&[(0, 7)], 1)]), &Targets::default());
+        assert_eq!((outcome.run, outcome.report.total_requests), (1, 1));
+        let empty = Outcome::of(&record(vec![run(&[], 1), run(&[], 1)]), &Targets::default());
+        assert_eq!(empty.report.total_requests, 0);
+    }
+
+    #[test]
+    fn a_record_that_was_stored_comes_to_the_same() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let path = dir.path().join("load.run.json");
+        let record = record(vec![run(&[(0, 3), (5, 1200), (900, 70)], 3)]);
+        record.save(&path).expect("writes");
+        let read = LoadRecord::load(&path).expect("is one");
+        let targets = Targets::parse("[op]\navg_ms = 50", &["op"]).expect("is valid");
+        assert_eq!(Outcome::of(&read, &targets), Outcome::of(&record, &targets));
+    }
+
+    #[test]
+    fn a_record_that_does_not_add_up_is_refused() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let path = dir.path().join("load.run.json");
+        let refused = |text: &str| {
+            std::fs::write(&path, text).expect("writes");
+            LoadRecord::load(&path).expect_err("is refused").to_string()
+        };
+        assert!(refused("{").contains("load.run.json"));
+        let record = record(vec![run(&[(0, 3)], 1)]);
+        let text = serde_json::to_string(&record).expect("serialises");
+        assert!(
+            refused(&text.replace("\"scheduled\":1", "\"scheduled\":2"))
+                .contains("run 1: 2 requests were due")
+        );
+        assert!(
+            refused(&text.replace("\"schema_version\":1", "\"schema_version\":9")).contains("has version 9")
+        );
+        let without = LoadRecord { runs: Vec::new(), ..record };
+        assert!(refused(&serde_json::to_string(&without).expect("serialises")).contains("has no runs"));
+    }
+}
