@@ -10,7 +10,7 @@ pub struct Claims {
     /// `service_account`, `admin_user`, `access` or `refresh`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What the holder may do; `readonly` may not upload.
+    /// What the holder may do.
     pub role: String,
     /// The holder's name, for people.
     pub name: String,
@@ -31,11 +31,4 @@ pub struct Claims {
     /// Requests a minute that the holder is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<u64>,
-}
-
-impl Claims {
-    /// Whether the holder may store files.
-    pub fn may_write(&self) -> bool {
-        self.role != "readonly"
-    }
 }

@@ -3,16 +3,20 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPrivateKey, EncodeRsaPublicKey, LineEnding};
-use rsa::pkcs8::EncodePublicKey;
+use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
 
 use super::pem;
 use crate::error::Error;
 
 /// Bits of a generated key: the size the service uses.
 const KEY_BITS: usize = 2048;
+/// Bits of the longest key that is taken.
+const MAX_KEY_BITS: usize = 8192;
 
 /// Error for a key that cannot be used. Never carries key material.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +30,12 @@ pub enum KeyError {
     /// RS256 in this service wants at least 2048 bits.
     #[error("an RSA key of {0} bits is too short for RS256; use 2048 or more")]
     TooShort(usize),
+    /// Checking a signature takes time that grows with the square of the key's length.
+    #[error("an RSA key of {0} bits is too long; use 8192 or less")]
+    TooLong(usize),
+    /// The text is no set of keys that can be used.
+    #[error("the JSON Web Key Set {0}")]
+    NotAKeySet(String),
     /// A library refused; the text is its own.
     #[error("the RSA key cannot be used: {0}")]
     Unusable(String),
@@ -107,19 +117,31 @@ pub struct PublicKey {
 impl PublicKey {
     fn from_rsa(key: &rsa::PublicKey) -> Result<Self, KeyError> {
         use rsa::traits::PublicKeyParts;
-        let bits = key.n().bit_width() as usize;
-        // RFC 7518, section 3.3: a key for RS256 has 2048 bits or more.
-        if bits < KEY_BITS {
-            return Err(KeyError::TooShort(bits));
-        }
+        check_bits(key.n().bit_width() as usize)?;
         let der = key.to_pkcs1_der().map_err(unusable)?;
         ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der.as_bytes())
             .map(|parsed| Self { parsed })
             .map_err(unusable)
     }
 
+    /// The key in this PEM text: a SubjectPublicKeyInfo, or PKCS#1.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let key = rsa::PublicKey::from_public_key_pem(text).ok();
+        let key = key.or_else(|| rsa::PublicKey::from_pkcs1_pem(text).ok());
+        let key = key.ok_or_else(|| unusable("it is no RSA public key in PEM form"))?;
+        Self::from_rsa(&key)
+    }
+
+    /// The key as a member of a JSON Web Key Set.
+    pub fn to_jwk(&self, kid: &str) -> Result<serde_json::Value, KeyError> {
+        use rsa::traits::PublicKeyParts;
+        let key = rsa::PublicKey::from_pkcs1_der(self.der()).map_err(unusable)?;
+        let n = URL_SAFE_NO_PAD.encode(key.n_bytes());
+        let e = URL_SAFE_NO_PAD.encode(key.e_bytes());
+        Ok(serde_json::json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e}))
+    }
+
     /// The key in PKCS#1 DER.
-    #[cfg(test)]
     pub(super) fn der(&self) -> &[u8] {
         self.parsed.as_ref()
     }
@@ -140,6 +162,18 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PublicKey(RSA)")
     }
+}
+
+/// An error for a key of a length that RS256 is not used with here.
+pub(super) fn check_bits(bits: usize) -> Result<(), KeyError> {
+    // RFC 7518, section 3.3: a key for RS256 has 2048 bits or more.
+    if bits < KEY_BITS {
+        return Err(KeyError::TooShort(bits));
+    }
+    if bits > MAX_KEY_BITS {
+        return Err(KeyError::TooLong(bits));
+    }
+    Ok(())
 }
 
 fn unusable(why: impl fmt::Display) -> KeyError {

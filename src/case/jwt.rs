@@ -1,10 +1,11 @@
-//! `jwt/validate`: the stub's own token check, without the stub. Measures this machine, whatever the ingester.
+//! `jwt/validate`: the stub's own token check, without the stub: `jsonwebtoken::decode` with a key that is read once, as an
+//! axum service calls it, and the policy around it. Measures this machine, whatever the ingester.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::worker;
-use crate::auth::{Minter, Token, Verifier};
+use crate::auth::{Minter, Policy, Token, Verifier};
 use crate::error::Error;
 use crate::ingester::Settings;
 use crate::recording::{Class, Failure, Finished, Recorder};
@@ -20,7 +21,7 @@ pub(super) struct Work {
 impl Work {
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let key = settings.key()?;
-        let verifier = Verifier::new(key.public().clone());
+        let verifier = Verifier::new(key.public(), Policy::default());
         Ok(Self { verifier, token: Minter::new(key).mint(LIFETIME)? })
     }
 }

@@ -3,24 +3,45 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State as Shared};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use super::answer::Refusal;
+use super::metrics;
 use super::state::State;
-use super::{answer, auth, upload};
+use super::{auth, download, finalize, health, upload};
 
 /// The service, apart from serving it.
-pub(super) fn app(state: State) -> Router {
-    let state = Arc::new(state);
-    let authorised = axum::middleware::from_fn_with_state(Arc::clone(&state), auth::require_writer);
+pub(super) fn app(state: Arc<State>) -> Router {
+    // The token is checked in front of the handler: no body is parsed for somebody who may not send one.
+    let writer = axum::middleware::from_fn_with_state(Arc::clone(&state), auth::require_writer);
+    let reader = axum::middleware::from_fn_with_state(Arc::clone(&state), auth::require_token);
     Router::new()
-        // The token is checked in front of the handler: no body is parsed for somebody who may not send one.
-        .route("/api/v1/files/upload", post(upload::upload).layer(authorised))
+        .route("/api/v1/files/upload", post(upload::upload).layer(writer.clone()))
+        .route("/api/v1/finalize/{file_id}", post(finalize::begin).layer(writer))
+        .route("/api/v1/finalize/{transaction_id}/status", get(finalize::status).layer(reader.clone()))
+        .route("/api/v1/files/{file_id}/download", get(download::download).layer(reader))
         // axum would stop at 2 MiB; `upload` counts for itself.
         .layer(DefaultBodyLimit::disable())
-        .route("/health/live", get(answer::healthy))
-        .route("/health/ready", get(answer::healthy))
-        .fallback(answer::not_found)
-        .method_not_allowed_fallback(answer::method_not_allowed)
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics_text))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
+}
+
+async fn metrics_text(Shared(state): Shared<Arc<State>>) -> Response {
+    let text = state.metrics.text(state.verifier.signatures());
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+async fn not_found(Shared(state): Shared<Arc<State>>) -> Response {
+    Refusal::NotFound.answer(state.dialect)
+}
+
+async fn method_not_allowed(Shared(state): Shared<Arc<State>>) -> Response {
+    Refusal::MethodNotAllowed.answer(state.dialect)
 }

@@ -1,46 +1,97 @@
-//! The token check in front of uploads.
+//! The token check in front of routes.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Shared};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::answer::Refusal;
 use super::drain;
 use super::state::State;
+use crate::auth::{Claims, Rejection};
 
 /// Lets a request through if its bearer token is valid and its holder may write.
-pub(super) async fn require_writer(
-    Shared(state): Shared<Arc<State>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match check(&state, &request) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => {
-            // Closing on an unread body could cost the client this answer.
-            drain::later(request.into_body());
-            refusal.into_response()
-        }
+pub(super) async fn require_writer(shared: Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    let Shared(state) = &shared;
+    let claims = check(state, request.headers()).await;
+    match claims {
+        Ok(claims) if state.verifier.policy().may_write(&claims) => admit(claims, request, next).await,
+        Ok(_) => refuse(state, Refusal::MayNotWrite, request),
+        Err(refusal) => refuse(state, refusal, request),
     }
 }
 
-fn check(state: &State, request: &Request) -> Result<(), Refusal> {
-    // A header that is not text, or of another scheme, counts as no token.
-    let token = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(bearer)
-        .ok_or(Refusal::NoToken)?;
-    let claims = state.verifier.verify(token).map_err(|_| Refusal::BadToken)?;
-    if claims.may_write() { Ok(()) } else { Err(Refusal::MayNotWrite) }
+/// Lets a request through if its bearer token is valid.
+pub(super) async fn require_token(shared: Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    let Shared(state) = &shared;
+    match check(state, request.headers()).await {
+        Ok(claims) => admit(claims, request, next).await,
+        Err(refusal) => refuse(state, refusal, request),
+    }
 }
 
-/// The token of a `Bearer` header; the scheme's case does not matter (RFC 9110, section 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    if scheme.eq_ignore_ascii_case("bearer") { Some(token.trim()) } else { None }
+/// Hands a request on, with what its token says of its holder.
+async fn admit(claims: Claims, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Arc::new(claims));
+    next.run(request).await
+}
+
+fn refuse(state: &State, refusal: Refusal, request: Request) -> Response {
+    state.metrics.failed(refusal.cause());
+    // Closing on an unread body could cost the client this answer.
+    drain::later(request.into_body());
+    refusal.answer(state.dialect)
+}
+
+async fn check(state: &State, headers: &HeaderMap) -> Result<Claims, Refusal> {
+    let token = bearer(headers)?;
+    match state.verifier.verify(token) {
+        Ok(claims) => Ok(claims),
+        // The issuer may have begun to sign with a new key.
+        Err(Rejection::UnknownKey) if state.read_keys_again().await => {
+            state.verifier.verify(token).map_err(|_| Refusal::BadToken)
+        }
+        Err(_) => Err(Refusal::BadToken),
+    }
+}
+
+/// The token of the one `Authorization` header, whose scheme is `Bearer`; its case does not matter (RFC 9110, section
+/// 11.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Refusal::NoToken)?;
+    // Of two, somebody in front of this service may have checked the other one.
+    if values.next().is_some() {
+        return Err(Refusal::BadToken);
+    }
+    // A header that is not text, or of another scheme, counts as no token.
+    let value = value.to_str().map_err(|_| Refusal::NoToken)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Refusal::NoToken)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Refusal::NoToken) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, value.parse().expect("is a header value"));
+        }
+        headers
+    }
+
+    #[test]
+    fn there_is_one_header_with_one_token() {
+        assert_eq!(bearer(&headers(&["Bearer a.b.c"])), Ok("a.b.c"));
+        assert_eq!(bearer(&headers(&["bEARER  a.b.c "])), Ok("a.b.c"));
+        for none in [&[][..], &["a.b.c"], &["Basic a.b.c"], &["Bearer"]] {
+            assert_eq!(bearer(&headers(none)), Err(Refusal::NoToken), "{none:?}");
+        }
+        assert_eq!(bearer(&headers(&["Bearer a.b.c", "Bearer a.b.c"])), Err(Refusal::BadToken));
+    }
 }

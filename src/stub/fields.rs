@@ -14,11 +14,13 @@ const DEFAULT_TTL_DAYS: u16 = 30;
 pub(super) struct Fields {
     permanent: bool,
     ttl_days: u16,
+    description: String,
+    tags: Vec<String>,
 }
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { permanent: false, ttl_days: DEFAULT_TTL_DAYS }
+        Self { permanent: false, ttl_days: DEFAULT_TTL_DAYS, description: String::new(), tags: Vec::new() }
     }
 }
 
@@ -28,6 +30,10 @@ impl Fields {
         // An arm that accepts the value returns; one that ends in a text refuses it.
         let problem = match name {
             "description" if value.chars().count() > MAX_DESCRIPTION => "at most 1000 characters",
+            "description" => {
+                value.clone_into(&mut self.description);
+                return Ok(());
+            }
             "retention_policy" => match value {
                 "temporary" | "permanent" => {
                     self.permanent = value == "permanent";
@@ -43,9 +49,13 @@ impl Fields {
                 _ => "must be a whole number from 1 to 365",
             },
             "metadata" if !is_object(value) => "must be a JSON object",
-            "tags" if serde_json::from_str::<Vec<String>>(value).is_err() => {
-                "must be a JSON array of strings"
-            }
+            "tags" => match serde_json::from_str(value) {
+                Ok(tags) => {
+                    self.tags = tags;
+                    return Ok(());
+                }
+                Err(_) => "must be a JSON array of strings",
+            },
             "compress" if !matches!(value, "true" | "false") => "must be true or false",
             "compression_algorithm" if !matches!(value, "gzip" | "brotli" | "none") => {
                 "must be gzip, brotli or none"
@@ -53,6 +63,23 @@ impl Fields {
             _ => return Ok(()),
         };
         Err(Refusal::Invalid(format!("{name}: {problem}")))
+    }
+
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
+    }
+
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// For how many days a temporary file is kept; `None` for a permanent one.
+    pub fn ttl_days(&self) -> Option<u16> {
+        if self.permanent { None } else { Some(self.ttl_days) }
     }
 
     pub fn retention_policy(&self) -> &'static str {

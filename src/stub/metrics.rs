@@ -1,0 +1,133 @@
+//! `GET /metrics`: what was uploaded, in the text format of Prometheus.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The media type of the text that `encode` writes.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a counter of uploads is told apart by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UploadLabels {
+    policy: &'static str,
+    status: u16,
+}
+
+/// What a counter of failures is told apart by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    cause: &'static str,
+}
+
+/// The stub's metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    uploads: Family<UploadLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    duration: Histogram,
+    size: Histogram,
+    active: Gauge,
+    signatures: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("ingester");
+        let uploads = Family::default();
+        registry.register("uploads", "Uploads by retention policy and status of the answer", uploads.clone());
+        let failures = Family::default();
+        registry.register("upload_failures", "Uploads that were refused or failed, by cause", failures.clone());
+        // From 0.1 ms to 26 s in steps of two.
+        let duration = Histogram::new(exponential_buckets(0.0001, 2.0, 19));
+        let help = "Time from the head of an upload until its answer";
+        registry.register_with_unit("upload_duration", help, Unit::Seconds, duration.clone());
+        // From 1 KB to 1 GB in steps of four.
+        let size = Histogram::new(exponential_buckets(1024.0, 4.0, 11));
+        registry.register_with_unit("upload_size", "Size of stored files", Unit::Bytes, size.clone());
+        let active = Gauge::default();
+        registry.register("active_uploads", "Uploads under way", active.clone());
+        let signatures = Gauge::default();
+        registry.register("token_signatures_checked", "Signatures that were checked so far", signatures.clone());
+        Self { registry, uploads, failures, duration, size, active, signatures }
+    }
+}
+
+impl Metrics {
+    /// Counts an upload as under way for as long as what is returned lives.
+    pub fn begins(&self) -> Active<'_> {
+        self.active.inc();
+        Active { active: &self.active }
+    }
+
+    /// Counts an upload that was answered with this status after so long.
+    pub fn answered(&self, policy: &'static str, status: u16, took: Duration) {
+        self.uploads.get_or_create(&UploadLabels { policy, status }).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a file that was stored.
+    pub fn stored(&self, size: u64) {
+        self.size.observe(size as f64);
+    }
+
+    /// Counts an upload that came to nothing.
+    pub fn failed(&self, cause: &'static str) {
+        self.failures.get_or_create(&FailureLabels { cause }).inc();
+    }
+
+    /// All of it as text. So many signatures were checked.
+    pub fn text(&self, signatures: u64) -> String {
+        self.signatures.set(i64::try_from(signatures).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a buffer in memory takes everything");
+        text
+    }
+}
+
+/// An upload under way. One that is dropped, as when its client goes, counts no longer.
+#[derive(Debug)]
+pub(super) struct Active<'a> {
+    active: &'a Gauge,
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.active.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_in_the_text() {
+        let metrics = Metrics::default();
+        let active = metrics.begins();
+        metrics.answered("temporary", 201, Duration::from_millis(3));
+        metrics.answered("temporary", 201, Duration::from_millis(5));
+        metrics.stored(2048);
+        metrics.failed("token");
+        let text = metrics.text(7);
+        for line in [
+            "ingester_uploads_total{policy=\"temporary\",status=\"201\"} 2",
+            "ingester_upload_failures_total{cause=\"token\"} 1",
+            "ingester_upload_duration_seconds_count 2",
+            "ingester_upload_size_bytes_sum 2048.0",
+            "ingester_active_uploads 1",
+            "ingester_token_signatures_checked 7",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+        }
+        drop(active);
+        assert!(metrics.text(7).contains("ingester_active_uploads 0"));
+    }
+}
