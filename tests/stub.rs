@@ -29,7 +29,7 @@ struct Answer {
 impl Service {
     fn start() -> Self {
         let key = KeyPair::generate().expect("makes a key");
-        let stub = Stub::start(StubOptions::new(key.public().clone())).expect("starts");
+        let stub = Stub::start(StubOptions::new(key.public())).expect("starts");
         Self { stub, minter: Minter::new(key) }
     }
 
@@ -300,7 +300,7 @@ fn get(path: &str) -> Answer {
 #[test]
 fn a_dropped_stub_stops_listening() {
     let key = KeyPair::generate().expect("makes a key");
-    let stub = Stub::start(StubOptions::new(key.public().clone())).expect("starts");
+    let stub = Stub::start(StubOptions::new(key.public())).expect("starts");
     let address = stub.address();
     // A client that keeps its connection must not keep the stub.
     let idle = TcpStream::connect(address).expect("connects");

@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingester_perf::auth::{KeyPair, Minter};
+use clap::ValueEnum;
+use ingester_perf::auth::{KeyPair, KeySet, MAX_LEEWAY, Minter, Policy};
 use ingester_perf::console::note;
 use ingester_perf::files::read_limited;
-use ingester_perf::stub::{Stub, StubOptions};
+use ingester_perf::stub::{Dialect, Keys, Stub, StubOptions};
 use ingester_perf::units::Bytes;
 use ingester_perf::{Error, Exit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use url::Url;
 
 /// Largest key file that is read.
 const MAX_KEY: u64 = 1 << 20;
@@ -25,9 +27,9 @@ Examples:
   INGESTER_URL=http://127.0.0.1:8020 INGESTER_TOKEN_FILE=token cargo bench --bench upload
 
   ingester-perf serve --listen 127.0.0.1:0 --private-key key.pem
+  ingester-perf serve --jwks https://issuer.example/keys --issuer https://issuer.example --audience ingester
 
-It hashes and counts what is uploaded and keeps none of it. Ctrl-C or SIGTERM ends it with exit code 0; exit code 2
-means that it could not start.";
+Ctrl-C or SIGTERM ends it with exit code 0; exit code 2 means that it could not start. What it does: docs/stub.md.";
 
 /// The command's arguments.
 #[derive(clap::Args)]
@@ -36,27 +38,78 @@ pub struct Serve {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:8020", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// Form of the answers: that of the Python service, or that of the Go service
+    #[arg(long, default_value = "python")]
+    dialect: DialectArg,
+    #[command(flatten)]
+    tokens: TokenArgs,
+}
+
+/// Which tokens it takes.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Tokens")]
+struct TokenArgs {
     /// Print a token for uploads on standard output, valid for a day
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["public_key", "jwks"])]
     print_token: bool,
     /// RSA private key (PEM file) whose tokens are valid; a new one is made in memory otherwise
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["public_key", "jwks"])]
     private_key: Option<PathBuf>,
+    /// RSA public key (PEM file) that tokens are checked with
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks")]
+    public_key: Option<PathBuf>,
+    /// URL of a JSON Web Key Set that tokens are checked with; read again every five minutes
+    #[arg(long, value_name = "URL")]
+    jwks: Option<Url>,
+    /// Take tokens of this issuer only (iss)
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// Take tokens for this audience only (aud)
+    #[arg(long, value_name = "NAME")]
+    audience: Option<String>,
+    /// By how much clocks may differ, at most 5m
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = leeway)]
+    leeway: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DialectArg {
+    Python,
+    Go,
+}
+
+impl From<DialectArg> for Dialect {
+    fn from(dialect: DialectArg) -> Self {
+        match dialect {
+            DialectArg::Python => Self::Python,
+            DialectArg::Go => Self::Go,
+        }
+    }
 }
 
 impl Serve {
     pub fn run(self) -> Result<Exit, Error> {
         // Watched from the start, so that a signal during start-up is not lost.
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Thread)?;
-        let key = self.key()?;
-        let stub =
-            Stub::start(StubOptions { listen: self.listen, ..StubOptions::new(key.public().clone()) })?;
+        let tokens = &self.tokens;
+        let own_key = tokens.own_key()?;
+        let stub = Stub::start(StubOptions {
+            listen: self.listen,
+            keys: tokens.keys(own_key.as_ref())?,
+            policy: tokens.policy(),
+            dialect: self.dialect.into(),
+            ..StubOptions::default()
+        })?;
         note(format_args!("Listening on http://{}; Ctrl-C stops it", stub.address()));
-        if self.print_token {
-            let token = Minter::new(key).mint(TOKEN_LIFETIME)?;
-            writeln!(io::stdout(), "{}", token.as_str()).map_err(Error::Output)?;
-        } else if self.private_key.is_none() {
-            note("No one has a token for it: add --print-token, or --private-key with a key of yours");
+        match own_key {
+            Some(key) if tokens.print_token => {
+                let token = Minter::new(key).mint(TOKEN_LIFETIME)?;
+                writeln!(io::stdout(), "{}", token.as_str()).map_err(Error::Output)?;
+            }
+            Some(_) if tokens.private_key.is_none() => {
+                note("No one has a token for it: add --print-token, or --private-key with a key of yours");
+            }
+            _ => {}
         }
         signals.forever().next();
         let stored = stub.stored();
@@ -64,10 +117,44 @@ impl Serve {
         note(format_args!("Took in {} files, {}", stored.files, Bytes(stored.bytes)));
         Ok(Exit::Held)
     }
+}
 
-    fn key(&self) -> Result<KeyPair, Error> {
-        let Some(path) = &self.private_key else { return Ok(KeyPair::generate()?) };
+impl TokenArgs {
+    /// The key that makes tokens here: that of the file, or a new one. None where tokens are made elsewhere.
+    fn own_key(&self) -> Result<Option<KeyPair>, Error> {
+        if self.public_key.is_some() || self.jwks.is_some() {
+            return Ok(None);
+        }
+        let Some(path) = &self.private_key else { return Ok(Some(KeyPair::generate()?)) };
         let pem = read_limited(path, MAX_KEY)?;
-        KeyPair::from_pem(&pem).map_err(|e| Error::malformed(path, e))
+        let key = KeyPair::from_pem(&pem).map_err(|e| Error::malformed(path, e))?;
+        Ok(Some(key))
     }
+
+    fn keys(&self, own: Option<&KeyPair>) -> Result<Keys, Error> {
+        if let Some(key) = own {
+            return Ok(Keys::Fixed(KeySet::from(key.public())));
+        }
+        if let Some(path) = &self.public_key {
+            let pem = read_limited(path, MAX_KEY)?;
+            let keys = KeySet::from_pem(&pem).map_err(|e| Error::malformed(path, e))?;
+            return Ok(Keys::Fixed(keys));
+        }
+        let url = self.jwks.clone().expect("without a key of its own there is one of the two");
+        Ok(Keys::Url(url))
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            leeway: self.leeway,
+            ..Policy::default()
+        }
+    }
+}
+
+fn leeway(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).ok().filter(|time| *time <= MAX_LEEWAY);
+    time.ok_or_else(|| format!("write a time of at most {}, like 10s", humantime::format_duration(MAX_LEEWAY)))
 }

@@ -70,7 +70,7 @@ impl Ingester {
             }
             Subject::Stub => {
                 let key = settings.key()?;
-                let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public().clone()) })?;
+                let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public()) })?;
                 let minted = Credentials::PrivateKey(Minter::new(key));
                 Ok(Self::new(at(stub.address()), settings, minted, Running::Stub(stub)))
             }

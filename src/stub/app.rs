@@ -20,9 +20,9 @@ pub(super) fn app(state: Arc<State>) -> Router {
     let reader = axum::middleware::from_fn_with_state(Arc::clone(&state), auth::require_token);
     Router::new()
         .route("/api/v1/files/upload", post(upload::upload).layer(writer.clone()))
-        .route("/api/v1/finalize/{file_id}", post(finalize::begin).layer(writer))
-        .route("/api/v1/finalize/{transaction_id}/status", get(finalize::status).layer(reader.clone()))
-        .route("/api/v1/files/{file_id}/download", get(download::download).layer(reader))
+        .route("/api/v1/finalize/{id}", post(finalize::begin).layer(writer))
+        .route("/api/v1/finalize/{id}/status", get(finalize::status).layer(reader.clone()))
+        .route("/api/v1/files/{id}/download", get(download::download).layer(reader))
         // axum would stop at 2 MiB; `upload` counts for itself.
         .layer(DefaultBodyLimit::disable())
         .route("/health/live", get(health::live))

@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use super::answer::Refusal;
 use super::drain;
+use super::jwks::RemoteKeys;
 use super::state::State;
 use crate::auth::{Claims, Rejection};
 
@@ -48,6 +49,9 @@ fn refuse(state: &State, refusal: Refusal, request: Request) -> Response {
 
 async fn check(state: &State, headers: &HeaderMap) -> Result<Claims, Refusal> {
     let token = bearer(headers)?;
+    if state.remote_keys.as_ref().is_some_and(RemoteKeys::are_old) {
+        state.read_keys_again().await;
+    }
     match state.verifier.verify(token) {
         Ok(claims) => Ok(claims),
         // The issuer may have begun to sign with a new key.

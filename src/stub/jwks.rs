@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// Time limit of reading it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How old a key set may become. Keys that were taken out of it are refused from then on.
-pub(super) const EVERY: Duration = Duration::from_secs(300);
+const EVERY: Duration = Duration::from_secs(300);
 /// Shortest time between two readings. Tokens with made-up key names must not become requests to the issuer.
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
@@ -44,6 +44,12 @@ impl RemoteKeys {
     pub async fn read(&self) -> Result<KeySet, String> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.fetch().await.map_err(|problem| format!("{}: {problem}", self.url))
+    }
+
+    /// Whether it was read so long ago that it has to be read again.
+    pub fn are_old(&self) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_none_or(|last| last.elapsed() >= EVERY)
     }
 
     /// Reads it again, unless it was read just now.

@@ -1,13 +1,18 @@
-//! The stub ingester: an axum service that checks, parses and hashes as the real one does, and stores nothing. Another
-//! router can be served in its place.
+//! The stub ingester: an axum service that checks, parses, hashes and stores as the real one does. Another router can be
+//! served in its place.
 
 mod answer;
 mod app;
 mod auth;
+mod download;
 mod drain;
 mod fields;
+mod finalize;
 #[cfg(feature = "handicap")]
 mod handicap;
+mod health;
+mod jwks;
+mod metrics;
 mod multipart;
 mod part;
 mod router;
@@ -16,7 +21,8 @@ mod state;
 mod storage;
 mod upload;
 
+pub use answer::Dialect;
 pub use axum::Router;
 pub use router::RouterOf;
-pub use server::{Server, Stub, StubError, StubOptions};
+pub use server::{Keys, Server, Stub, StubError, StubOptions};
 pub use storage::Stored;

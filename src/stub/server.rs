@@ -13,11 +13,16 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
+use url::Url;
 
+use super::answer::Dialect;
 use super::app;
+use super::finalize::Transactions;
+use super::jwks::RemoteKeys;
+use super::metrics::Metrics;
 use super::state::State;
 use super::storage::{Discard, Stored};
-use crate::auth::{PublicKey, Verifier};
+use crate::auth::{KeySet, Policy, PublicKey, Verifier};
 use crate::error::Error;
 use crate::machine::pin;
 
@@ -35,16 +40,51 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub struct StubOptions {
     /// Address to bind; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Tokens signed by its private half are valid.
-    pub key: PublicKey,
+    /// Tokens that are signed with the private half of one of these are valid.
+    pub keys: Keys,
+    /// What a token has to be beyond its signature.
+    pub policy: Policy,
+    /// Which generation of the service the answers are those of.
+    pub dialect: Dialect,
     /// Core of the stub's thread.
     pub core: Option<usize>,
 }
 
+/// Where the keys come from that tokens are checked with.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// They are these.
+    Fixed(KeySet),
+    /// A JSON Web Key Set at this URL, which is read again from time to time.
+    Url(Url),
+}
+
+impl Keys {
+    /// The keys, and where they are read again, if that is a URL.
+    fn read(self) -> Result<(KeySet, Option<RemoteKeys>), StubError> {
+        let url = match self {
+            Self::Fixed(keys) => return Ok((keys, None)),
+            Self::Url(url) => url,
+        };
+        let remote = RemoteKeys::at(url).map_err(StubError::Keys)?;
+        // The stub's own event loop does not run yet.
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
+        let keys = runtime.block_on(remote.read()).map_err(StubError::Keys)?;
+        Ok((keys, Some(remote)))
+    }
+}
+
 impl StubOptions {
     /// A free port on loopback.
-    pub fn new(key: PublicKey) -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), key, core: None }
+    pub fn new(key: &PublicKey) -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            keys: Keys::Fixed(KeySet::from(key)),
+            policy: Policy::default(),
+            dialect: Dialect::default(),
+            core: None,
+        }
     }
 }
 
@@ -59,6 +99,9 @@ pub enum StubError {
         /// What the system said.
         source: io::Error,
     },
+    /// The keys could not be read.
+    #[error("cannot read the keys for tokens: {0}")]
+    Keys(String),
     /// The system refused a thread or an event loop.
     #[error("cannot start the stub's thread: {0}")]
     Thread(io::Error),
@@ -82,13 +125,18 @@ impl Stub {
     pub fn start(options: StubOptions) -> Result<Self, StubError> {
         let listening = Listening::at(options.listen)?;
         let storage = Arc::new(Discard::at(listening.address));
+        let (keys, remote_keys) = options.keys.read()?;
         let state = State {
-            verifier: Verifier::new(options.key),
+            verifier: Verifier::new(keys, options.policy),
+            remote_keys,
             storage: Arc::clone(&storage),
+            metrics: Metrics::default(),
+            dialect: options.dialect,
+            transactions: Transactions::default(),
             #[cfg(feature = "handicap")]
             handicap: super::handicap::Handicap::of_this_executable(),
         };
-        let server = listening.serve(app::app(state), options.core)?;
+        let server = listening.serve(app::app(Arc::new(state)), options.core)?;
         Ok(Self { server, storage })
     }
 
