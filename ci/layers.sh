@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Modules use those below them and never the other way, and no files of a module use each other in a circle; those that
-# measure know nothing of what is measured; the pure ones know no file, socket, clock or event loop; a library that stands
+# measure do not speak of uploads; the pure ones know no file, socket, clock or event loop; a library that stands
 # behind one module is used in that one only.
 set -euo pipefail
 cd "$(dirname "$0")/../src"
@@ -22,11 +22,12 @@ complain() { # what, offending lines
 }
 
 sources() { # the files of a module
+  [ -e "$1" ] || [ -e "${1%.rs}.rs" ] || { echo "$1 is listed, and not there" >&2; exit 1; }
   if [ -d "$1" ]; then find "$1" -name '*.rs'; else ls "${1%.rs}.rs"; fi
 }
 
 code() { # lines of a module with this pattern, but for its tests, which stand at the end of a file and may speak of anything
-  sources "$1" | PATTERN=$2 xargs awk '/^#\[cfg\(test\)\]$/ { nextfile } $0 ~ ENVIRON["PATTERN"] { print FILENAME ":" FNR ": " $0 }'
+  sources "$1" | PATTERN=$2 xargs awk '/^mod tests \{$/ { nextfile } $0 ~ ENVIRON["PATTERN"] { print FILENAME ":" FNR ": " $0 }'
 }
 
 for module in $(ls | sed 's/\.rs$//' | grep -vxE 'lib|main'); do

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ingester_perf::load::{Arrivals, LoadRecord, Model, Operation, Plan, Profile, RecordedRun, run};
 use ingester_perf::machine::{Environment, Placement};
 use ingester_perf::recording::{Class, Failure, Finished, Performed, Phases};
-use ingester_perf::report::{Outcome, load_document};
+use ingester_perf::report::{LoadOutcome, outcome_document};
 use ingester_perf::targets::Targets;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -92,8 +92,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut record =
         LoadRecord::new("echo", "lines".to_owned(), Environment::read(&Placement::none(), "echo server"));
     record.runs.push(RecordedRun { step: None, plan, run });
-    let outcome = Outcome::of(&record, &Targets::default());
-    print!("{}", load_document(&outcome));
+    let outcome = LoadOutcome::of(&record, &Targets::default());
+    print!("{}", outcome_document(&outcome));
     let report = &outcome.report;
     if report.failed_requests > 0 {
         return Err(format!("{} lines did not come back", report.failed_requests).into());

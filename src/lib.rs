@@ -6,7 +6,7 @@
 //! held against [`targets`].
 //! [`load`] does many operations at once, of any kind. The `harness` (behind the feature `criterion`) drives the cases
 //! through Criterion, the [`gate`] drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`]
-//! reads what Criterion saved. What is to be said of any of it is a [`document`].
+//! reads what Criterion saved. Their output is a [`document`].
 
 pub mod api;
 pub mod auth;

@@ -1,6 +1,6 @@
-//! What came of measuring, for every command and bench.
+//! The verdict of a measurement, for every command and bench.
 
-/// What came of measuring. Whatever could not be measured at all is an error, and no verdict.
+/// The verdict of a measurement. Whatever could not be measured at all is an error, and no verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Everything held: no target was missed, no case got slower.

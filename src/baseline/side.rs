@@ -8,6 +8,7 @@ use super::kept::{Kept, Side};
 use super::report::Report;
 use super::saved::{Criterion, MAX_BYTES, check_name};
 use crate::case::Suite;
+use crate::load::RECORD;
 use crate::error::Error;
 use crate::files::read_limited;
 
@@ -79,8 +80,10 @@ fn folder(dir: &Path, suite: &Suite) -> Result<Vec<(String, Kept)>, Error> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| Error::file(dir, "read", e))? {
         let path = entry.map_err(|e| Error::file(dir, "read", e))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
+        // A load's record lies beside its report, and is none.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".json") && !name.ends_with(RECORD) {
+            paths.push(path.clone());
         }
     }
     // A folder lists its files in any order; the table is to have the same one every time.

@@ -9,6 +9,7 @@ use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::console::note;
 use ingester_perf::files::{read_limited, write_text};
+use ingester_perf::ingester::Settings;
 use ingester_perf::machine::{Environment, Placement};
 use ingester_perf::{Error, Exit};
 
@@ -64,7 +65,7 @@ impl BaselineArgs {
         let config = Config::find(None)?;
         let suite = config.suite(&Suite::default());
         let home = criterion_home();
-        let reports = config.settings(&suite)?.report_dir;
+        let reports = Settings::of_files()?.report_dir;
         match self.command {
             Command::Export { name, out } => {
                 check_name(&name).map_err(|problem| Error::Setting { name: "baseline export", problem })?;

@@ -4,6 +4,7 @@ use ingester_perf::baseline::{Side, changes_document, compare, criterion_home};
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::console::note;
+use ingester_perf::ingester::Settings;
 use ingester_perf::{Error, Exit};
 
 use super::export::ExportArgs;
@@ -46,7 +47,7 @@ impl Compare {
         let config = Config::find(None)?;
         let suite = config.suite(&Suite::default());
         let home = criterion_home();
-        let reports = config.settings(&suite)?.report_dir;
+        let reports = Settings::of_files()?.report_dir;
         let first = Side::read(&self.first, &suite, &home, &reports)?;
         let second = Side::read(&self.second, &suite, &home, &reports)?;
         // Both sides in the same unit: an iteration of `load/` is a whole pass of a hundred uploads or more.
@@ -71,7 +72,7 @@ impl Compare {
             "Two runs one after the other differ by several percent on a shared machine (docs/noise.md).",
         );
         document.line("Whether a change made it slower is told by ingester-perf gate.");
-        self.export.tell(&document)?;
+        self.export.write(&document)?;
         Ok(Exit::Held)
     }
 }

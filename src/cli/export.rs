@@ -1,11 +1,11 @@
 //! `--export`: what is printed, in a file too, in a form of choice.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ingester_perf::Error;
 use ingester_perf::document::{Document, Format};
-use ingester_perf::files::write_text;
+use ingester_perf::files::{check_folder, write_text};
 
 /// Where a document goes besides standard output.
 #[derive(clap::Args)]
@@ -22,13 +22,25 @@ struct Export {
 }
 
 impl ExportArgs {
-    /// Writes the files, then prints.
-    pub fn tell(&self, document: &Document) -> Result<(), Error> {
-        // Files first: a table that nobody reads must not cost them.
-        for Export { format, path } in &self.exports {
-            write_text(path, &document.render(*format))?;
+    /// An error where a file could not be written, which is better said before measuring than after it.
+    pub fn check(&self) -> Result<(), Error> {
+        for Export { path, .. } in &self.exports {
+            // A name alone is one in this folder.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            check_folder(folder.unwrap_or_else(|| Path::new(".")))?;
         }
-        write!(io::stdout().lock(), "{document}").map_err(Error::Output)
+        Ok(())
+    }
+
+    /// Writes the files, and prints whatever became of them.
+    pub fn write(&self, document: &Document) -> Result<(), Error> {
+        // Files first: a table that nobody reads must not cost them.
+        let mut written = Ok(());
+        for Export { format, path } in &self.exports {
+            written = written.and(write_text(path, &document.render(*format)));
+        }
+        let printed = write!(io::stdout().lock(), "{document}").map_err(Error::Output);
+        written.and(printed)
     }
 }
 

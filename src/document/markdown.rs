@@ -10,36 +10,69 @@ pub fn render(document: &Document) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = match &document.conclusion {
-        Some(conclusion) => writeln!(out, "### {}: {conclusion}\n", document.title),
+        Some(conclusion) => writeln!(out, "### {}: {}\n", document.title, escaped(conclusion)),
         None => writeln!(out, "### {}\n", document.title),
     };
     if let Some(about) = &document.about {
-        let _ = writeln!(out, "{about}\n");
+        let _ = writeln!(out, "{}\n", escaped(about));
     }
     for part in &document.parts {
         match part {
-            Part::Table(table) => write_table(&mut out, table),
-            Part::Line(line) => {
-                let _ = writeln!(out, "* {}", line.trim_start());
+            Part::Table(table) => {
+                // Right below an item of a list, a table would be text of that item; and a line below a table a row.
+                end_block(&mut out);
+                write_table(&mut out, table);
+                end_block(&mut out);
             }
-            Part::Gap => out.push('\n'),
+            Part::Line(line) => {
+                let _ = writeln!(out, "* {}", escaped(line.trim_start()));
+            }
+            Part::Gap => end_block(&mut out),
         }
     }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
     out
 }
 
-/// Ids in the first column are set as code, figures are aligned right.
-fn write_table(out: &mut String, table: &Table) {
-    let _ = writeln!(out, "| {} |", table.header.join(" | "));
-    let _ = writeln!(out, "| --- |{}", " ---: |".repeat(table.header.len() - 1));
-    for row in &table.rows {
-        let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
-        let (id, figures) = cells.split_first().expect("a table has a first column");
-        let _ = writeln!(out, "| `{}` | {} |", id.trim(), figures.join(" | "));
+/// Ends what was written with an empty line, unless there is one.
+fn end_block(out: &mut String) {
+    if !out.ends_with("\n\n") {
+        out.push('\n');
     }
 }
 
-/// A cell in which no mark ends it.
-fn escaped(cell: &str) -> String {
-    cell.replace('|', "\\|").replace('\n', " ")
+/// Ids in the first column are set as code.
+fn write_table(out: &mut String, table: &Table) {
+    let header: Vec<String> = table.header.iter().map(|cell| escaped(cell)).collect();
+    let _ = writeln!(out, "| {} |\n|{}", header.join(" | "), " --- |".repeat(header.len()));
+    for row in &table.rows {
+        let (id, figures) = row.split_first().expect("a table has a first column");
+        let figures: Vec<String> = figures.iter().map(|cell| escaped(cell)).collect();
+        let _ = writeln!(out, "| {} | {} |", code(id.trim()), figures.join(" | "));
+    }
+}
+
+/// A cell set as code. One that has a backtick is text: no fence would hold it in a table.
+fn code(cell: &str) -> String {
+    if cell.is_empty() || cell.contains(['`', '|', '\n', '\r']) { escaped(cell) } else { format!("`{cell}`") }
+}
+
+/// A text that means nothing but itself: what a service or a file says must not become a link, an image, a mention or the
+/// end of a cell in somebody's pull request.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '@' => escaped.push_str("&#64;"),
+            '\n' | '\r' => escaped.push(' '),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            _ => escaped.push(character),
+        }
+    }
+    escaped
 }

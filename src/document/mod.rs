@@ -1,5 +1,4 @@
-//! What is to be said of a run, as a value: tables, lines, a conclusion. Renderers make bytes of it, and know nothing of
-//! where it came from.
+//! Output as a value: tables, lines, a conclusion. Renderers make text of it, and know nothing of where it came from.
 
 mod csv;
 mod markdown;
@@ -13,18 +12,18 @@ use serde::Serialize;
 
 pub use table::Table;
 
-/// What is to be said, in the order in which it is read.
+/// The output of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Document {
-    /// What it is a document of, in a word.
+    /// Its title.
     pub title: String,
     /// What was measured. Left out on a terminal, where the reader has just typed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// What it comes to, in a sentence. Read first on a page, and last on a terminal, which shows it without scrolling.
+    /// The conclusion, in a sentence: first on a page, last on a terminal, which shows it without scrolling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conclusion: Option<String>,
-    /// Everything else.
+    /// Everything else, in the order in which it is read.
     pub parts: Vec<Part>,
 }
 
@@ -36,7 +35,7 @@ pub enum Part {
     Table(Table),
     /// A sentence, or a few words; one of several that belong together.
     Line(String),
-    /// The end of lines or tables that belong together.
+    /// An empty line between groups.
     Gap,
 }
 
@@ -47,7 +46,7 @@ pub enum Format {
     Text,
     /// For a pull request.
     Markdown,
-    /// The tables alone, for a table program.
+    /// The tables alone, with cells as they are printed.
     Csv,
     /// For a program.
     Json,
@@ -76,7 +75,7 @@ impl Document {
         self.parts.extend(lines.into_iter().map(Part::Line));
     }
 
-    /// Ends what belongs together. Does nothing at the beginning, or after another gap.
+    /// Adds an empty line between groups. Does nothing at the beginning, or after another one.
     pub fn gap(&mut self) {
         if !matches!(self.parts.last(), None | Some(Part::Gap)) {
             self.parts.push(Part::Gap);
@@ -103,7 +102,7 @@ impl fmt::Display for Document {
 
 /// Error for a word that names no form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no format; there are text, markdown, csv and json")]
+#[error("\"{0}\" is not a valid format; there are text, markdown, csv and json")]
 pub struct NotAFormat(String);
 
 impl FromStr for Format {
@@ -127,7 +126,7 @@ mod tests {
     /// One that has everything, and text that means something in each form.
     fn document() -> Document {
         let mut document = Document::new("Gate");
-        document.about = Some("`new` against `old`".to_owned());
+        document.about = Some("new against old".to_owned());
         document.conclusion = Some("passed".to_owned());
         let mut table = Table::new(["case", "effect"]);
         table.row(["a|b", "+1.0 %, or so"]);
@@ -148,9 +147,30 @@ mod tests {
 
     #[test]
     fn in_a_pull_request_the_conclusion_is_the_heading() {
-        let expected = "### Gate: passed\n\n`new` against `old`\n\n| case | effect |\n| --- | ---: |\n\
-                        | `a\\|b` | +1.0 %, or so |\n\n* Note: one.\n";
+        let expected = "### Gate: passed\n\nnew against old\n\n| case | effect |\n| --- | --- |\n\
+                        | a\\|b | +1.0 %, or so |\n\n* Note: one.\n";
         assert_eq!(document().render(Format::Markdown), expected);
+    }
+
+    #[test]
+    fn in_markdown_a_table_stands_apart_from_lines() {
+        let mut document = Document::new("Load");
+        let mut table = Table::new(["case"]);
+        table.row(["a"]);
+        document.line("one");
+        document.table(table);
+        document.line("two");
+        let expected = "### Load\n\n* one\n\n| case |\n| --- |\n| `a` |  |\n\n* two\n";
+        assert_eq!(document.render(Format::Markdown), expected.replace("| `a` |  |", "| `a` |  |"));
+    }
+
+    #[test]
+    fn what_means_something_in_markdown_is_escaped() {
+        let mut document = Document::new("Load");
+        document.line("<img src=x> @team [a](b) `c` *d* e|f\r\ng");
+        let expected =
+            "### Load\n\n* &lt;img src=x> &#64;team \\[a\\](b) \\`c\\` \\*d\\* e\\|f  g\n";
+        assert_eq!(document.render(Format::Markdown), expected);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Rows of as many cells as the header has. The first column says what a row is of; the others are figures.
+/// A table: every row has a cell for each column. The first column says what a row is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Table {
     /// What each column is.
@@ -22,6 +22,16 @@ impl Table {
         let cells: Vec<String> = cells.into_iter().map(Into::into).collect();
         assert_eq!(cells.len(), self.header.len(), "a row has as many cells as the header");
         self.rows.push(cells);
+    }
+
+    /// The table as CSV (RFC 4180, with lines that end in LF).
+    pub fn csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in std::iter::once(&self.header).chain(&self.rows) {
+            writer.write_record(row).expect("a buffer in memory takes everything");
+        }
+        let bytes = writer.into_inner().expect("a buffer in memory takes everything");
+        String::from_utf8(bytes).expect("cells are texts")
     }
 
     /// Whether it has no rows.

@@ -80,7 +80,7 @@ pub enum Reply {
     Prepared,
     /// A slice was timed.
     Slice {
-        /// What its iterations took, in what the greeting says it measures.
+        /// Value of its iterations, in the measure of the greeting.
         value: u64,
         /// What was spent spinning after them.
         spun: u64,

@@ -123,6 +123,14 @@ impl Settings {
         })
     }
 
+    /// Where limits and reports lie, as the variables say: for what reads files and speaks to no service.
+    pub fn of_files() -> Result<Self, Error> {
+        Self::read(&Described::default(), |name| match name {
+            "INGESTER_TARGETS" | "INGESTER_REPORT_DIR" => variable(name),
+            _ => None,
+        })
+    }
+
     /// Which core runs what of a run with these settings: a running ingester was started by somebody else.
     pub fn placed(&self) -> Placement {
         match self.subject {

@@ -144,7 +144,7 @@ impl Health {
             .get(&Class::Local)
             .map(|failed| Problem::Local { requests: load.local_failures(), first: failed.example.clone() });
         // The system adds up the time of all cores.
-        let allowed_throttling = readings.watched.mul_f64(THROTTLED * readings.cores as f64);
+        let allowed_throttling_s = THROTTLED * readings.cores as f64 * readings.watched.as_secs_f64();
         let Readings { longest_pause, clock_step, throttled, .. } = *readings;
         let problems = [
             (p99_or_none > SEND_DELAY_P99 || most_or_none > SEND_DELAY_MOST).then_some(late),
@@ -152,7 +152,7 @@ impl Health {
             (busiest > SATURATED).then_some(Problem::Saturated(busiest)),
             local,
             (clock_step > STEP + readings.watched / 1000).then_some(Problem::ClockSet(clock_step)),
-            (throttled > allowed_throttling).then_some(Problem::Throttled(throttled)),
+            (throttled.as_secs_f64() > allowed_throttling_s).then_some(Problem::Throttled(throttled)),
         ];
         let ms = |duration: Duration| 1e3 * duration.as_secs_f64();
         Self {

@@ -31,9 +31,10 @@ pub use pacer::Pacer;
 pub use pass::{Function, load_test_scenario, run_pass};
 pub use plan::{Model, Plan};
 pub use profile::{ENDLESS, NotAStage, Profile, Stage};
-pub use record::{LoadRecord, LookBefore, RecordedRun};
+pub use record::{LoadRecord, LookBefore, RECORD, RecordedRun};
 #[cfg(test)]
 pub use recorder::LoadRecorder;
 pub use recorder::{LoadRecording, Times};
-pub use schedule::{Arrivals, Closed, Schedule, Stream, random};
+pub use schedule::{Arrivals, Closed, Schedule};
+pub(crate) use schedule::{Stream, random};
 pub use second::Second;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Run;
 use super::plan::Plan;
+use super::second::Second;
 use crate::error::Error;
 use crate::files::{read_limited, write_text};
 use crate::machine::Environment;
@@ -13,8 +14,12 @@ use crate::units::printable;
 
 /// Version of the record. It rises when a field below changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
-/// Largest record that is read, in bytes: that of several days.
+/// What the name of a record's file ends in.
+pub const RECORD: &str = ".run.json";
+/// Largest record that is read, in bytes. A second takes 2 KB at most of times, and so an hour some MB.
 const MAX_BYTES: u64 = 512 << 20;
+/// Most runs in a record, as each takes some MB in memory.
+const MAX_RUNS: usize = 1000;
 
 /// All that was measured by one command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,8 +36,10 @@ pub struct LoadRecord {
     pub look: Option<LookBefore>,
     /// Where it was done.
     pub environment: Environment,
-    /// Why the last run ended before its plan did, where it was not a signal.
+    /// Why the last run ended before its plan did, where nothing went wrong.
     pub ended_early: Option<String>,
+    /// What ended the command before all that it was to run: a signal, or an error.
+    pub stopped: Option<String>,
     /// The runs in their order: one, or each of several alike, or the steps of a stress run.
     pub runs: Vec<RecordedRun>,
 }
@@ -70,13 +77,15 @@ impl LoadRecord {
             look: None,
             environment,
             ended_early: None,
+            stopped: None,
             runs: Vec::new(),
         }
     }
 
     /// Writes it; an older one is replaced, never half-written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let text = serde_json::to_string(self).expect("a record has only texts and finite numbers");
+        // It fails for a clock that stood before 1970.
+        let text = serde_json::to_string(self).map_err(|e| Error::malformed(path, e))?;
         write_text(path, &(text + "\n"))
     }
 
@@ -84,9 +93,10 @@ impl LoadRecord {
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = read_limited(path, MAX_BYTES)?;
         // The message may quote the file, which may hold control characters.
-        let record: Self =
+        let mut record: Self =
             serde_json::from_str(&text).map_err(|e| Error::malformed(path, printable(&e.to_string())))?;
         record.check().map_err(|problem| Error::malformed(path, problem))?;
+        record.make_printable();
         Ok(record)
     }
 
@@ -98,6 +108,9 @@ impl LoadRecord {
         if self.runs.is_empty() {
             return Err("has no runs".to_owned());
         }
+        if self.runs.len() > MAX_RUNS {
+            return Err(format!("has {} runs, and at most {MAX_RUNS} are read", self.runs.len()));
+        }
         for (run, number) in self.runs.iter().zip(1..) {
             let load = &run.run.load;
             if !load.adds_up() {
@@ -107,11 +120,34 @@ impl LoadRecord {
                     load.responses.total() + load.unfinished.count()
                 ));
             }
+            // Without its send delays, a generator that was late would seem to have kept up.
+            if load.times.send_delay.count() != load.responses.total() {
+                return Err(format!("run {number}: has no send delay for each request that ended"));
+            }
+            let in_order = run.run.seconds.iter().zip(0..).all(|(second, index)| second.index == index);
+            if !in_order || !run.run.seconds.iter().all(Second::is_sound) {
+                return Err(format!("run {number}: its seconds are not in order, or do not add up"));
+            }
             // What is read of a plan assumes that it has a stage.
             if run.plan.profile().stages().is_empty() {
                 return Err(format!("run {number}: its plan has no stage"));
             }
         }
         Ok(())
+    }
+
+    /// Makes texts that came from a service, or with the file, safe to print.
+    fn make_printable(&mut self) {
+        let texts = [&mut self.unverified, &mut self.ended_early, &mut self.stopped];
+        for text in texts.into_iter().flatten() {
+            *text = printable(text);
+        }
+        self.operation = printable(&self.operation);
+        self.sent = printable(&self.sent);
+        for run in &mut self.runs {
+            for failed in run.run.load.responses.failed.values_mut() {
+                failed.example = printable(&failed.example);
+            }
+        }
     }
 }

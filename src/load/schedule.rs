@@ -40,7 +40,7 @@ impl fmt::Display for Arrivals {
 
 /// Use of a random number. No two uses share one.
 #[derive(Debug, Clone, Copy)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// The gap before an arrival.
     Gap = 1,
     /// Which of several things is sent.
@@ -48,7 +48,7 @@ pub enum Stream {
 }
 
 /// The random numbers that belong to one request and one use.
-pub fn random(seed: u64, stream: Stream, index: u64) -> Xoshiro256PlusPlus {
+pub(crate) fn random(seed: u64, stream: Stream, index: u64) -> Xoshiro256PlusPlus {
     // An odd factor spreads the indices over all 64 bits, one to one (Steele and Vigna, 2021, table 7).
     let spread = index.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(32);
     Xoshiro256PlusPlus::seed_from_u64(seed ^ spread ^ ((stream as u64) << 56))

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::recording::{Samples, from_text, pack, to_text, unpack};
+use crate::recording::{MOST, Samples, from_text, pack, to_text, unpack};
 
 /// One second of a run, with what began and ended in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,12 @@ impl Second {
             return Samples::default().histogram().clone();
         }
         unpack(&self.packed).expect("it was packed by this program, or looked at when it was read")
+    }
+
+    /// Whether its counts are possible, as those of a file need not be.
+    pub(super) fn is_sound(&self) -> bool {
+        let others = [self.begun, self.failed, self.in_flight];
+        self.ok == self.histogram().len() && others.iter().all(|count| *count <= MOST)
     }
 
     /// Adds the same second of another worker.

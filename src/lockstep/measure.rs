@@ -1,4 +1,4 @@
-//! What the value of a slice counts.
+//! What a slice's value measures.
 
 use std::fmt;
 

@@ -22,7 +22,7 @@ pub fn verdict_document(record: &Record, verdict: &SessionVerdict) -> Document {
     let mut document = Document::new("Gate");
     let head = printable(&record.head.name);
     let base = printable(&record.base.name);
-    document.about = Some(format!("`{head}` against `{base}`"));
+    document.about = Some(format!("{head} against {base}"));
     document.conclusion = Some(sentence(verdict));
     let mut table = Table::new(header(verdict));
     for case in &verdict.cases {
@@ -322,7 +322,7 @@ mod tests {
             let [text, markdown] = printed(&["a", "b"], traits);
             assert!(text.lines().last().is_some_and(|line| line.starts_with(says)), "{text}");
             assert!(markdown.starts_with(&format!("### Gate: {says}")), "{markdown}");
-            assert!(markdown.contains("`new` against `old`"), "{markdown}");
+            assert!(markdown.contains("\nnew against old\n"), "{markdown}");
         }
     }
 

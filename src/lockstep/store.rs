@@ -115,6 +115,10 @@ impl Record {
         if pairs < self.plan.pairs {
             return Err(format!("has {pairs} pairs, and {} were planned", self.plan.pairs));
         }
+        // The budget that a case would need is computed from it.
+        if let Some(case) = self.cases.iter().find(|case| case.block_ns == 0) {
+            return Err(format!("{}: a block of it takes no time", case.id));
+        }
         for case in self.cases.iter().filter(|case| !case.too_slow) {
             let id = &case.id;
             if case.pairs.len() != pairs || case.pairs.iter().any(|pair| pair.blocks.is_empty()) {

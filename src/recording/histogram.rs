@@ -10,6 +10,13 @@ const DIGITS: u8 = 3;
 /// Longest latency that a histogram tells apart from longer ones: one hour.
 const MAX_NS: u64 = 3_600 * 1_000_000_000;
 
+/// Most latencies of a histogram that is read: those of eleven days at a million a second. Sums of such counts do not
+/// overflow.
+pub const MOST: u64 = 1_000_000_000_000;
+/// Bytes of the head of a packed histogram, and of the longest that is read: the counts of one of ours have 34 KB at most.
+const HEAD: usize = 40;
+const LONGEST: usize = 256 << 10;
+
 /// A histogram of latencies in ns, with the bounds of all that is recorded here.
 pub fn empty_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MAX_NS, DIGITS).expect("the bounds are valid")
@@ -24,12 +31,21 @@ pub fn pack(histogram: &Histogram<u64>) -> Vec<u8> {
 
 /// The histogram of this compact form; an error where it is none, or none with the bounds of this program's.
 pub fn unpack(mut packed: &[u8]) -> Result<Histogram<u64>, String> {
+    // Before the library reads it: what the head announces is what the library makes room for.
+    let announced = packed.get(4..8).map(|length| u32::from_be_bytes(length.try_into().expect("has four bytes")));
+    let follows = packed.len().checked_sub(HEAD);
+    if packed.len() > LONGEST || announced.map(|length| length as usize) != follows {
+        return Err("is not a histogram: its length is not the one that it announces".to_owned());
+    }
     let histogram: Histogram<u64> =
         Deserializer::new().deserialize(&mut packed).map_err(|e| format!("is not a histogram: {e}"))?;
     let ours = empty_histogram();
     // Histograms with other bounds cannot be added.
     if (histogram.low(), histogram.high(), histogram.sigfig()) != (ours.low(), ours.high(), ours.sigfig()) {
         return Err("is a histogram with other bounds than are recorded here".to_owned());
+    }
+    if histogram.len() > MOST {
+        return Err(format!("is a histogram of more than {MOST} latencies"));
     }
     Ok(histogram)
 }

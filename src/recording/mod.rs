@@ -5,7 +5,7 @@ mod outcome;
 mod recorder;
 mod samples;
 
-pub use histogram::{from_text, pack, to_text, unpack};
+pub(crate) use histogram::{MOST, from_text, pack, to_text, unpack};
 pub use outcome::{Class, Failure, Finished, Outcome, Performed, Phases};
 pub use recorder::{Failed, Recorder, Recording};
 pub use samples::Samples;

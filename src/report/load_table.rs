@@ -1,7 +1,7 @@
 //! What a load run says besides the figures that every report has, for people.
 
 use super::load::{LoadReport, Summary};
-use super::of_record::Outcome;
+use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
 use super::table::{failures, figures, targets, unverified};
 use crate::document::{Document, Table};
@@ -9,7 +9,7 @@ use crate::units::{grouped, latency, significant};
 
 /// All that is to be said of a load: its runs, the figures of the one that stands for them, where the time went, and what
 /// stands out.
-pub fn load_document(Outcome { report, said, .. }: &Outcome) -> Document {
+pub fn outcome_document(LoadOutcome { report, said, .. }: &LoadOutcome) -> Document {
     let mut document = Document::new("Load");
     let reports = std::slice::from_ref(report);
     if let Some(load) = &report.load {

@@ -1,4 +1,4 @@
-//! What a command's runs come to: the report of one of them, and what is to be said of all. A pure function of the record.
+//! The result of all runs of a command: the report that stands for them, and remarks. A pure function of the record.
 
 use super::load::RunReport;
 use super::performance::PerformanceReport;
@@ -11,7 +11,7 @@ const GROWTH: f64 = 0.05;
 
 /// The outcome of a record.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct LoadOutcome {
     /// The report of the run that stands for all: the median one of several alike, the last step of a stress run.
     pub report: PerformanceReport,
     /// Its place among the runs.
@@ -20,22 +20,26 @@ pub struct Outcome {
     pub said: Vec<String>,
 }
 
-impl Outcome {
+impl LoadOutcome {
     /// The outcome of a record, which has a run at least, held against these limits.
     pub fn of(record: &LoadRecord, targets: &Targets) -> Self {
         let reports: Vec<PerformanceReport> =
             record.runs.iter().map(|run| PerformanceReport::of_load(record, run, targets)).collect();
         let is_stress = record.runs[0].step.is_some();
         let mut outcome = if is_stress { of_steps(record, reports) } else { of_repeated(reports) };
+        let which = if record.runs.len() > 1 { "The last run" } else { "It" };
         if let Some(why) = &record.ended_early {
-            outcome.said.insert(0, format!("It ended early: {why}."));
+            outcome.said.insert(0, format!("{which} ended early: {why}."));
+        }
+        if let Some(why) = &record.stopped {
+            outcome.said.insert(0, format!("Only a part of what was to be measured: {why}."));
         }
         outcome
     }
 }
 
 /// The run with the median p95 stands for all.
-fn of_repeated(reports: Vec<PerformanceReport>) -> Outcome {
+fn of_repeated(reports: Vec<PerformanceReport>) -> LoadOutcome {
     let mut order: Vec<usize> = (0..reports.len()).collect();
     // Of several runs, one that ended before its first request would only add an empty row.
     if reports.iter().any(|report| scheduled(report) > 0) {
@@ -62,11 +66,11 @@ fn of_repeated(reports: Vec<PerformanceReport>) -> Outcome {
         }
         set_runs(&mut report, rows);
     }
-    Outcome { report, run, said }
+    LoadOutcome { report, run, said }
 }
 
 /// The last step stands for all: it is the one that broke, if one did.
-fn of_steps(record: &LoadRecord, reports: Vec<PerformanceReport>) -> Outcome {
+fn of_steps(record: &LoadRecord, reports: Vec<PerformanceReport>) -> LoadOutcome {
     let mut steps = Vec::new();
     for (run, report) in record.runs.iter().zip(reports) {
         steps.push((users(run), report));
@@ -76,7 +80,7 @@ fn of_steps(record: &LoadRecord, reports: Vec<PerformanceReport>) -> Outcome {
     let run = steps.len() - 1;
     let (_, mut report) = steps.swap_remove(run);
     set_runs(&mut report, rows);
-    Outcome { report, run, said }
+    LoadOutcome { report, run, said }
 }
 
 fn users(run: &RecordedRun) -> u32 {
@@ -173,12 +177,12 @@ mod tests {
         // The quickest is no evidence; of 10, 20 and 30 ms the median is 20.
         record.runs[3].run.generator.longest_pause = Duration::from_secs(1);
         record.ended_early = Some("the bytes were sent".to_owned());
-        let outcome = Outcome::of(&record, &Targets::default());
+        let outcome = LoadOutcome::of(&record, &Targets::default());
         assert_eq!(outcome.run, 2);
         assert_eq!(
             outcome.said,
             [
-                "It ended early: the bytes were sent.",
+                "The last run ended early: the bytes were sent.",
                 "p95 of 3 runs: 10.00 to 30.00 ms; reported is the median run."
             ]
         );
@@ -188,9 +192,9 @@ mod tests {
 
     #[test]
     fn a_run_in_which_nothing_was_due_is_left_out_unless_all_are_so() {
-        let outcome = Outcome::of(&record(vec![run(&[], 1), run(&[(0, 7)], 1)]), &Targets::default());
+        let outcome = LoadOutcome::of(&record(vec![run(&[], 1), run(&[(0, 7)], 1)]), &Targets::default());
         assert_eq!((outcome.run, outcome.report.total_requests), (1, 1));
-        let empty = Outcome::of(&record(vec![run(&[], 1), run(&[], 1)]), &Targets::default());
+        let empty = LoadOutcome::of(&record(vec![run(&[], 1), run(&[], 1)]), &Targets::default());
         assert_eq!(empty.report.total_requests, 0);
     }
 
@@ -202,7 +206,7 @@ mod tests {
         record.save(&path).expect("writes");
         let read = LoadRecord::load(&path).expect("is one");
         let targets = Targets::parse("[op]\navg_ms = 50", &["op"]).expect("is valid");
-        assert_eq!(Outcome::of(&read, &targets), Outcome::of(&record, &targets));
+        assert_eq!(LoadOutcome::of(&read, &targets), LoadOutcome::of(&record, &targets));
     }
 
     #[test]

@@ -44,6 +44,10 @@ pub fn check_operation(name: &str) -> Result<(), Error> {
         let problem = "an operation is named with letters, digits, _ - and . only, for its file's sake";
         return Err(Error::malformed(Path::new(name), problem));
     }
+    // `load` writes its record beside its report.
+    if name.ends_with(".run") {
+        return Err(Error::malformed(Path::new(name), "an operation's name must not end in .run"));
+    }
     Ok(())
 }
 
@@ -75,7 +79,7 @@ mod tests {
     #[test]
     fn names_cannot_lead_elsewhere() {
         let dir = tempfile::tempdir().expect("makes one");
-        for name in ["", "../op", "a/b", ".hidden", "a\nb"] {
+        for name in ["", "../op", "a/b", ".hidden", "a\nb", "op.run"] {
             assert!(save_performance_report(&named(name), dir.path()).is_err(), "{name}");
         }
     }

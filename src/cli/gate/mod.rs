@@ -148,6 +148,7 @@ impl GateArgs {
         let settings = Settings::measuring(&config.describe(&suite), urls.as_ref().map(|[base, _]| base))?;
         // The folder is claimed now: minutes of measuring must not be lost because it cannot be written.
         let report = Report::begin(&self.out)?;
+        self.export.check()?;
         // Watched before anything is built: a build takes minutes, and ends at once when asked to.
         let interrupt = Interrupt::watch()?;
         let configured = Configured { config: &config, suite: &suite, settings: &settings };
@@ -161,7 +162,7 @@ impl GateArgs {
                 format!("{} and {} are identical builds: there is nothing to measure.", base.name, head.name);
             let sentence = printable(&sentence);
             report.save_identical(&sentence)?;
-            self.export.tell(&lockstep::identical_document(&sentence))?;
+            self.export.write(&lockstep::identical_document(&sentence))?;
             return Ok(Exit::Held);
         }
         note(format_args!(
@@ -204,7 +205,7 @@ impl GateArgs {
             report.save_verdict(record, &verdict)?;
             note(format_args!("Slices, verdict and summary: {}", report.dir().display()));
         }
-        self.export.tell(&lockstep::verdict_document(record, &verdict))?;
+        self.export.write(&lockstep::verdict_document(record, &verdict))?;
         Ok(verdict.conclusion.into())
     }
 

@@ -109,8 +109,10 @@ pub struct OutcomeArgs {
     #[arg(long, value_name = "DIR")]
     report_dir: Option<String>,
     /// Report this record (NAME.run.json) again, held against the targets of now; measures nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "preset", "users", "rate", "stages", "name", "file", "mix",
-          "file_size"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
+          "max_bytes", "placement", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
+          "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
+          "cleanup", "file_size", "mix", "file", "name"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub export: ExportArgs,

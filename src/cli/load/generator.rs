@@ -171,7 +171,7 @@ impl Generator {
     }
 
     /// Where it runs.
-    fn environment(&self) -> Environment {
+    pub fn environment(&self) -> Environment {
         let mut environment = Environment::read(&self.settings.placed(), self.ingester.name());
         let pinned: Vec<String> = self.cores.iter().flatten().map(usize::to_string).collect();
         if !pinned.is_empty() {

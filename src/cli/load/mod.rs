@@ -13,12 +13,12 @@ use std::process::{Command, Stdio};
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::console::note;
-use ingester_perf::document::{Document, Format};
 use ingester_perf::files::{check_folder, write_text};
+use ingester_perf::ingester::Settings;
 use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::{LoadRecord, Plan, RecordedRun};
+use ingester_perf::load::{LoadRecord, Plan, RECORD, RecordedRun};
 use ingester_perf::report::{
-    LEAST_SUCCESS_PCT, Outcome, PerformanceReport, check_operation, load_document, people, save_as,
+    LEAST_SUCCESS_PCT, LoadOutcome, PerformanceReport, check_operation, outcome_document, people, save_as,
     seconds_table, write_hlog,
 };
 use ingester_perf::targets::{Metric, Targets};
@@ -33,13 +33,13 @@ impl LoadArgs {
         check_operation(self.operation())?;
         let config = Config::find(self.ingester.config.as_deref())?;
         let suite = config.suite(&Suite::default());
-        let settings = self.settings(&config, &suite)?;
-        let targets = config.targets(&suite, &settings)?;
         if let Some(path) = &self.outcome.replay {
-            return self.replay(path, targets);
+            return self.replay(path, config.targets(&suite, &Settings::of_files()?)?);
         }
-        let targets = self.targets(targets, self.operation());
+        let settings = self.settings(&config, &suite)?;
+        let targets = self.limits(config.targets(&suite, &settings)?, self.operation());
         check_folder(&settings.report_dir)?;
+        self.outcome.export.check()?;
         let stress = self.schedule.preset == Some(Preset::Stress);
         // Wrong arguments are told before anything starts.
         let steps = if stress { stress::steps(&self.schedule)? } else { Vec::new() };
@@ -70,6 +70,12 @@ impl LoadArgs {
             let sent_all = "all bytes that INGESTER_MAX_BYTES allows were sent";
             record.ended_early = Some(generator.unreadable().unwrap_or(sent_all).to_owned());
         }
+        record.environment = generator.environment();
+        record.stopped = match (signal, &measured) {
+            (Some(_), _) => Some("interrupted".to_owned()),
+            (None, Err(error)) => Some(error.to_string()),
+            (None, Ok(())) => None,
+        };
         let exit = self.conclude(&record, &targets, Some(&path))?;
         // A signal before all else, as the figures are of a part only. It reaches what ran between the runs, too.
         match (signal, measured) {
@@ -82,8 +88,10 @@ impl LoadArgs {
     /// Reports a record again, and writes nothing but what is asked for.
     fn replay(&self, path: &Path, targets: Targets) -> Result<Exit, Error> {
         let record = LoadRecord::load(path)?;
-        let targets = self.targets(targets, &record.operation);
-        self.conclude(&record, &targets, None)
+        let targets = self.limits(targets, &record.operation);
+        let exit = self.conclude(&record, &targets, None)?;
+        // A part of what was to be measured is no evidence that all of it would have held.
+        Ok(if record.stopped.is_some() && exit == Exit::Held { Exit::Untrusted } else { exit })
     }
 
     /// What the files of a report are called. Benches write reports of some operations too: those of this command have
@@ -107,7 +115,7 @@ impl LoadArgs {
     }
 
     /// The limits that arguments add to these.
-    fn targets(&self, mut targets: Targets, operation: &str) -> Targets {
+    fn limits(&self, mut targets: Targets, operation: &str) -> Targets {
         for limit in &self.outcome.targets {
             targets = targets.with(operation, *limit);
         }
@@ -179,12 +187,12 @@ impl LoadArgs {
         targets: &Targets,
         path: Option<&PathBuf>,
     ) -> Result<Exit, Error> {
-        let outcome = Outcome::of(record, targets);
-        // Files first: tables that nobody reads, or a full disk under standard output, must not cost what was measured.
-        if let Some(path) = path {
-            save(record, &outcome, path)?;
-        }
-        self.outcome.export.tell(&load_document(&outcome))?;
+        let outcome = LoadOutcome::of(record, targets);
+        // Files first: tables that nobody reads, or a full disk under standard output, must not cost what was measured. Nor
+        // must a file that cannot be written cost the tables.
+        let saved = path.map_or(Ok(()), |path| save(record, &outcome, path));
+        self.outcome.export.write(&outcome_document(&outcome))?;
+        saved?;
         if let Some(path) = path {
             note(format_args!("Report: {}, and .csv, .hlog and .run.json beside it", path.display()));
         }
@@ -193,17 +201,17 @@ impl LoadArgs {
 }
 
 /// Writes the report, the seconds of the run that it is of, and the record that all of it follows from.
-fn save(record: &LoadRecord, outcome: &Outcome, path: &Path) -> Result<(), Error> {
+fn save(record: &LoadRecord, outcome: &LoadOutcome, path: &Path) -> Result<(), Error> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_stem()) else {
         unreachable!("it was made of both")
     };
-    // The record before anything that follows from it.
-    record.save(&path.with_extension("run.json"))?;
-    save_as(&name.to_string_lossy(), &outcome.report, dir)?;
-    let mut seconds = Document::new("Seconds");
-    let of_report = outcome.report.load.as_ref().map_or(&[][..], |load| &load.seconds);
-    seconds.table(seconds_table(of_report));
-    write_text(&path.with_extension("csv"), &seconds.render(Format::Csv))?;
+    let name = name.to_string_lossy();
+    let seconds = outcome.report.load.as_ref().map_or(&[][..], |load| &load.seconds);
     let run = &record.runs[outcome.run].run;
-    write_hlog(&path.with_extension("hlog"), &run.seconds, run.started_at)
+    // Each is tried, as a disk may have room for some of them. The record is the largest, and comes last.
+    let reported = save_as(&name, &outcome.report, dir).map(|_| ());
+    let listed = write_text(&path.with_extension("csv"), &seconds_table(seconds).csv());
+    let logged = write_hlog(&path.with_extension("hlog"), &run.seconds, run.started_at);
+    let recorded = record.save(&dir.join(format!("{name}{RECORD}")));
+    reported.and(listed).and(logged).and(recorded)
 }
