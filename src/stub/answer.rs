@@ -75,6 +75,6 @@ pub(super) async fn method_not_allowed() -> Response {
     detail_of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 
-fn detail_of(status: StatusCode, detail: &str) -> Response {
+pub(super) fn detail_of(status: StatusCode, detail: &str) -> Response {
     (status, Json(json!({"detail": detail}))).into_response()
 }

@@ -5,9 +5,11 @@ mod answer;
 mod app;
 mod auth;
 mod drain;
+mod fault;
 mod fields;
 #[cfg(feature = "handicap")]
 mod handicap;
+mod hangup;
 mod multipart;
 mod part;
 mod router;
@@ -17,6 +19,7 @@ mod storage;
 mod upload;
 
 pub use axum::Router;
+pub use fault::{DEFAULT_FAULT_SEED, FAULT_ROUTE, FaultOptions, FaultSpec, NotAFault};
 pub use router::RouterOf;
 pub use server::{Server, Stub, StubError, StubOptions};
 pub use storage::Stored;
