@@ -12,7 +12,8 @@ method=(stats targets recording load report lockstep machine document)
 pure=(stats targets document verdict load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/second.rs lockstep/verdict.rs
       lockstep/compared.rs lockstep/controls.rs lockstep/clocks.rs lockstep/tail.rs lockstep/extension.rs lockstep/storm.rs
       lockstep/schedule.rs lockstep/measure.rs lockstep/print.rs report/performance.rs report/of_load.rs report/of_record.rs
-      report/findings.rs report/table.rs report/load_table.rs baseline/compare.rs api/pointer.rs api/path.rs)
+      report/findings.rs report/table.rs report/load_table.rs baseline/compare.rs api/pointer.rs api/path.rs stub/fault/spec.rs
+      stub/fault/draw.rs)
 failed=0
 
 complain() { # what, offending lines

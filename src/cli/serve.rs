@@ -9,7 +9,9 @@ use clap::ValueEnum;
 use ingester_perf::auth::{KeyPair, KeySet, MAX_LEEWAY, Minter, Policy};
 use ingester_perf::console::note;
 use ingester_perf::files::read_limited;
-use ingester_perf::stub::{Dialect, Keys, Stub, StubOptions};
+use ingester_perf::stub::{
+    DEFAULT_FAULT_SEED, Dialect, FAULT_ROUTE, FaultOptions, FaultSpec, Keys, Stub, StubOptions,
+};
 use ingester_perf::units::Bytes;
 use ingester_perf::{Error, Exit};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -28,6 +30,17 @@ Examples:
 
   ingester-perf serve --listen 127.0.0.1:0 --private-key key.pem
   ingester-perf serve --jwks https://issuer.example/keys --issuer https://issuer.example --audience ingester
+  ingester-perf serve --print-token --fault delay=exp:20ms --fault status=503,share=1%
+
+Faults hit uploads, each independently of the others, and the same requests under the same seed:
+  delay=50ms          wait before the request is looked at; also delay=uniform:10ms..50ms and delay=exp:20ms
+  stall=30s           send half of the answer, wait, send the rest
+  status=503          answer with an error's status
+  reset               read a part of the body, then reset the connection
+  truncate            announce the whole answer, send half of it and close
+  full, down          the storage is full (507), or does not answer (502)
+Each takes ,share=5% (default: every request) and, but for full and down, ,route=/health/* (a path, or a prefix of it).
+More: docs/faults.md.
 
 Ctrl-C or SIGTERM ends it with exit code 0; exit code 2 means that it could not start. What it does: docs/stub.md.";
 
@@ -43,6 +56,8 @@ pub struct Serve {
     dialect: DialectArg,
     #[command(flatten)]
     tokens: TokenArgs,
+    #[command(flatten)]
+    faults: FaultArgs,
 }
 
 /// Which tokens it takes.
@@ -72,6 +87,21 @@ struct TokenArgs {
     leeway: Duration,
 }
 
+/// What goes wrong on purpose.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Faults")]
+struct FaultArgs {
+    /// What is to go wrong, like delay=50ms,share=10%; can be given several times
+    #[arg(long = "fault", value_name = "SPEC")]
+    faults: Vec<FaultSpec>,
+    /// Seed that decides which requests faults hit
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_FAULT_SEED)]
+    fault_seed: u64,
+    /// Let faults be switched at /test/faults, without a token; on loopback only
+    #[arg(long)]
+    fault_api: bool,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DialectArg {
     Python,
@@ -95,12 +125,13 @@ impl Serve {
         let own_key = tokens.own_key()?;
         let stub = Stub::start(StubOptions {
             listen: self.listen,
-            keys: tokens.keys(own_key.as_ref())?,
             policy: tokens.policy(),
             dialect: self.dialect.into(),
-            ..StubOptions::default()
+            faults: self.faults.options(),
+            ..StubOptions::with(tokens.keys(own_key.as_ref())?)
         })?;
         note(format_args!("Listening on http://{}; Ctrl-C stops it", stub.address()));
+        self.faults.tell(stub.address());
         match own_key {
             Some(key) if tokens.print_token => {
                 let token = Minter::new(key).mint(TOKEN_LIFETIME)?;
@@ -116,6 +147,22 @@ impl Serve {
         drop(stub);
         note(format_args!("Took in {} files, {}", stored.files, Bytes(stored.bytes)));
         Ok(Exit::Held)
+    }
+}
+
+impl FaultArgs {
+    fn options(&self) -> FaultOptions {
+        FaultOptions { specs: self.faults.clone(), seed: self.fault_seed, api: self.fault_api }
+    }
+
+    /// Says what goes wrong on purpose, so that nobody takes it for trouble.
+    fn tell(&self, address: SocketAddr) {
+        for fault in &self.faults {
+            note(format_args!("Fault: {fault} (seed {})", self.fault_seed));
+        }
+        if self.fault_api {
+            note(format_args!("Faults are switched at http://{address}{FAULT_ROUTE} (GET, PUT, DELETE)"));
+        }
     }
 }
 

@@ -98,6 +98,7 @@ Environment:
   INGESTER_PLACEMENT      split: client and stub on cores of their own; none [split]
   INGESTER_REPORT_DIR     where reports go [target/performance_reports]
   INGESTER_TARGETS        the limits [baseline/targets.toml]
+  INGESTER_FAULTS         faults of the stub in this process, like \"delay=50ms,share=10% reset,share=1%\"
   INGESTER_EVEN_IF_FAILING  1: measure though both uploads of the look before failed alike
 
 Exit codes: 0 held, 1 a target was missed, 2 could not measure, 130 and 143 interrupted.";

@@ -106,6 +106,7 @@ pub fn measure_this_machine(settings: &mut Settings) {
     }
     settings.subject = Subject::Stub;
     settings.api = Arc::default();
+    settings.faults.clear();
 }
 
 fn compare_all(pairs: &[Pair<'_>], args: &Args, settings: &Settings, halt: &Halt) -> Result<Floor, Stop> {

@@ -53,9 +53,9 @@ impl Session {
         // What is in this process keeps nothing and costs nothing: no look before, and no limit on bytes.
         if settings.subject.is_in_process() {
             let what = match settings.subject {
-                _ if !uploads => "this machine",
-                Subject::Router(_) => "the service in this process",
-                _ => "the stub in this process",
+                _ if !uploads => "this machine".to_owned(),
+                Subject::Router(_) => "the service in this process".to_owned(),
+                _ => settings.faulty_stub().unwrap_or_else(|| "the stub in this process".to_owned()),
             };
             note(format_args!("Measuring {what}; placement {}", settings.placement));
             sampling = vec![Sampling::local(args, cases.len() as u32); cases.len()];

@@ -32,7 +32,7 @@ use crate::api::Api;
 use crate::auth::{Minter, Token};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::stub::{Server, Stub, StubOptions};
+use crate::stub::{FaultOptions, Server, Stub, StubOptions};
 use tokens::Tokens;
 
 /// Connect timeout when the service is looked for.
@@ -53,7 +53,12 @@ pub struct Ingester {
 /// What was started for an ingester, and ends with it.
 #[derive(Debug)]
 enum Running {
-    Stub(#[expect(dead_code, reason = "kept for its end")] Stub),
+    Stub {
+        #[expect(dead_code, reason = "kept for its end")]
+        stub: Stub,
+        /// `stub`, and its faults, so that no report of a faulty one passes for one of a sound one.
+        name: String,
+    },
     Router(#[expect(dead_code, reason = "kept for its end")] Server),
     Service(#[expect(dead_code, reason = "kept for its end")] Box<Service>),
     Elsewhere,
@@ -70,9 +75,14 @@ impl Ingester {
             }
             Subject::Stub => {
                 let key = settings.key()?;
-                let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public()) })?;
+                let faults = FaultOptions { specs: settings.faults.clone(), ..FaultOptions::default() };
+                let stub = Stub::start(StubOptions { core, faults, ..StubOptions::new(key.public()) })?;
                 let minted = Credentials::PrivateKey(Minter::new(key));
-                Ok(Self::new(at(stub.address()), settings, minted, Running::Stub(stub)))
+                let name = match settings.faults.as_slice() {
+                    [] => "stub".to_owned(),
+                    _ => format!("stub (faults: {})", settings.faults_as_text()),
+                };
+                Ok(Self::new(at(stub.address()), settings, minted, Running::Stub { stub, name }))
             }
             Subject::Router(router) => {
                 let key = settings.key()?;
@@ -108,8 +118,8 @@ impl Ingester {
 
     /// What reports call it: `stub`, or the URL, which holds no credentials.
     pub fn name(&self) -> String {
-        match self.running {
-            Running::Stub(_) => "stub".to_owned(),
+        match &self.running {
+            Running::Stub { name, .. } => name.clone(),
             Running::Router(_) => "router".to_owned(),
             Running::Service(_) => CONFIGURED.to_owned(),
             Running::Elsewhere => self.base.as_str().trim_end_matches('/').to_owned(),

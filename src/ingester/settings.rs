@@ -16,6 +16,7 @@ use crate::auth::{KeyError, KeyPair, Minter};
 use crate::error::Error;
 use crate::files::read_limited;
 use crate::machine::Placement;
+use crate::stub::FaultSpec;
 use crate::units::Bytes;
 
 /// The service's own limit for one upload unless told otherwise.
@@ -28,6 +29,8 @@ const DEFAULT_MAX_BYTES: Bytes = Bytes::gb(2);
 const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
 /// Largest file with a token or a key that is read.
 const MAX_FILE: u64 = 1 << 20;
+/// Faults of the stub in this process.
+const FAULTS: &str = "INGESTER_FAULTS";
 /// The limits that come with the project.
 const DEFAULT_TARGETS: &str = "baseline/targets.toml";
 
@@ -61,6 +64,8 @@ pub struct Settings {
     pub targets: PathBuf,
     /// Whether to measure though the look before failed.
     pub even_if_failing: bool,
+    /// What goes wrong on purpose in the stub in this process.
+    pub faults: Vec<FaultSpec>,
     /// The key of the stub's tokens and of the token check; a fresh one where there is none.
     pub key: Option<KeyPair>,
 }
@@ -87,6 +92,7 @@ impl Default for Settings {
             report_dir: DEFAULT_REPORT_DIR.into(),
             targets: DEFAULT_TARGETS.into(),
             even_if_failing: false,
+            faults: Vec::new(),
             key: None,
         }
     }
@@ -139,6 +145,20 @@ impl Settings {
         }
     }
 
+    /// What is measured, for people, where that is the stub with faults.
+    pub fn faulty_stub(&self) -> Option<String> {
+        if self.faults.is_empty() {
+            return None;
+        }
+        Some(format!("the stub in this process, with faults: {}", self.faults_as_text()))
+    }
+
+    /// The faults as they are read.
+    pub(super) fn faults_as_text(&self) -> String {
+        let texts: Vec<String> = self.faults.iter().map(FaultSpec::to_string).collect();
+        texts.join(" ")
+    }
+
     /// The key of what is signed and checked in this process.
     pub fn key(&self) -> Result<KeyPair, KeyError> {
         self.key.clone().map_or_else(KeyPair::generate, Ok)
@@ -150,8 +170,10 @@ impl Settings {
     ) -> Result<Self, Error> {
         let variables = Variables { lookup };
         let default = Self::default();
+        let subject = variables.subject(described)?;
         Ok(Self {
-            subject: variables.subject(described)?,
+            faults: variables.faults(&subject)?,
+            subject,
             api: Arc::clone(&described.api),
             timeout: match variables.get("INGESTER_TIMEOUT")? {
                 Some(text) => timeout(&text)?,
@@ -200,6 +222,24 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
             Ok(value) => Ok(Some(value)),
             Err(e) => Err(setting(name, e)),
         }
+    }
+
+    /// The faults of the stub, separated by spaces.
+    fn faults(&self, subject: &Subject) -> Result<Vec<FaultSpec>, Error> {
+        let Some(text) = self.get(FAULTS)? else { return Ok(Vec::new()) };
+        // Nothing would come of them, and a healthy service would pass for one with faults.
+        if !matches!(subject, Subject::Stub) {
+            return Err(setting(
+                FAULTS,
+                "is for the stub in this process, and something else is measured; unset it (`ingester-perf serve \
+                 --fault` starts a stub with faults of its own)",
+            ));
+        }
+        let mut faults = Vec::new();
+        for word in text.split_whitespace() {
+            faults.push(word.parse::<FaultSpec>().map_err(|e| setting(FAULTS, e))?);
+        }
+        Ok(faults)
     }
 
     /// A URL from the environment, before what is described.
@@ -395,6 +435,7 @@ mod tests {
             ("INGESTER_EVEN_IF_FAILING", "yes", "1 or 0"),
             ("INGESTER_MAX_BYTES", "much", "10KB"),
             ("INGESTER_PLACEMENT", "left", "split"),
+            ("INGESTER_FAULTS", "reset slow", "\"slow\" is not a fault: there are delay=50ms"),
         ] {
             let error = read(&[(name, value)]).expect_err(value);
             assert!(error.starts_with(name) && error.contains(says), "{error}");
@@ -457,6 +498,19 @@ mod tests {
         );
         let alone = read(&[URL, ("INGESTER_TOKEN", "a.b.c"), secret]).expect_err("lacks a URL");
         assert!(alone.starts_with("INGESTER_CLIENT_SECRET: is set without INGESTER_TOKEN_URL"), "{alone}");
+    }
+
+    #[test]
+    fn faults_are_for_the_stub_alone() {
+        let faults = ("INGESTER_FAULTS", " delay=50ms,share=10%  reset,share=1% ");
+        let settings = read(&[faults]).expect("are two faults");
+        assert_eq!(
+            settings.faulty_stub().as_deref(),
+            Some("the stub in this process, with faults: delay=50ms,share=10% reset,share=1%")
+        );
+        assert_eq!(read(&[]).expect("needs none").faulty_stub(), None);
+        let elsewhere = read(&[URL, ("INGESTER_TOKEN", "a.b.c"), faults]).expect_err("is not the stub");
+        assert!(elsewhere.starts_with("INGESTER_FAULTS: is for the stub in this process"), "{elsewhere}");
     }
 
     #[test]

@@ -200,3 +200,8 @@ impl Refusal {
         response
     }
 }
+
+/// An answer that no refusal stands behind, as that of a fault.
+pub(super) fn detail_of(status: StatusCode, detail: &str) -> Response {
+    (status, Json(json!({"detail": detail}))).into_response()
+}

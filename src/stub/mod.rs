@@ -6,10 +6,12 @@ mod app;
 mod auth;
 mod download;
 mod drain;
+mod fault;
 mod fields;
 mod finalize;
 #[cfg(feature = "handicap")]
 mod handicap;
+mod hangup;
 mod health;
 mod jwks;
 mod metrics;
@@ -23,6 +25,7 @@ mod upload;
 
 pub use answer::Dialect;
 pub use axum::Router;
+pub use fault::{DEFAULT_FAULT_SEED, FAULT_ROUTE, FaultOptions, FaultSpec, NotAFault};
 pub use router::RouterOf;
 pub use server::{Keys, Server, Stub, StubError, StubOptions};
 pub use storage::Stored;

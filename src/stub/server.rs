@@ -7,7 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -17,7 +20,9 @@ use url::Url;
 
 use super::answer::Dialect;
 use super::app;
+use super::fault::{FAULT_ROUTE, FaultOptions};
 use super::finalize::Transactions;
+use super::hangup::{Hangup, Resettable};
 use super::jwks::RemoteKeys;
 use super::metrics::Metrics;
 use super::state::State;
@@ -48,6 +53,8 @@ pub struct StubOptions {
     pub dialect: Dialect,
     /// Core of the stub's thread.
     pub core: Option<usize>,
+    /// What goes wrong on purpose.
+    pub faults: FaultOptions,
 }
 
 /// Where the keys come from that tokens are checked with.
@@ -76,14 +83,20 @@ impl Keys {
 }
 
 impl StubOptions {
-    /// A free port on loopback.
+    /// A free port on loopback, for the tokens of this key, and no faults.
     pub fn new(key: &PublicKey) -> Self {
+        Self::with(Keys::Fixed(KeySet::from(key)))
+    }
+
+    /// The same, with keys from somewhere.
+    pub fn with(keys: Keys) -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            keys: Keys::Fixed(KeySet::from(key)),
+            keys,
             policy: Policy::default(),
             dialect: Dialect::default(),
             core: None,
+            faults: FaultOptions::default(),
         }
     }
 }
@@ -102,6 +115,13 @@ pub enum StubError {
     /// The keys could not be read.
     #[error("cannot read the keys for tokens: {0}")]
     Keys(String),
+    /// Whoever reaches the address could switch faults.
+    #[error(
+        "{route} needs no token, and whoever reaches {0} could switch faults: leave --fault-api out, or --listen on \
+         127.0.0.1",
+        route = FAULT_ROUTE
+    )]
+    FaultsForAll(SocketAddr),
     /// The system refused a thread or an event loop.
     #[error("cannot start the stub's thread: {0}")]
     Thread(io::Error),
@@ -123,6 +143,9 @@ pub struct Stub {
 impl Stub {
     /// Binds, starts the thread and returns once connections are accepted.
     pub fn start(options: StubOptions) -> Result<Self, StubError> {
+        if options.faults.api && !options.listen.ip().to_canonical().is_loopback() {
+            return Err(StubError::FaultsForAll(options.listen));
+        }
         let listening = Listening::at(options.listen)?;
         let storage = Arc::new(Discard::at(listening.address));
         let (keys, remote_keys) = options.keys.read()?;
@@ -136,7 +159,14 @@ impl Stub {
             #[cfg(feature = "handicap")]
             handicap: super::handicap::Handicap::of_this_executable(),
         };
-        let server = listening.serve(app::app(Arc::new(state)), options.core)?;
+        let app = app::app(Arc::new(state));
+        let server = match options.faults.faults() {
+            None => listening.serve(app, options.core, Hangups::None)?,
+            Some(faults) => {
+                let app = options.faults.in_front_of(app, &faults);
+                listening.serve(app, options.core, Hangups::OnRequest)?
+            }
+        };
         Ok(Self { server, storage })
     }
 
@@ -162,13 +192,20 @@ pub struct Server {
 impl Server {
     /// Serves `router` on a free port of loopback by a thread on `core`, and returns once connections are accepted.
     pub fn start(router: Router, core: Option<usize>) -> Result<Self, StubError> {
-        Listening::at((Ipv4Addr::LOCALHOST, 0).into())?.serve(router, core)
+        Listening::at((Ipv4Addr::LOCALHOST, 0).into())?.serve(router, core, Hangups::None)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// Whether handlers may have their connection reset, for which each request has to carry a [`Hangup`].
+#[derive(Debug, Clone, Copy)]
+enum Hangups {
+    None,
+    OnRequest,
 }
 
 /// A bound socket. The stub's answers name the address before anything is served there.
@@ -191,7 +228,7 @@ impl Listening {
         Ok(Self { socket, address })
     }
 
-    fn serve(self, router: Router, core: Option<usize>) -> Result<Server, StubError> {
+    fn serve(self, router: Router, core: Option<usize>, hangups: Hangups) -> Result<Server, StubError> {
         // Made on this thread and not on the new one, so that a failure can be returned.
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
@@ -200,7 +237,7 @@ impl Listening {
             .name("stub".to_owned())
             .spawn(move || {
                 pin(core);
-                runtime.block_on(serve(self.socket, router, stopped));
+                runtime.block_on(serve(self.socket, router, hangups, stopped));
             })
             .map_err(StubError::Thread)?;
         Ok(Server { address: self.address, stop: Some(stop), thread: Some(thread) })
@@ -218,7 +255,12 @@ impl Drop for Server {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, app: Router, mut stopped: oneshot::Receiver<()>) {
+async fn serve(
+    listener: std::net::TcpListener,
+    app: Router,
+    hangups: Hangups,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let listener = TcpListener::from_std(listener).expect("a bound socket fits a running event loop");
     let connections = GracefulShutdown::new();
     let (closing, closed) = watch::channel(());
@@ -230,7 +272,12 @@ async fn serve(listener: std::net::TcpListener, app: Router, mut stopped: onesho
             },
             _ = &mut stopped => break,
         };
-        tokio::spawn(converse(stream, app.clone(), connections.watcher(), closed.clone()));
+        // Each connection has its own: a handler ends the one that its request came by.
+        let hangup = match hangups {
+            Hangups::None => None,
+            Hangups::OnRequest => Some(Hangup::default()),
+        };
+        tokio::spawn(converse(stream, app.clone(), hangup, connections.watcher(), closed.clone()));
     }
     // From here on nobody can connect, and connections that have sent nothing yet end, as `closing` is gone.
     drop((listener, closing, closed));
@@ -240,7 +287,13 @@ async fn serve(listener: std::net::TcpListener, app: Router, mut stopped: onesho
 
 /// Serves one connection in the protocol that its first bytes belong to. How it ends is not reported: the client has
 /// seen that itself.
-async fn converse(stream: TcpStream, app: Router, watcher: Watcher, mut closed: watch::Receiver<()>) {
+async fn converse(
+    stream: TcpStream,
+    app: Router,
+    hangup: Option<Hangup>,
+    watcher: Watcher,
+    mut closed: watch::Receiver<()>,
+) {
     // Answers are small: without this, each would wait for the delayed acknowledgement of the last.
     let _ = stream.set_nodelay(true);
     // Looked at and not read: the bytes belong to the first request.
@@ -249,8 +302,14 @@ async fn converse(stream: TcpStream, app: Router, watcher: Watcher, mut closed: 
         peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)) => peeked,
         _ = closed.changed() => return,
     };
-    let io = TokioIo::new(stream);
-    let service = TowerToHyperService::new(app);
+    let io = TokioIo::new(Resettable::new(stream, hangup.clone()));
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(hangup) = &hangup {
+            request.extensions_mut().insert(hangup.clone());
+        }
+        app.call(request)
+    });
     match peeked {
         Ok(Ok(_)) if first == *HTTP2 => {
             let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service);

@@ -171,6 +171,9 @@ impl GateArgs {
             printable(&base.name),
             settings.placed()
         ));
+        if let Some(stub) = settings.faulty_stub() {
+            note(format_args!("Measuring {stub}"));
+        }
         let bar = Bar::new(&plan);
         let gate = Gate {
             base: &base,

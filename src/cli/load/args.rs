@@ -21,6 +21,7 @@ Examples:
   ingester-perf load --stage 0..50:30s --stage 50:2m --stage 50..200:1m          users; with --arrivals, requests a second
   ingester-perf load --preset stress                            1, 2, 5 ... 1000 users, until a target breaks
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
+  INGESTER_FAULTS=status=503,share=5% ingester-perf load --users 10 --requests 1000        the stub, failing (docs/faults.md)
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep

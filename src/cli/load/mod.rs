@@ -48,6 +48,9 @@ impl LoadArgs {
         let path = settings.report_dir.join(format!("{}.json", self.file_name(&suite)));
         let interrupt = Interrupt::watch()?;
         config.build_for(&settings, &interrupt)?;
+        if let Some(stub) = settings.faulty_stub() {
+            note(format_args!("Measuring {stub}"));
+        }
         let mut generator = Generator::new(&self, settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let mut record = generator.record(self.operation());
