@@ -36,8 +36,8 @@ pub(super) enum Refusal {
     NoToken,
     BadToken,
     MayNotWrite,
-    /// The body is not valid multipart/form-data, or it was cut off.
-    Broken,
+    /// The body is not valid multipart/form-data, was cut off, or exceeds a limit of its form; the text says which.
+    Broken(String),
     /// A field is missing or wrong; the text names it.
     Invalid(String),
     TooLarge,
@@ -49,7 +49,9 @@ impl IntoResponse for Refusal {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "Not authenticated".to_owned()),
             Self::BadToken => (StatusCode::UNAUTHORIZED, "Could not validate credentials".to_owned()),
             Self::MayNotWrite => (StatusCode::FORBIDDEN, "Not enough permissions".to_owned()),
-            Self::Broken => (StatusCode::BAD_REQUEST, "There was an error parsing the body".to_owned()),
+            Self::Broken(why) => {
+                (StatusCode::BAD_REQUEST, format!("There was an error parsing the body: {why}"))
+            }
             Self::Invalid(detail) => (StatusCode::UNPROCESSABLE_ENTITY, detail),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "File too large".to_owned()),
         };

@@ -4,10 +4,17 @@
 mod answer;
 mod app;
 mod auth;
+mod broken;
+#[cfg(test)]
+mod corpus;
 mod drain;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "handicap")]
 mod handicap;
+mod limits;
 mod multipart;
 mod part;
 mod router;
