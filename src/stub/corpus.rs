@@ -515,11 +515,11 @@ fn werkzeug() -> Vec<Row> {
 }
 
 #[test]
-fn python_multiparts_cases_are_read_alike_or_differ_for_a_reason() {
+fn python_multiparts_cases_agree_or_differ_for_a_reason() {
     check(&python_multipart());
 }
 
 #[test]
-fn werkzeugs_cases_are_read_alike_or_differ_for_a_reason() {
+fn werkzeugs_cases_agree_or_differ_for_a_reason() {
     check(&werkzeug());
 }

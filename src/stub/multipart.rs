@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_without_content_may_share_a_line_break_with_its_boundary() {
+    fn a_part_without_content_may_share_its_boundarys_line_break() {
         // And content may begin like a boundary, which is the delimiter's bytes without those that were borrowed.
         let form = b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n--b\r\n\
                      Content-Disposition: form-data; name=a\r\n\r\n--a\r\n--b--";
