@@ -36,7 +36,7 @@ pub(super) enum Refusal {
     NoToken,
     BadToken,
     MayNotWrite,
-    /// The body is not valid multipart/form-data, was cut off, or exceeds a limit of its form; the text says which.
+    /// The body is not valid multipart/form-data, was cut off, or exceeds a limit; the text says what is wrong.
     Broken(String),
     /// A field is missing or wrong; the text names it.
     Invalid(String),
@@ -49,9 +49,7 @@ impl IntoResponse for Refusal {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "Not authenticated".to_owned()),
             Self::BadToken => (StatusCode::UNAUTHORIZED, "Could not validate credentials".to_owned()),
             Self::MayNotWrite => (StatusCode::FORBIDDEN, "Not enough permissions".to_owned()),
-            Self::Broken(why) => {
-                (StatusCode::BAD_REQUEST, format!("There was an error parsing the body: {why}"))
-            }
+            Self::Broken(detail) => (StatusCode::BAD_REQUEST, detail),
             Self::Invalid(detail) => (StatusCode::UNPROCESSABLE_ENTITY, detail),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "File too large".to_owned()),
         };

@@ -51,7 +51,7 @@ pub(super) fn read(multipart: &mut Multipart<'_>) -> Result<Vec<ReadPart>, Broke
             }
             parts.push(ReadPart { name: part.name, file_name: part.file_name, content });
         }
-        Ok(parts)
+        Ok::<_, Broken>(parts)
     };
     reading.now_or_never().expect("every piece of the body is there already")
 }

@@ -140,7 +140,7 @@ impl From<Broken> for Refusal {
             Broken::TooLarge => Self::TooLarge,
             // The form is sound, but for the name.
             Broken::Name { .. } => Self::Invalid(broken.to_string()),
-            _ => Self::Broken(broken.to_string()),
+            _ => Self::Broken(format!("There was an error parsing the body: {broken}")),
         }
     }
 }
