@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingester_perf::auth::{Claims, KeyPair, Minter};
 use ingester_perf::stub::{Stub, StubOptions};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 const BOUNDARY: &str = "xyz";
@@ -206,8 +208,8 @@ fn signed(claims: &Claims) -> String {
 #[test]
 fn wrong_forms_are_refused_by_field() {
     let file = Some(("a", b"abc".as_slice()));
-    // One more than the 1000 characters of a description, more than the 64 KB of any field, more than 32 parts
-    // (`stub/fields.rs`, `stub/upload.rs`).
+    // One more than the 1000 characters of a description, and more than the 64 KB of any field (`stub/fields.rs`,
+    // `stub/limits.rs`).
     for (body, says) in [
         (form(&[], None), "file"),
         (form(&[], Some(("a", b""))), "file"),
@@ -216,7 +218,6 @@ fn wrong_forms_are_refused_by_field() {
         (form(&[("metadata", "[]")], file), "metadata"),
         (form(&[("description", &"x".repeat(1001))], file), "description"),
         (form(&[("description", &"x".repeat(70_000))], file), "description"),
-        (form(&vec![("a", "b"); 40], file), "parts"),
     ] {
         let answer = post(&body);
         assert_eq!(answer.status, 422, "{says}");
@@ -254,13 +255,77 @@ fn broken_and_truncated_forms_are_never_a_success() {
 }
 
 #[test]
-fn endless_preambles_and_headers_are_cut_off() {
-    // 8 MB, where 16 KB are read (`MAX_ASIDE` in `stub/multipart.rs`).
+fn endless_preambles_and_headers_and_too_many_parts_are_cut_off() {
+    // 8 MB, where 16 KB are read, and 33 parts with the file, where 32 are (`stub/limits.rs`).
     let endless = vec![b'x'; 8 << 20];
     let header = [format!("--{BOUNDARY}\r\nX: ").as_bytes(), &endless].concat();
-    for body in [&endless, &header] {
-        assert_eq!(post(body).status, 400);
+    let parts = form(&[("a", "b"); 32], Some(("a", b"abc")));
+    for (body, says) in [
+        (endless, "more than 16384 bytes before its first boundary"),
+        (header, "the headers of a part have more than 16384 bytes"),
+        (parts, "more than 32 parts"),
+    ] {
+        let answer = post(&body);
+        assert_eq!(answer.status, 400, "{says}");
+        let detail = answer.json["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(says), "{detail}");
     }
+    assert_eq!(post(&form(&[("a", "b"); 31], Some(("a", b"abc")))).status, 201);
+}
+
+/// A name of up to twenty characters: mostly printable ones, then those of paths and quotes, other scripts, control
+/// characters, and those that turn the direction of writing.
+fn generated_name(rng: &mut Xoshiro256PlusPlus) -> String {
+    let mut name = String::new();
+    for _ in 0..rng.random_range(1..=20) {
+        let number = match rng.random_range(0..200) {
+            0 => rng.random_range(0..0x20),
+            1 => rng.random_range(0x7f..0xa0),
+            2 => rng.random_range(0x2028..=0x202e),
+            3 => rng.random_range(0x2066..=0x2069),
+            4..100 => rng.random_range(0x20..0x7f),
+            100..150 => u32::from(b"./\\\":;%~"[rng.random_range(0..8)]),
+            _ => rng.random_range(0x3b1..0x530),
+        };
+        name.push(char::from_u32(number).expect("none of them is a surrogate"));
+    }
+    name
+}
+
+/// What no header can hold breaks the form; what would be shown as something else is a field that is wrong.
+fn expected_status(name: &str) -> u16 {
+    let mut status = 201;
+    for character in name.chars() {
+        match character {
+            '\t' | '\u{80}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+                if status == 201 =>
+            {
+                status = 422
+            }
+            '\t' => {}
+            _ if character.is_ascii_control() => status = 400,
+            _ => {}
+        }
+    }
+    status
+}
+
+#[test]
+fn a_thousand_file_names_are_echoed_as_sent_or_refused() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(14);
+    let mut statuses = std::collections::BTreeMap::new();
+    for _ in 0..1000 {
+        let name = generated_name(&mut rng);
+        let expected = expected_status(&name);
+        let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+        let answer = post(&form(&[], Some((&quoted, b"abc"))));
+        assert_eq!(answer.status, expected, "{name:?}: {}", answer.json);
+        if expected == 201 {
+            assert_eq!(answer.json["original_filename"], name);
+        }
+        *statuses.entry(expected).or_insert(0) += 1;
+    }
+    assert_eq!(statuses.keys().collect::<Vec<_>>(), [&201, &400, &422], "{statuses:?}");
 }
 
 #[test]

@@ -132,8 +132,8 @@ pub(super) enum Refusal {
     NoToken,
     BadToken,
     MayNotWrite,
-    /// The body is not valid multipart/form-data, or it was cut off.
-    Broken,
+    /// The body is not valid multipart/form-data, was cut off, or exceeds a limit; the text says what is wrong.
+    Broken(String),
     /// A field is missing or wrong; the text names it.
     Invalid(String),
     TooLarge,
@@ -149,7 +149,7 @@ impl Refusal {
             Self::NoToken => "no_token",
             Self::BadToken => "bad_token",
             Self::MayNotWrite => "forbidden",
-            Self::Broken => "broken_body",
+            Self::Broken(_) => "broken_body",
             Self::Invalid(_) => "invalid_field",
             Self::TooLarge => "too_large",
             Self::NotFound => "not_found",
@@ -167,7 +167,7 @@ impl Refusal {
             // The same for every cause: what is wrong with a token is no business of who does not have a right one.
             Self::BadToken => (StatusCode::UNAUTHORIZED, "Could not validate credentials"),
             Self::MayNotWrite => (StatusCode::FORBIDDEN, "Not enough permissions"),
-            Self::Broken => (StatusCode::BAD_REQUEST, "There was an error parsing the body"),
+            Self::Broken(detail) => (StatusCode::BAD_REQUEST, detail),
             Self::Invalid(detail) => (StatusCode::UNPROCESSABLE_ENTITY, detail),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "File too large"),
             Self::NotFound => (StatusCode::NOT_FOUND, "Not Found"),

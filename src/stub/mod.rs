@@ -4,16 +4,23 @@
 mod answer;
 mod app;
 mod auth;
+mod broken;
+#[cfg(test)]
+mod corpus;
 mod download;
 mod drain;
 mod fault;
 mod fields;
 mod finalize;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "handicap")]
 mod handicap;
 mod hangup;
 mod health;
 mod jwks;
+mod limits;
 mod metrics;
 mod multipart;
 mod part;

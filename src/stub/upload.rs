@@ -2,29 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{Request, State as Shared};
 use axum::http::header::CONTENT_TYPE;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::answer::{Refusal, StoredFile};
+use super::broken::Broken;
 use super::drain;
 use super::fields::Fields;
-use super::multipart::{self, Broken, Multipart};
+use super::limits::{MAX_FIELD, MAX_FILE};
+use super::multipart::{self, Multipart};
 use super::part::Part;
 use super::state::State;
 use super::storage::{Discard, Kept, Writing};
-use crate::units::{Bytes, rfc3339};
-
-/// Largest file that is taken; exactly this much passes.
-const MAX_FILE: Bytes = Bytes::gb(1);
-/// Most bytes a body may have beside its file.
-const MAX_OVERHEAD: Bytes = Bytes::mb(1);
-/// Most parts in one body.
-const MAX_PARTS: usize = 32;
-/// Longest text field.
-const MAX_FIELD: usize = 64 << 10;
+use crate::units::rfc3339;
 
 /// Answers one upload. A refused body is read on for a while, so that the answer is not lost.
 pub(super) async fn upload(
@@ -50,18 +43,12 @@ pub(super) async fn upload(
 
 /// Reads the whole body. Every way out but its end is a refusal: a truncated upload is never a success.
 async fn receive(body: &mut Body, boundary: &str, storage: &Discard) -> Result<StoredFile, Refusal> {
-    // A length that was announced is judged before anything is parsed; without one, `write` counts.
-    if body.size_hint().lower() > MAX_FILE.0 + MAX_OVERHEAD.0 {
-        return Err(Refusal::TooLarge);
-    }
     let mut multipart = Multipart::new(body, boundary);
     let mut form = Form::default();
-    // Limited, as each part costs a parse of its headers, however little it holds.
-    for _ in 0..MAX_PARTS {
-        let Some(part) = multipart.next().await? else { return form.store(storage) };
+    while let Some(part) = multipart.next().await? {
         form.take(part, &mut multipart, storage).await?;
     }
-    Err(Refusal::Invalid(format!("body: more than {MAX_PARTS} parts")))
+    form.store(storage)
 }
 
 /// What has arrived of a form.
@@ -135,19 +122,25 @@ async fn write(content: &mut Multipart<'_>, mut file: Writing) -> Result<Writing
     Ok(file)
 }
 
+/// Reads a text field. What is too long is refused before it is kept.
 async fn text(content: &mut Multipart<'_>, name: &str) -> Result<String, Refusal> {
     let mut value = Vec::new();
     while let Some(bytes) = content.chunk().await? {
-        value.extend_from_slice(&bytes);
-        if value.len() > MAX_FIELD {
-            return Err(Refusal::Invalid(format!("{name}: too long")));
+        if value.len() + bytes.len() > MAX_FIELD {
+            return Err(Refusal::Invalid(format!("{name}: longer than {MAX_FIELD} bytes")));
         }
+        value.extend_from_slice(&bytes);
     }
     String::from_utf8(value).map_err(|_| Refusal::Invalid(format!("{name}: is not UTF-8")))
 }
 
 impl From<Broken> for Refusal {
-    fn from(Broken: Broken) -> Self {
-        Self::Broken
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::TooLarge => Self::TooLarge,
+            // The form is sound, but for the name.
+            Broken::Name { .. } => Self::Invalid(broken.to_string()),
+            _ => Self::Broken(format!("There was an error parsing the body: {broken}")),
+        }
     }
 }
