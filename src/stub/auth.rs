@@ -1,4 +1,5 @@
-//! The token check in front of uploads.
+//! The token check in front of uploads. A body whose token is refused is dropped unread, on which its connection ends as
+//! `door::closing` says.
 
 use std::sync::Arc;
 
@@ -8,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::answer::Refusal;
-use super::drain;
 use super::state::State;
 
 /// Lets a request through if its bearer token is valid and its holder may write.
@@ -19,11 +19,7 @@ pub(super) async fn require_writer(
 ) -> Response {
     match check(&state, &request) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => {
-            // Closing on an unread body could cost the client this answer.
-            drain::later(request.into_body());
-            refusal.into_response()
-        }
+        Err(refusal) => refusal.into_response(),
     }
 }
 

@@ -4,7 +4,7 @@
 mod answer;
 mod app;
 mod auth;
-mod drain;
+mod door;
 mod fields;
 #[cfg(feature = "handicap")]
 mod handicap;
@@ -17,6 +17,7 @@ mod storage;
 mod upload;
 
 pub use axum::Router;
+pub use door::{Connections, Limits};
 pub use router::RouterOf;
 pub use server::{Server, Stub, StubError, StubOptions};
 pub use storage::Stored;

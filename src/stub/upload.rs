@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::answer::{Refusal, StoredFile};
-use super::drain;
 use super::fields::Fields;
 use super::multipart::{self, Broken, Multipart};
 use super::part::Part;
@@ -26,7 +25,7 @@ const MAX_PARTS: usize = 32;
 /// Longest text field.
 const MAX_FIELD: usize = 64 << 10;
 
-/// Answers one upload. A refused body is read on for a while, so that the answer is not lost.
+/// Answers one upload. The rest of a body that is refused is not read here: see `door::closing`.
 pub(super) async fn upload(
     Shared(state): Shared<Arc<State>>,
     request: Request,
@@ -41,9 +40,6 @@ pub(super) async fn upload(
     #[cfg(feature = "handicap")]
     if let Ok(file) = &stored {
         state.handicap.suffer(file.file_size).await;
-    }
-    if stored.is_err() {
-        drain::later(body);
     }
     stored
 }
