@@ -49,9 +49,11 @@ fn exchange(request: &[u8]) -> Answer {
 fn exchange_with(stub: &Stub, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(stub.address()).expect("connects");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("can be set");
-    stream.write_all(request).expect("sends");
-    // The stub sees the end of what is sent, also of a body that is shorter than was announced.
-    stream.shutdown(std::net::Shutdown::Write).expect("can be shut");
+    // The stub sees the end of what is sent, also of a body that is shorter than was announced. Where it refuses a body it
+    // ends the connection while that is being sent; its answer can be read all the same.
+    if stream.write_all(request).is_ok() {
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
     // To the end of the connection, which every request asks to be closed.
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("answers");
@@ -343,10 +345,10 @@ fn a_file_that_is_announced_too_large_is_refused_at_once() {
 
 #[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
-    // 20 MB do not fit into the buffers between: the client is still sending when the answer comes. A stub that closed at
-    // once would reset the connection, and whether the answer survives that is a matter of luck; hence five times.
+    // 20 MB do not fit into the buffers between: the client is still sending when the answer comes, and the stub reads no
+    // more than a small part. Several times, as a lost answer is a matter of luck.
     let body = form(&[], Some(("a", &vec![b'x'; 20 << 20])));
-    for _ in 0..5 {
+    for _ in 0..3 {
         assert_eq!(exchange(&request(None, &multipart(), &body)).status, 401);
     }
 }

@@ -1,4 +1,5 @@
-//! The token check in front of routes.
+//! The token check in front of routes. A body whose token is refused is dropped unread, on which its connection ends as
+//! `door::closing` says.
 
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer::Refusal;
-use super::drain;
 use super::jwks::RemoteKeys;
 use super::state::State;
 use crate::auth::{Claims, Rejection};
@@ -20,8 +20,8 @@ pub(super) async fn require_writer(shared: Shared<Arc<State>>, request: Request,
     let claims = check(state, request.headers()).await;
     match claims {
         Ok(claims) if state.verifier.policy().may_write(&claims) => admit(claims, request, next).await,
-        Ok(_) => refuse(state, Refusal::MayNotWrite, request),
-        Err(refusal) => refuse(state, refusal, request),
+        Ok(_) => refuse(state, &Refusal::MayNotWrite),
+        Err(refusal) => refuse(state, &refusal),
     }
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn require_token(shared: Shared<Arc<State>>, request: Request, 
     let Shared(state) = &shared;
     match check(state, request.headers()).await {
         Ok(claims) => admit(claims, request, next).await,
-        Err(refusal) => refuse(state, refusal, request),
+        Err(refusal) => refuse(state, &refusal),
     }
 }
 
@@ -40,10 +40,8 @@ async fn admit(claims: Claims, mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-fn refuse(state: &State, refusal: Refusal, request: Request) -> Response {
+fn refuse(state: &State, refusal: &Refusal) -> Response {
     state.metrics.failed(refusal.cause());
-    // Closing on an unread body could cost the client this answer.
-    drain::later(request.into_body());
     refusal.answer(state.dialect)
 }
 

@@ -8,7 +8,7 @@ mod broken;
 #[cfg(test)]
 mod corpus;
 mod download;
-mod drain;
+mod door;
 mod fault;
 mod fields;
 mod finalize;
@@ -33,6 +33,7 @@ mod upload;
 pub use answer::Dialect;
 pub use axum::Router;
 pub use fault::{DEFAULT_FAULT_SEED, FAULT_ROUTE, FaultOptions, FaultSpec, NotAFault};
+pub use door::{Connections, Limits};
 pub use router::RouterOf;
 pub use server::{Keys, Server, Stub, StubError, StubOptions};
 pub use storage::Stored;

@@ -153,7 +153,7 @@ mod tests {
 
     /// What `parse` returns for a part with these names.
     fn named(name: &str, file: Option<&str>) -> Result<Part, Broken> {
-        Ok(Part { name: name.to_owned(), file_name: file.map(str::to_owned) })
+        Ok(Part { name: name.to_owned(), file_name: file.map(str::to_owned), content_type: None })
     }
 
     /// The part of a file with this name, quoted as a client quotes it.

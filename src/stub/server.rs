@@ -7,22 +7,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use url::Url;
 
 use super::answer::Dialect;
 use super::app;
+use super::door::{Connections, Door, Limits, Tally};
 use super::fault::{FAULT_ROUTE, FaultOptions};
 use super::finalize::Transactions;
-use super::hangup::{Hangup, Resettable};
+use super::hangup::Hangups;
 use super::jwks::RemoteKeys;
 use super::metrics::Metrics;
 use super::state::State;
@@ -31,13 +25,9 @@ use crate::auth::{KeySet, Policy, PublicKey, Verifier};
 use crate::error::Error;
 use crate::machine::pin;
 
-/// How every HTTP/2 connection begins, and no HTTP/1.1 one (RFC 9113, 3.4).
-const HTTP2: &[u8; 3] = b"PRI";
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long uploads under way may take to end once the stub stops.
 const GRACE: Duration = Duration::from_secs(2);
-/// Pause after a failed `accept`, so that running out of descriptors does not become a busy loop.
+/// Pause after a failed `accept`, so that a failure that stays does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where the stub listens and which tokens it takes.
@@ -53,6 +43,8 @@ pub struct StubOptions {
     pub dialect: Dialect,
     /// Core of the stub's thread.
     pub core: Option<usize>,
+    /// How much its clients may take.
+    pub limits: Limits,
     /// What goes wrong on purpose.
     pub faults: FaultOptions,
 }
@@ -96,6 +88,7 @@ impl StubOptions {
             policy: Policy::default(),
             dialect: Dialect::default(),
             core: None,
+            limits: Limits::default(),
             faults: FaultOptions::default(),
         }
     }
@@ -159,14 +152,13 @@ impl Stub {
             #[cfg(feature = "handicap")]
             handicap: super::handicap::Handicap::of_this_executable(),
         };
-        let app = app::app(Arc::new(state));
-        let server = match options.faults.faults() {
-            None => listening.serve(app, options.core, Hangups::None)?,
-            Some(faults) => {
-                let app = options.faults.in_front_of(app, &faults);
-                listening.serve(app, options.core, Hangups::OnRequest)?
-            }
-        };
+        let mut app = app::app(Arc::new(state));
+        let mut hangups = Hangups::None;
+        if let Some(faults) = options.faults.faults() {
+            app = options.faults.in_front_of(app, &faults);
+            hangups = Hangups::OnRequest;
+        }
+        let server = listening.serve(app, options.core, options.limits, hangups)?;
         Ok(Self { server, storage })
     }
 
@@ -179,12 +171,18 @@ impl Stub {
     pub fn stored(&self) -> Stored {
         self.storage.stored()
     }
+
+    /// What its clients have done so far.
+    pub fn connections(&self) -> Connections {
+        self.server.tally.connections()
+    }
 }
 
 /// A router that is served. Dropping it stops accepting, lets requests end, and joins the thread.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    tally: Arc<Tally>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -192,20 +190,13 @@ pub struct Server {
 impl Server {
     /// Serves `router` on a free port of loopback by a thread on `core`, and returns once connections are accepted.
     pub fn start(router: Router, core: Option<usize>) -> Result<Self, StubError> {
-        Listening::at((Ipv4Addr::LOCALHOST, 0).into())?.serve(router, core, Hangups::None)
+        Listening::at((Ipv4Addr::LOCALHOST, 0).into())?.serve(router, core, Limits::default(), Hangups::None)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
-}
-
-/// Whether handlers may have their connection reset, for which each request has to carry a [`Hangup`].
-#[derive(Debug, Clone, Copy)]
-enum Hangups {
-    None,
-    OnRequest,
 }
 
 /// A bound socket. The stub's answers name the address before anything is served there.
@@ -228,19 +219,27 @@ impl Listening {
         Ok(Self { socket, address })
     }
 
-    fn serve(self, router: Router, core: Option<usize>, hangups: Hangups) -> Result<Server, StubError> {
+    fn serve(
+        self,
+        router: Router,
+        core: Option<usize>,
+        limits: Limits,
+        hangups: Hangups,
+    ) -> Result<Server, StubError> {
         // Made on this thread and not on the new one, so that a failure can be returned.
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
+        let tally = Arc::new(Tally::default());
+        let door = Door::new(router, limits, hangups, Arc::clone(&tally));
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("stub".to_owned())
             .spawn(move || {
                 pin(core);
-                runtime.block_on(serve(self.socket, router, hangups, stopped));
+                runtime.block_on(serve(self.socket, door, stopped));
             })
             .map_err(StubError::Thread)?;
-        Ok(Server { address: self.address, stop: Some(stop), thread: Some(thread) })
+        Ok(Server { address: self.address, tally, stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -255,77 +254,33 @@ impl Drop for Server {
     }
 }
 
-async fn serve(
-    listener: std::net::TcpListener,
-    app: Router,
-    hangups: Hangups,
-    mut stopped: oneshot::Receiver<()>,
-) {
+async fn serve(listener: std::net::TcpListener, mut door: Door, mut stopped: oneshot::Receiver<()>) {
     let listener = TcpListener::from_std(listener).expect("a bound socket fits a running event loop");
-    let connections = GracefulShutdown::new();
-    let (closing, closed) = watch::channel(());
     loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(_) => { tokio::time::sleep(ACCEPT_PAUSE).await; continue }
-            },
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = &mut stopped => break,
         };
-        // Each connection has its own: a handler ends the one that its request came by.
-        let hangup = match hangups {
-            Hangups::None => None,
-            Hangups::OnRequest => Some(Hangup::default()),
-        };
-        tokio::spawn(converse(stream, app.clone(), hangup, connections.watcher(), closed.clone()));
+        match accepted {
+            Ok((stream, _)) => door.admit(stream),
+            Err(error) if is_out_of_descriptors(&error) => {
+                // The client that was to be accepted is still in the queue.
+                let turned_away = door.turn_one_away(&listener);
+                if !turned_away {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
-    // From here on nobody can connect, and connections that have sent nothing yet end, as `closing` is gone.
-    drop((listener, closing, closed));
+    // From here on nobody can connect.
+    drop(listener);
     // Requests that have begun may end, but not hold up whoever drops the server.
-    let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+    let _ = tokio::time::timeout(GRACE, door.close()).await;
 }
 
-/// Serves one connection in the protocol that its first bytes belong to. How it ends is not reported: the client has
-/// seen that itself.
-async fn converse(
-    stream: TcpStream,
-    app: Router,
-    hangup: Option<Hangup>,
-    watcher: Watcher,
-    mut closed: watch::Receiver<()>,
-) {
-    // Answers are small: without this, each would wait for the delayed acknowledgement of the last.
-    let _ = stream.set_nodelay(true);
-    // Looked at and not read: the bytes belong to the first request.
-    let mut first = [0; HTTP2.len()];
-    let peeked = tokio::select! {
-        peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)) => peeked,
-        _ = closed.changed() => return,
-    };
-    let io = TokioIo::new(Resettable::new(stream, hangup.clone()));
-    let app = TowerToHyperService::new(app);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        if let Some(hangup) = &hangup {
-            request.extensions_mut().insert(hangup.clone());
-        }
-        app.call(request)
-    });
-    match peeked {
-        Ok(Ok(_)) if first == *HTTP2 => {
-            let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service);
-            let _ = watcher.watch(connection).await;
-        }
-        Ok(Ok(_)) => {
-            // `axum::serve` would set no timer, and a slow head would never time out.
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                // Who has sent everything may close that direction and still wait for the answer.
-                .half_close(true)
-                .serve_connection(io, service);
-            let _ = watcher.watch(connection).await;
-        }
-        // Nothing came in time, or the client has gone.
-        _ => {}
-    }
+/// Whether a call failed because the process, or the system, has as many descriptors open as it may.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    // ENFILE and EMFILE, as Linux and macOS number them.
+    matches!(error.raw_os_error(), Some(23 | 24))
 }

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::answer::{Refusal, StoredFile};
 use super::broken::Broken;
-use super::drain;
 use super::fields::Fields;
 use super::limits::{MAX_FIELD, MAX_FILE};
 use super::multipart::{self, Multipart};
@@ -19,7 +18,7 @@ use super::state::State;
 use super::storage::{Discard, Kept, Writing};
 use crate::units::rfc3339;
 
-/// Answers one upload. A refused body is read on for a while, so that the answer is not lost.
+/// Answers one upload. The rest of a body that is refused is not read here: see `door::closing`.
 pub(super) async fn upload(
     Shared(state): Shared<Arc<State>>,
     request: Request,
@@ -34,9 +33,6 @@ pub(super) async fn upload(
     #[cfg(feature = "handicap")]
     if let Ok(file) = &stored {
         state.handicap.suffer(file.file_size).await;
-    }
-    if stored.is_err() {
-        drain::later(body);
     }
     stored
 }

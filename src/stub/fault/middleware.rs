@@ -11,12 +11,10 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 
 use super::super::answer;
-use super::super::drain;
 use super::super::hangup::Hangup;
 use super::halved::{Middle, halved};
 use super::set::Faults;
-use super::spec::{FaultKind, StorageFault};
-use crate::api::INGESTER_ROUTE;
+use super::spec::FaultKind;
 
 /// How long the part of a body that is read before a reset may take to come.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -29,24 +27,12 @@ pub(super) async fn suffer(Shared(faults): Shared<Arc<Faults>>, request: Request
             FaultKind::Delay(time) => tokio::time::sleep(time.at(hit.how_hard)).await,
             FaultKind::Status(status) => {
                 let status = StatusCode::from_u16(status).expect("a fault's status is from 400 to 599");
-                return refuse(request, status, "A fault was asked for");
+                return answer::detail_of(status, "A fault was asked for");
             }
             FaultKind::Reset => return reset(request, hit.how_hard).await,
             // These act on the answer.
             FaultKind::Stall(_) | FaultKind::Truncate => {}
             FaultKind::Storage(_) => unreachable!("those of the storage are drawn apart"),
-        }
-    }
-    // In the storage's place: to be asked there once it can fail, and no longer here.
-    if request.uri().path().strip_prefix('/') == Some(INGESTER_ROUTE) {
-        match faults.storage() {
-            Some(StorageFault::Full) => {
-                return refuse(request, StatusCode::INSUFFICIENT_STORAGE, "The storage is full");
-            }
-            Some(StorageFault::Down) => {
-                return refuse(request, StatusCode::BAD_GATEWAY, "The storage does not answer");
-            }
-            None => {}
         }
     }
     let mut response = next.run(request).await;
@@ -58,13 +44,6 @@ pub(super) async fn suffer(Shared(faults): Shared<Arc<Faults>>, request: Request
         }
     }
     response
-}
-
-/// Answers in the handler's place, which never sees the request.
-fn refuse(request: Request, status: StatusCode, detail: &str) -> Response {
-    // Closing on an unread body could cost the client this answer.
-    drain::later(request.into_body());
-    answer::detail_of(status, detail)
 }
 
 /// Reads this share of the body, and has the connection reset.
