@@ -142,6 +142,7 @@ impl Stub {
         let listening = Listening::at(options.listen)?;
         let storage = Arc::new(Discard::at(listening.address));
         let (keys, remote_keys) = options.keys.read()?;
+        let faults = options.faults.faults();
         let state = State {
             verifier: Verifier::new(keys, options.policy),
             remote_keys,
@@ -149,12 +150,13 @@ impl Stub {
             metrics: Metrics::default(),
             dialect: options.dialect,
             transactions: Transactions::default(),
+            faults: faults.clone(),
             #[cfg(feature = "handicap")]
             handicap: super::handicap::Handicap::of_this_executable(),
         };
         let mut app = app::app(Arc::new(state));
         let mut hangups = Hangups::None;
-        if let Some(faults) = options.faults.faults() {
+        if let Some(faults) = faults {
             app = options.faults.in_front_of(app, &faults);
             hangups = Hangups::OnRequest;
         }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::answer::Dialect;
+use super::answer::{Dialect, Refusal};
+use super::fault::Faults;
 use super::finalize::Transactions;
 use super::jwks::RemoteKeys;
 use super::metrics::Metrics;
-use super::storage::Storage;
+use super::storage::{Storage, StorageError};
 use crate::auth::Verifier;
 use crate::console::note;
+use crate::units::printable;
 
 /// State that the handlers share.
 #[derive(Debug)]
@@ -20,11 +22,20 @@ pub(super) struct State {
     pub metrics: Metrics,
     pub dialect: Dialect,
     pub transactions: Transactions,
+    /// What goes wrong on purpose, if anything does.
+    pub faults: Option<Arc<Faults>>,
     #[cfg(feature = "handicap")]
     pub handicap: super::handicap::Handicap,
 }
 
 impl State {
+    /// Tells the operator what failed behind an upload, which its answer does not.
+    pub fn tell(&self, refusal: &Refusal) {
+        if let Refusal::Storage(StorageError::Failed(problem)) = refusal {
+            note(format_args!("an upload failed: {}", printable(problem)));
+        }
+    }
+
     /// Reads the keys again, if they come from a URL and were not read just now. Whether there are new ones.
     pub async fn read_keys_again(&self) -> bool {
         let Some(remote) = &self.remote_keys else { return false };

@@ -1,66 +1,87 @@
-//! `POST /api/v1/files/upload`: parse, hash and count the bytes as they arrive, then answer.
+//! `POST /api/v1/files/upload`: parse and hash the bytes as they arrive, hand them to the storage, then answer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State as Shared};
 use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::answer::{Refusal, StoredFile};
 use super::broken::Broken;
+use super::fault::StorageFault;
 use super::fields::Fields;
 use super::limits::{MAX_FIELD, MAX_FILE};
 use super::multipart::{self, Multipart};
 use super::part::Part;
 use super::state::State;
-use super::storage::{Discard, Kept, Writing};
-use crate::units::rfc3339;
+use super::storage::{Details, NewFile, StorageError, Writing};
+use crate::auth::Claims;
+
+/// Content type of a file that is sent without one.
+const DEFAULT_TYPE: &str = "application/octet-stream";
 
 /// Answers one upload. The rest of a body that is refused is not read here: see `door::closing`.
-pub(super) async fn upload(
-    Shared(state): Shared<Arc<State>>,
-    request: Request,
-) -> Result<StoredFile, Refusal> {
+pub(super) async fn upload(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let began = Instant::now();
+    let _active = state.metrics.begins();
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = content_type.and_then(multipart::boundary);
+    let claims = request.extensions().get::<Arc<Claims>>().cloned();
     let mut body = request.into_body();
+    let mut form = Form { announced: body.size_hint().exact(), ..Form::default() };
     let stored = match boundary {
-        Some(boundary) => receive(&mut body, &boundary, &state.storage).await,
+        Some(boundary) => form.receive(&mut body, &boundary, &state).await,
         None => Err(Refusal::Invalid("body: must be multipart/form-data with a file".to_owned())),
     };
-    #[cfg(feature = "handicap")]
-    if let Ok(file) = &stored {
-        state.handicap.suffer(file.file_size).await;
-    }
-    stored
-}
-
-/// Reads the whole body. Every way out but its end is a refusal: a truncated upload is never a success.
-async fn receive(body: &mut Body, boundary: &str, storage: &Discard) -> Result<StoredFile, Refusal> {
-    let mut multipart = Multipart::new(body, boundary);
-    let mut form = Form::default();
-    while let Some(part) = multipart.next().await? {
-        form.take(part, &mut multipart, storage).await?;
-    }
-    form.store(storage)
+    let policy = form.fields.retention_policy();
+    let answer = match stored {
+        Ok(mut file) => {
+            #[cfg(feature = "handicap")]
+            state.handicap.suffer(file.size).await;
+            state.metrics.stored(file.size);
+            file.by = claims.map(|claims| claims.sub.clone()).unwrap_or_default();
+            file.fields = form.fields;
+            file.answer(state.dialect)
+        }
+        Err(refusal) => {
+            state.metrics.failed(refusal.cause());
+            state.tell(&refusal);
+            refusal.answer(state.dialect)
+        }
+    };
+    state.metrics.answered(policy, answer.status().as_u16(), began.elapsed());
+    answer
 }
 
 /// What has arrived of a form.
 #[derive(Default)]
 struct Form {
     fields: Fields,
-    file: Option<(String, Writing)>,
+    /// The length of the whole body, where the request says it: the file is no longer.
+    announced: Option<u64>,
+    file: Option<ArrivedFile>,
+}
+
+/// The form's file, of which a stored one may be made.
+struct ArrivedFile {
+    has_name: bool,
+    written: Writing,
 }
 
 impl Form {
-    async fn take(
-        &mut self,
-        part: Part,
-        content: &mut Multipart<'_>,
-        storage: &Discard,
-    ) -> Result<(), Refusal> {
+    /// Reads the whole body. Every way out but its end is a refusal: a truncated upload is never a success.
+    async fn receive(&mut self, body: &mut Body, boundary: &str, state: &State) -> Result<StoredFile, Refusal> {
+        let mut multipart = Multipart::new(body, boundary);
+        while let Some(part) = multipart.next().await? {
+            self.take(part, &mut multipart, state).await?;
+        }
+        self.store().await
+    }
+
+    async fn take(&mut self, part: Part, content: &mut Multipart<'_>, state: &State) -> Result<(), Refusal> {
         if part.name != "file" {
             let value = text(content, &part.name).await?;
             return self.fields.set(&part.name, &value);
@@ -68,49 +89,52 @@ impl Form {
         if self.file.is_some() {
             return Err(Refusal::Invalid("file: more than one".to_owned()));
         }
-        let written = write(content, storage.begin()).await?;
-        self.file = Some((part.file_name.unwrap_or_default(), written));
+        let name = part.file_name.unwrap_or_default();
+        let has_name = !name.is_empty();
+        let content_type = part.content_type.map_or_else(|| DEFAULT_TYPE.into(), Into::into);
+        let file =
+            NewFile { name, content_type, policy: self.fields.policy(), announced: self.announced };
+        let written = write(content, begin(state, file).await?).await?;
+        self.file = Some(ArrivedFile { has_name, written });
         Ok(())
     }
 
     /// Ends the upload, now that the whole form is there.
-    fn store(self, storage: &Discard) -> Result<StoredFile, Refusal> {
-        match self.file {
-            None => Err(invalid_file("field required")),
-            Some((name, _)) if name.is_empty() => Err(invalid_file("has no name")),
-            Some((_, file)) if file.size() == 0 => Err(invalid_file("is empty")),
-            // Counted only now: a form that ends in a refusal has stored nothing.
-            Some((name, file)) => Ok(answer(name, &self.fields, storage.keep(file), storage)),
-        }
+    async fn store(&mut self) -> Result<StoredFile, Refusal> {
+        let written = match self.file.take() {
+            None => return Err(invalid_file("field required")),
+            Some(file) if !file.has_name => return Err(invalid_file("has no name")),
+            Some(file) if file.written.size() == 0 => return Err(invalid_file("is empty")),
+            Some(file) => file.written,
+        };
+        let uploaded = OffsetDateTime::now_utc();
+        let expires = self.fields.expires(uploaded);
+        let details = Details { policy: self.fields.policy(), uploaded, expires };
+        // Visible and counted only now: a form that ends in a refusal has stored nothing.
+        let kept = written.keep(details).await.map_err(Refusal::Storage)?;
+        Ok(StoredFile::from(kept))
     }
+}
+
+/// Begins a file at the storage, or fails as a fault has it.
+async fn begin(state: &State, file: NewFile) -> Result<Writing, Refusal> {
+    // Asked once for each upload, so that the same ones fail whatever the storage does.
+    let fault = state.faults.as_ref().and_then(|faults| faults.storage());
+    let begun = match fault {
+        None => state.storage.begin(file).await,
+        Some(StorageFault::Full) => Err(StorageError::Full),
+        Some(StorageFault::Down) => Err(StorageError::Failed("a fault was asked for".to_owned())),
+    };
+    begun.map_err(Refusal::Storage)
 }
 
 fn invalid_file(problem: &str) -> Refusal {
     Refusal::Invalid(format!("file: {problem}"))
 }
 
-fn answer(name: String, fields: &Fields, kept: Kept, storage: &Discard) -> StoredFile {
-    let uploaded = OffsetDateTime::now_utc();
-    let file_id = Uuid::new_v4().to_string();
-    StoredFile {
-        storage_filename: format!("{file_id}_{name}"),
-        file_id,
-        original_filename: name,
-        file_size: kept.size,
-        compressed: false,
-        compression_ratio: None,
-        checksum: kept.sha256,
-        uploaded_at: rfc3339(uploaded),
-        storage_element_url: storage.url().to_owned(),
-        retention_policy: fields.retention_policy(),
-        ttl_expires_at: fields.expires(uploaded).map(rfc3339),
-        storage_element_id: "discard",
-    }
-}
-
 async fn write(content: &mut Multipart<'_>, mut file: Writing) -> Result<Writing, Refusal> {
     while let Some(bytes) = content.chunk().await? {
-        file.write(&bytes);
+        file.write(bytes).await.map_err(Refusal::Storage)?;
         if file.size() > MAX_FILE.0 {
             return Err(Refusal::TooLarge);
         }

@@ -21,6 +21,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 pub(super) use set::Faults;
+pub(super) use spec::StorageFault;
 pub use spec::{FaultSpec, NotAFault};
 
 /// Seed of the faults unless told otherwise.
