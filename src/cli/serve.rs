@@ -8,8 +8,8 @@ use std::time::Duration;
 use ingester_perf::auth::{KeyPair, Minter};
 use ingester_perf::console::note;
 use ingester_perf::files::read_limited;
-use ingester_perf::stub::{Stub, StubOptions};
-use ingester_perf::units::Bytes;
+use ingester_perf::stub::{StorageSpec, Stub, StubOptions};
+use ingester_perf::units::{Bytes, printable};
 use ingester_perf::{Error, Exit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -26,7 +26,16 @@ Examples:
 
   ingester-perf serve --listen 127.0.0.1:0 --private-key key.pem
 
-It hashes and counts what is uploaded and keeps none of it. Ctrl-C or SIGTERM ends it with exit code 0; exit code 2
+  ingester-perf serve --storage dir:/var/tmp/files,mode=edit --storage dir:/mnt/files,mode=rw
+
+It hashes and counts what is uploaded. Where that is stored, --storage says:
+  discard                nowhere
+  dir:PATH               in a folder
+  s3://bucket/prefix     in an object store (a build with --features s3); credentials as AWS's tools have them, AWS_...
+  element:URL            on a storage element; INGESTER_ELEMENT_TOKEN_FILE names a file with a token for it
+With ,mode=edit an element takes temporary files only, with ,mode=rw permanent ones. ,name=ID names it in answers.
+
+Ctrl-C or SIGTERM ends it with exit code 0; exit code 2
 means that it could not start.";
 
 /// The command's arguments.
@@ -42,6 +51,10 @@ pub struct Serve {
     /// RSA private key (PEM file) whose tokens are valid; a new one is made in memory otherwise
     #[arg(long, value_name = "FILE")]
     private_key: Option<PathBuf>,
+    /// Where files are stored; can be given several times: where one is full, the next one is tried [default: discard]
+    // Read later: clap would quote what it cannot read, and there may be a password in it.
+    #[arg(long, value_name = "SPEC")]
+    storage: Vec<String>,
 }
 
 impl Serve {
@@ -49,9 +62,17 @@ impl Serve {
         // Watched from the start, so that a signal during start-up is not lost.
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Thread)?;
         let key = self.key()?;
-        let stub =
-            Stub::start(StubOptions { listen: self.listen, ..StubOptions::new(key.public().clone()) })?;
+        let storage = self.storage()?;
+        let stub = Stub::start(StubOptions {
+            listen: self.listen,
+            storage: storage.clone(),
+            element_token: std::env::var_os("INGESTER_ELEMENT_TOKEN_FILE").map(PathBuf::from),
+            ..StubOptions::new(key.public().clone())
+        })?;
         note(format_args!("Listening on http://{}; Ctrl-C stops it", stub.address()));
+        for spec in &storage {
+            note(format_args!("Storing in {}", printable(&spec.to_string())));
+        }
         if self.print_token {
             let token = Minter::new(key).mint(TOKEN_LIFETIME)?;
             writeln!(io::stdout(), "{}", token.as_str()).map_err(Error::Output)?;
@@ -63,6 +84,15 @@ impl Serve {
         drop(stub);
         note(format_args!("Took in {} files, {}", stored.files, Bytes(stored.bytes)));
         Ok(Exit::Held)
+    }
+
+    fn storage(&self) -> Result<Vec<StorageSpec>, Error> {
+        let mut storage = Vec::new();
+        for text in &self.storage {
+            let spec = text.parse::<StorageSpec>();
+            storage.push(spec.map_err(|e| Error::Setting { name: "--storage", problem: e.to_string() })?);
+        }
+        Ok(storage)
     }
 
     fn key(&self) -> Result<KeyPair, Error> {

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -32,7 +33,7 @@ use crate::api::Api;
 use crate::auth::{Minter, Token};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::stub::{Server, Stub, StubOptions};
+use crate::stub::{Server, StorageSpec, Stub, StubOptions};
 use tokens::Tokens;
 
 /// Connect timeout when the service is looked for.
@@ -53,10 +54,21 @@ pub struct Ingester {
 /// What was started for an ingester, and ends with it.
 #[derive(Debug)]
 enum Running {
-    Stub(#[expect(dead_code, reason = "kept for its end")] Stub),
+    Stub(RunningStub),
     Router(#[expect(dead_code, reason = "kept for its end")] Server),
     Service(#[expect(dead_code, reason = "kept for its end")] Box<Service>),
     Elsewhere,
+}
+
+/// A stub, and where it stores files. The fields are dropped in this order: folders go after the stub that writes to them.
+#[derive(Debug)]
+struct RunningStub {
+    #[expect(dead_code, reason = "kept for its end")]
+    stub: Stub,
+    /// What `INGESTER_STORAGE` says; empty where nothing is kept.
+    storage: String,
+    #[expect(dead_code, reason = "kept for its end")]
+    folders: Vec<TempDir>,
 }
 
 impl Ingester {
@@ -70,9 +82,24 @@ impl Ingester {
             }
             Subject::Stub => {
                 let key = settings.key()?;
-                let stub = Stub::start(StubOptions { core, ..StubOptions::new(key.public().clone()) })?;
+                let (storage, folders) = scratch(&settings.storage)?;
+                let options = StubOptions {
+                    core,
+                    storage,
+                    element_token: settings.element_token.clone(),
+                    ..StubOptions::new(key.public().clone())
+                };
+                let stub = Stub::start(options)?;
                 let minted = Credentials::PrivateKey(Minter::new(key));
-                Ok(Self::new(at(stub.address()), settings, minted, Running::Stub(stub)))
+                let address = at(stub.address());
+                let storage =
+                    if settings.keeps_nothing() { String::new() } else { joined(&settings.storage) };
+                Ok(Self::new(
+                    address,
+                    settings,
+                    minted,
+                    Running::Stub(RunningStub { stub, storage, folders }),
+                ))
             }
             Subject::Router(router) => {
                 let key = settings.key()?;
@@ -106,10 +133,11 @@ impl Ingester {
         }
     }
 
-    /// What reports call it: `stub`, or the URL, which holds no credentials.
+    /// What reports call it: `stub`, with its storage if it has one, or the URL; they hold no credentials.
     pub fn name(&self) -> String {
-        match self.running {
-            Running::Stub(_) => "stub".to_owned(),
+        match &self.running {
+            Running::Stub(stub) if stub.storage.is_empty() => "stub".to_owned(),
+            Running::Stub(stub) => format!("stub with {}", stub.storage),
             Running::Router(_) => "router".to_owned(),
             Running::Service(_) => CONFIGURED.to_owned(),
             Running::Elsewhere => self.base.as_str().trim_end_matches('/').to_owned(),
@@ -171,6 +199,30 @@ impl Ingester {
     }
 }
 
+/// The same storage, with a new folder in place of each folder: what a run stores there is removed after it.
+fn scratch(storage: &[StorageSpec]) -> Result<(Vec<StorageSpec>, Vec<TempDir>), Error> {
+    let mut specs = Vec::new();
+    let mut folders = Vec::new();
+    for spec in storage {
+        let Some(path) = spec.folder() else {
+            specs.push(spec.clone());
+            continue;
+        };
+        std::fs::create_dir_all(path).map_err(|e| Error::file(path, "make the folder", e))?;
+        let folder = tempfile::Builder::new().prefix("ingester-perf-").tempdir_in(path);
+        let folder = folder.map_err(|e| Error::file(path, "write to", e))?;
+        specs.push(spec.clone().in_folder(folder.path()));
+        folders.push(folder);
+    }
+    Ok((specs, folders))
+}
+
+/// Storage elements as `INGESTER_STORAGE` has them.
+fn joined(storage: &[StorageSpec]) -> String {
+    let texts: Vec<String> = storage.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}
+
 /// The base URL of what listens there.
 fn at(address: SocketAddr) -> Url {
     Url::parse(&format!("http://{address}")).expect("an address makes a URL")
@@ -183,6 +235,20 @@ mod tests {
     fn elsewhere(url: &str) -> Ingester {
         let url = url.parse().expect("is a URL");
         Ingester::new(url, &Settings::default(), Credentials::None, Running::Elsewhere)
+    }
+
+    #[test]
+    fn a_run_stores_in_folders_of_its_own() {
+        let dir = TempDir::new().expect("makes one");
+        let storage = [format!("dir:{},mode=edit,name=a", dir.path().display()), "discard".to_owned()];
+        let storage = storage.map(|text| text.parse::<StorageSpec>().expect("is valid"));
+        let (specs, folders) = scratch(&storage).expect("can be made");
+        let folder = specs[0].folder().expect("is one");
+        assert!(folder.parent() == Some(dir.path()) && folder.is_dir());
+        assert!(specs[0].to_string().ends_with(",mode=edit,name=a") && specs[1].is_discard());
+        assert_eq!(joined(&storage), format!("dir:{},mode=edit,name=a discard", dir.path().display()));
+        drop(folders);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("can be listed").count(), 0);
     }
 
     #[test]

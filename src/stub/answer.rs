@@ -2,10 +2,15 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
+
+use super::storage::StorageError;
+
+/// Seconds until another try, where no storage element takes a file; what the Python service says.
+const RETRY_SECONDS: &str = "30";
 
 /// The answer to a stored upload, as the Python service gives it.
 #[derive(Debug, Serialize)]
@@ -21,7 +26,7 @@ pub(super) struct StoredFile {
     pub storage_element_url: String,
     pub retention_policy: &'static str,
     pub ttl_expires_at: Option<String>,
-    pub storage_element_id: &'static str,
+    pub storage_element_id: String,
 }
 
 impl IntoResponse for StoredFile {
@@ -41,6 +46,22 @@ pub(super) enum Refusal {
     /// A field is missing or wrong; the text names it.
     Invalid(String),
     TooLarge,
+    /// No storage element takes files of this policy.
+    NoStorage,
+    /// All storage elements that were tried are full.
+    StorageFull,
+    /// A storage element failed; the text says which one and why.
+    StorageFailed(String),
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NoElement => Self::NoStorage,
+            StorageError::Full => Self::StorageFull,
+            StorageError::Failed(problem) => Self::StorageFailed(problem),
+        }
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -52,11 +73,22 @@ impl IntoResponse for Refusal {
             Self::Broken => (StatusCode::BAD_REQUEST, "There was an error parsing the body".to_owned()),
             Self::Invalid(detail) => (StatusCode::UNPROCESSABLE_ENTITY, detail),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "File too large".to_owned()),
+            Self::NoStorage => {
+                (StatusCode::SERVICE_UNAVAILABLE, "No storage element takes this file".to_owned())
+            }
+            Self::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "Storage is full".to_owned()),
+            Self::StorageFailed(problem) => {
+                (StatusCode::BAD_GATEWAY, format!("Storage element failed: {problem}"))
+            }
         };
         let mut response = detail_of(status, &detail);
         // RFC 9110, section 15.5.2: an answer of 401 has to name a scheme that would be accepted.
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, "Bearer".parse().expect("is a header value"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = RETRY_SECONDS.parse().expect("is a header value");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
         response
     }

@@ -1,5 +1,5 @@
-//! The stub ingester: an axum service that checks, parses and hashes as the real one does, and stores nothing. Another
-//! router can be served in its place.
+//! The stub ingester: an axum service that checks, parses and hashes as the real one does, and stores what it is sent, or
+//! nothing. Another router can be served in its place.
 
 mod answer;
 mod app;
@@ -19,4 +19,4 @@ mod upload;
 pub use axum::Router;
 pub use router::RouterOf;
 pub use server::{Server, Stub, StubError, StubOptions};
-pub use storage::Stored;
+pub use storage::{NotAStorage, NotUsable, StorageSpec, Stored};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::app;
 use super::state::State;
-use super::storage::{Discard, Stored};
+use super::storage::{NotUsable, Storage, StorageSpec, Stored};
 use crate::auth::{PublicKey, Verifier};
 use crate::error::Error;
 use crate::machine::pin;
@@ -30,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Pause after a failed `accept`, so that running out of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Where the stub listens and which tokens it takes.
+/// Where the stub listens, which tokens it takes and where it stores files.
 #[derive(Debug, Clone)]
 pub struct StubOptions {
     /// Address to bind; port 0 picks a free one.
@@ -39,12 +40,17 @@ pub struct StubOptions {
     pub key: PublicKey,
     /// Core of the stub's thread.
     pub core: Option<usize>,
+    /// Its storage elements, in the order that they are tried in; one that keeps nothing where there is none.
+    pub storage: Vec<StorageSpec>,
+    /// File with the token for storage elements that have an API.
+    pub element_token: Option<PathBuf>,
 }
 
 impl StubOptions {
-    /// A free port on loopback.
+    /// A free port on loopback, and a storage that keeps nothing.
     pub fn new(key: PublicKey) -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), key, core: None }
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        Self { listen, key, core: None, storage: Vec::new(), element_token: None }
     }
 }
 
@@ -62,6 +68,9 @@ pub enum StubError {
     /// The system refused a thread or an event loop.
     #[error("cannot start the stub's thread: {0}")]
     Thread(io::Error),
+    /// A storage element cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] NotUsable),
 }
 
 impl From<StubError> for Error {
@@ -74,14 +83,15 @@ impl From<StubError> for Error {
 #[derive(Debug)]
 pub struct Stub {
     server: Server,
-    storage: Arc<Discard>,
+    storage: Arc<Storage>,
 }
 
 impl Stub {
     /// Binds, starts the thread and returns once connections are accepted.
     pub fn start(options: StubOptions) -> Result<Self, StubError> {
         let listening = Listening::at(options.listen)?;
-        let storage = Arc::new(Discard::at(listening.address));
+        let token = options.element_token.as_deref();
+        let storage = Arc::new(Storage::open(&options.storage, listening.address, token)?);
         let state = State {
             verifier: Verifier::new(options.key),
             storage: Arc::clone(&storage),

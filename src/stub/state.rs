@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::storage::Discard;
+use super::storage::Storage;
 use crate::auth::Verifier;
 
 /// State that the handlers share.
 #[derive(Debug)]
 pub(super) struct State {
     pub verifier: Verifier,
-    pub storage: Arc<Discard>,
+    pub storage: Arc<Storage>,
     #[cfg(feature = "handicap")]
     pub handicap: super::handicap::Handicap,
 }

@@ -1,4 +1,4 @@
-//! `POST /api/v1/files/upload`: parse, hash and count the bytes as they arrive, then answer.
+//! `POST /api/v1/files/upload`: parse and hash the bytes as they arrive, hand them to the storage, then answer.
 
 use std::sync::Arc;
 
@@ -6,7 +6,6 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State as Shared};
 use axum::http::header::CONTENT_TYPE;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::answer::{Refusal, StoredFile};
 use super::drain;
@@ -14,7 +13,7 @@ use super::fields::Fields;
 use super::multipart::{self, Broken, Multipart};
 use super::part::Part;
 use super::state::State;
-use super::storage::{Discard, Kept, Writing};
+use super::storage::{Details, Kept, NewFile, Storage, Writing};
 use crate::units::{Bytes, rfc3339};
 
 /// Largest file that is taken; exactly this much passes.
@@ -23,6 +22,8 @@ const MAX_FILE: Bytes = Bytes::gb(1);
 const MAX_OVERHEAD: Bytes = Bytes::mb(1);
 /// Most parts in one body.
 const MAX_PARTS: usize = 32;
+/// Content type of a file that is sent without one.
+const DEFAULT_TYPE: &str = "application/octet-stream";
 /// Longest text field.
 const MAX_FIELD: usize = 64 << 10;
 
@@ -49,16 +50,16 @@ pub(super) async fn upload(
 }
 
 /// Reads the whole body. Every way out but its end is a refusal: a truncated upload is never a success.
-async fn receive(body: &mut Body, boundary: &str, storage: &Discard) -> Result<StoredFile, Refusal> {
+async fn receive(body: &mut Body, boundary: &str, storage: &Storage) -> Result<StoredFile, Refusal> {
     // A length that was announced is judged before anything is parsed; without one, `write` counts.
     if body.size_hint().lower() > MAX_FILE.0 + MAX_OVERHEAD.0 {
         return Err(Refusal::TooLarge);
     }
+    let mut form = Form { announced: body.size_hint().exact(), ..Form::default() };
     let mut multipart = Multipart::new(body, boundary);
-    let mut form = Form::default();
     // Limited, as each part costs a parse of its headers, however little it holds.
     for _ in 0..MAX_PARTS {
-        let Some(part) = multipart.next().await? else { return form.store(storage) };
+        let Some(part) = multipart.next().await? else { return form.store().await };
         form.take(part, &mut multipart, storage).await?;
     }
     Err(Refusal::Invalid(format!("body: more than {MAX_PARTS} parts")))
@@ -68,7 +69,15 @@ async fn receive(body: &mut Body, boundary: &str, storage: &Discard) -> Result<S
 #[derive(Default)]
 struct Form {
     fields: Fields,
-    file: Option<(String, Writing)>,
+    /// The length of the whole body, where the request says it: the file is no longer.
+    announced: Option<u64>,
+    file: Option<ArrivedFile>,
+}
+
+/// The form's file, of which a stored one may be made.
+struct ArrivedFile {
+    has_name: bool,
+    written: Writing,
 }
 
 impl Form {
@@ -76,7 +85,7 @@ impl Form {
         &mut self,
         part: Part,
         content: &mut Multipart<'_>,
-        storage: &Discard,
+        storage: &Storage,
     ) -> Result<(), Refusal> {
         if part.name != "file" {
             let value = text(content, &part.name).await?;
@@ -85,20 +94,32 @@ impl Form {
         if self.file.is_some() {
             return Err(Refusal::Invalid("file: more than one".to_owned()));
         }
-        let written = write(content, storage.begin()).await?;
-        self.file = Some((part.file_name.unwrap_or_default(), written));
+        let name = part.file_name.unwrap_or_default();
+        let has_name = !name.is_empty();
+        let file = NewFile {
+            name,
+            content_type: DEFAULT_TYPE.into(),
+            policy: self.fields.policy(),
+            announced: self.announced,
+        };
+        let written = write(content, storage.begin(file).await?).await?;
+        self.file = Some(ArrivedFile { has_name, written });
         Ok(())
     }
 
     /// Ends the upload, now that the whole form is there.
-    fn store(self, storage: &Discard) -> Result<StoredFile, Refusal> {
-        match self.file {
-            None => Err(invalid_file("field required")),
-            Some((name, _)) if name.is_empty() => Err(invalid_file("has no name")),
-            Some((_, file)) if file.size() == 0 => Err(invalid_file("is empty")),
-            // Counted only now: a form that ends in a refusal has stored nothing.
-            Some((name, file)) => Ok(answer(name, &self.fields, storage.keep(file), storage)),
-        }
+    async fn store(self) -> Result<StoredFile, Refusal> {
+        let written = match self.file {
+            None => return Err(invalid_file("field required")),
+            Some(file) if !file.has_name => return Err(invalid_file("has no name")),
+            Some(file) if file.written.size() == 0 => return Err(invalid_file("is empty")),
+            Some(file) => file.written,
+        };
+        let uploaded = OffsetDateTime::now_utc();
+        let expires = self.fields.expires(uploaded);
+        let details = Details { policy: self.fields.policy(), uploaded, expires };
+        // Visible and counted only now: a form that ends in a refusal has stored nothing.
+        Ok(answer(written.keep(details).await?))
     }
 }
 
@@ -106,28 +127,27 @@ fn invalid_file(problem: &str) -> Refusal {
     Refusal::Invalid(format!("file: {problem}"))
 }
 
-fn answer(name: String, fields: &Fields, kept: Kept, storage: &Discard) -> StoredFile {
-    let uploaded = OffsetDateTime::now_utc();
-    let file_id = Uuid::new_v4().to_string();
+fn answer(Kept { record, url }: Kept) -> StoredFile {
+    let file_id = record.id.to_string();
     StoredFile {
-        storage_filename: format!("{file_id}_{name}"),
+        storage_filename: format!("{file_id}_{}", record.original_filename),
         file_id,
-        original_filename: name,
-        file_size: kept.size,
+        original_filename: record.original_filename,
+        file_size: record.size,
         compressed: false,
         compression_ratio: None,
-        checksum: kept.sha256,
-        uploaded_at: rfc3339(uploaded),
-        storage_element_url: storage.url().to_owned(),
-        retention_policy: fields.retention_policy(),
-        ttl_expires_at: fields.expires(uploaded).map(rfc3339),
-        storage_element_id: "discard",
+        checksum: record.sha256,
+        uploaded_at: rfc3339(record.uploaded_at),
+        storage_element_url: url,
+        retention_policy: record.retention_policy.as_str(),
+        ttl_expires_at: record.expires_at.map(rfc3339),
+        storage_element_id: record.storage_element_id,
     }
 }
 
 async fn write(content: &mut Multipart<'_>, mut file: Writing) -> Result<Writing, Refusal> {
     while let Some(bytes) = content.chunk().await? {
-        file.write(&bytes);
+        file.write(bytes).await?;
         if file.size() > MAX_FILE.0 {
             return Err(Refusal::TooLarge);
         }
