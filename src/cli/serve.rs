@@ -10,9 +10,9 @@ use ingester_perf::auth::{KeyPair, KeySet, MAX_LEEWAY, Minter, Policy};
 use ingester_perf::console::note;
 use ingester_perf::files::read_limited;
 use ingester_perf::stub::{
-    DEFAULT_FAULT_SEED, Dialect, FAULT_ROUTE, FaultOptions, FaultSpec, Keys, Stub, StubOptions,
+    DEFAULT_FAULT_SEED, Dialect, FAULT_ROUTE, FaultOptions, FaultSpec, Keys, StorageSpec, Stub, StubOptions,
 };
-use ingester_perf::units::Bytes;
+use ingester_perf::units::{Bytes, printable};
 use ingester_perf::{Error, Exit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -31,6 +31,15 @@ Examples:
   ingester-perf serve --listen 127.0.0.1:0 --private-key key.pem
   ingester-perf serve --jwks https://issuer.example/keys --issuer https://issuer.example --audience ingester
   ingester-perf serve --print-token --fault delay=exp:20ms --fault status=503,share=1%
+
+  ingester-perf serve --storage dir:/var/tmp/files,mode=edit --storage dir:/mnt/files,mode=rw
+
+What is uploaded is hashed and counted. Where it is stored, --storage says:
+  discard                nowhere
+  dir:PATH               in a folder
+  s3://bucket/prefix     in an object store (a build with --features s3); credentials as AWS's tools have them, AWS_...
+  element:URL            on a storage element; INGESTER_ELEMENT_TOKEN_FILE names a file with a token for it
+With ,mode=edit an element takes temporary files only, with ,mode=rw permanent ones. ,name=ID names it in answers.
 
 Faults hit uploads, each independently of the others, and the same requests under the same seed:
   delay=50ms          wait before the request is looked at; also delay=uniform:10ms..50ms and delay=exp:20ms
@@ -54,6 +63,10 @@ pub struct Serve {
     /// Form of the answers: that of the Python service, or that of the Go service
     #[arg(long, default_value = "python")]
     dialect: DialectArg,
+    /// Where files are stored; can be given several times: where one is full, the next one is tried [default: discard]
+    // Read later: clap would quote what it cannot read, and there may be a password in it.
+    #[arg(long, value_name = "SPEC")]
+    storage: Vec<String>,
     #[command(flatten)]
     tokens: TokenArgs,
     #[command(flatten)]
@@ -123,14 +136,20 @@ impl Serve {
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Thread)?;
         let tokens = &self.tokens;
         let own_key = tokens.own_key()?;
+        let storage = self.storage()?;
         let stub = Stub::start(StubOptions {
             listen: self.listen,
             policy: tokens.policy(),
             dialect: self.dialect.into(),
+            storage: storage.clone(),
+            element_token: std::env::var_os("INGESTER_ELEMENT_TOKEN_FILE").map(PathBuf::from),
             faults: self.faults.options(),
             ..StubOptions::with(tokens.keys(own_key.as_ref())?)
         })?;
         note(format_args!("Listening on http://{}; Ctrl-C stops it", stub.address()));
+        for spec in &storage {
+            note(format_args!("Storing in {}", printable(&spec.to_string())));
+        }
         self.faults.tell(stub.address());
         match own_key {
             Some(key) if tokens.print_token => {
@@ -147,6 +166,17 @@ impl Serve {
         drop(stub);
         note(format_args!("Took in {} files, {}", stored.files, Bytes(stored.bytes)));
         Ok(Exit::Held)
+    }
+}
+
+impl Serve {
+    fn storage(&self) -> Result<Vec<StorageSpec>, Error> {
+        let mut storage = Vec::new();
+        for text in &self.storage {
+            let spec = text.parse::<StorageSpec>();
+            storage.push(spec.map_err(|e| Error::Setting { name: "--storage", problem: e.to_string() })?);
+        }
+        Ok(storage)
     }
 }
 

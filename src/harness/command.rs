@@ -96,6 +96,8 @@ Environment:
   INGESTER_TIMEOUT        time limit of one upload [30s]
   INGESTER_MAX_BYTES      most bytes sent to a real ingester in one run [2GB]
   INGESTER_PLACEMENT      split: client and stub on cores of their own; none [split]
+  INGESTER_STORAGE        where the stub stores files: dir:PATH, s3://bucket/prefix, element:URL; several with spaces [discard]
+  INGESTER_ELEMENT_TOKEN_FILE  file with a token for element:URL
   INGESTER_REPORT_DIR     where reports go [target/performance_reports]
   INGESTER_TARGETS        the limits [baseline/targets.toml]
   INGESTER_FAULTS         faults of the stub in this process, like \"delay=50ms,share=10% reset,share=1%\"

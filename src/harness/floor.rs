@@ -105,6 +105,12 @@ pub fn measure_this_machine(settings: &mut Settings) {
         }
     }
     settings.subject = Subject::Stub;
+    if !settings.keeps_nothing() {
+        note(
+            "INGESTER_STORAGE is set, but this measures the machine that it runs on, with a stub that keeps nothing",
+        );
+    }
+    settings.storage = Vec::new();
     settings.api = Arc::default();
     settings.faults.clear();
 }

@@ -65,6 +65,7 @@ pub fn plan(
     }
     let after = match &ingester.api().cleanup {
         Some(_) => "the files are removed after it",
+        None if settings.subject.is_in_process() => "those in folders are removed after it",
         None if **ingester.api() == Api::default() => "the files are to expire after a day",
         None => "the files stay ([cleanup] removes them)",
     };

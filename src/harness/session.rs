@@ -50,8 +50,8 @@ impl Session {
         let sent = Sent::default();
         let sampling;
         let allowance;
-        // What is in this process keeps nothing and costs nothing: no look before, and no limit on bytes.
-        if settings.subject.is_in_process() {
+        // What keeps nothing costs nothing: no look before, and no limit on bytes.
+        if settings.keeps_nothing() {
             let what = match settings.subject {
                 _ if !uploads => "this machine".to_owned(),
                 Subject::Router(_) => "the service in this process".to_owned(),
@@ -76,7 +76,7 @@ impl Session {
 
     /// What was sent to a real ingester in all, for people: it may have kept it.
     pub fn total(&self) -> Option<String> {
-        if self.settings.subject.is_in_process() {
+        if self.settings.keeps_nothing() {
             return None;
         }
         let name = self.ingester.name();

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -32,7 +33,7 @@ use crate::api::Api;
 use crate::auth::{Minter, Token};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::stub::{FaultOptions, Server, Stub, StubOptions};
+use crate::stub::{FaultOptions, Server, StorageSpec, Stub, StubOptions};
 use tokens::Tokens;
 
 /// Connect timeout when the service is looked for.
@@ -53,15 +54,34 @@ pub struct Ingester {
 /// What was started for an ingester, and ends with it.
 #[derive(Debug)]
 enum Running {
-    Stub {
-        #[expect(dead_code, reason = "kept for its end")]
-        stub: Stub,
-        /// `stub`, and its faults, so that no report of a faulty one passes for one of a sound one.
-        name: String,
-    },
+    Stub(RunningStub),
     Router(#[expect(dead_code, reason = "kept for its end")] Server),
     Service(#[expect(dead_code, reason = "kept for its end")] Box<Service>),
     Elsewhere,
+}
+
+/// A stub, and where it stores files. The fields are dropped in this order: folders go after the stub that writes to them.
+#[derive(Debug)]
+struct RunningStub {
+    #[expect(dead_code, reason = "kept for its end")]
+    stub: Stub,
+    /// `stub`, and what sets it apart from one that keeps nothing and never fails, so that no report of the one passes for
+    /// one of the other.
+    name: String,
+    #[expect(dead_code, reason = "kept for its end")]
+    folders: Vec<TempDir>,
+}
+
+/// What reports call the stub of these settings.
+fn name_of_stub(settings: &Settings) -> String {
+    let mut name = "stub".to_owned();
+    if !settings.keeps_nothing() {
+        name += &format!(" with {}", joined(&settings.storage));
+    }
+    if !settings.faults.is_empty() {
+        name += &format!(" (faults: {})", settings.faults_as_text());
+    }
+    name
 }
 
 impl Ingester {
@@ -75,14 +95,20 @@ impl Ingester {
             }
             Subject::Stub => {
                 let key = settings.key()?;
+                let (storage, folders) = scratch(&settings.storage)?;
                 let faults = FaultOptions { specs: settings.faults.clone(), ..FaultOptions::default() };
-                let stub = Stub::start(StubOptions { core, faults, ..StubOptions::new(key.public()) })?;
-                let minted = Credentials::PrivateKey(Minter::new(key));
-                let name = match settings.faults.as_slice() {
-                    [] => "stub".to_owned(),
-                    _ => format!("stub (faults: {})", settings.faults_as_text()),
+                let options = StubOptions {
+                    core,
+                    storage,
+                    element_token: settings.element_token.clone(),
+                    faults,
+                    ..StubOptions::new(key.public())
                 };
-                Ok(Self::new(at(stub.address()), settings, minted, Running::Stub { stub, name }))
+                let stub = Stub::start(options)?;
+                let minted = Credentials::PrivateKey(Minter::new(key));
+                let address = at(stub.address());
+                let running = RunningStub { stub, name: name_of_stub(settings), folders };
+                Ok(Self::new(address, settings, minted, Running::Stub(running)))
             }
             Subject::Router(router) => {
                 let key = settings.key()?;
@@ -116,10 +142,10 @@ impl Ingester {
         }
     }
 
-    /// What reports call it: `stub`, or the URL, which holds no credentials.
+    /// What reports call it: `stub`, with its storage if it has one, or the URL; they hold no credentials.
     pub fn name(&self) -> String {
         match &self.running {
-            Running::Stub { name, .. } => name.clone(),
+            Running::Stub(stub) => stub.name.clone(),
             Running::Router(_) => "router".to_owned(),
             Running::Service(_) => CONFIGURED.to_owned(),
             Running::Elsewhere => self.base.as_str().trim_end_matches('/').to_owned(),
@@ -181,6 +207,30 @@ impl Ingester {
     }
 }
 
+/// The same storage, with a new folder in place of each folder: what a run stores there is removed after it.
+fn scratch(storage: &[StorageSpec]) -> Result<(Vec<StorageSpec>, Vec<TempDir>), Error> {
+    let mut specs = Vec::new();
+    let mut folders = Vec::new();
+    for spec in storage {
+        let Some(path) = spec.folder() else {
+            specs.push(spec.clone());
+            continue;
+        };
+        std::fs::create_dir_all(path).map_err(|e| Error::file(path, "make the folder", e))?;
+        let folder = tempfile::Builder::new().prefix("ingester-perf-").tempdir_in(path);
+        let folder = folder.map_err(|e| Error::file(path, "write to", e))?;
+        specs.push(spec.clone().in_folder(folder.path()));
+        folders.push(folder);
+    }
+    Ok((specs, folders))
+}
+
+/// Storage elements as `INGESTER_STORAGE` has them.
+fn joined(storage: &[StorageSpec]) -> String {
+    let texts: Vec<String> = storage.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}
+
 /// The base URL of what listens there.
 fn at(address: SocketAddr) -> Url {
     Url::parse(&format!("http://{address}")).expect("an address makes a URL")
@@ -193,6 +243,20 @@ mod tests {
     fn elsewhere(url: &str) -> Ingester {
         let url = url.parse().expect("is a URL");
         Ingester::new(url, &Settings::default(), Credentials::None, Running::Elsewhere)
+    }
+
+    #[test]
+    fn a_run_stores_in_folders_of_its_own() {
+        let dir = TempDir::new().expect("makes one");
+        let storage = [format!("dir:{},mode=edit,name=a", dir.path().display()), "discard".to_owned()];
+        let storage = storage.map(|text| text.parse::<StorageSpec>().expect("is valid"));
+        let (specs, folders) = scratch(&storage).expect("can be made");
+        let folder = specs[0].folder().expect("is one");
+        assert!(folder.parent() == Some(dir.path()) && folder.is_dir());
+        assert!(specs[0].to_string().ends_with(",mode=edit,name=a") && specs[1].is_discard());
+        assert_eq!(joined(&storage), format!("dir:{},mode=edit,name=a discard", dir.path().display()));
+        drop(folders);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("can be listed").count(), 0);
     }
 
     #[test]

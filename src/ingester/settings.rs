@@ -16,7 +16,7 @@ use crate::auth::{KeyError, KeyPair, Minter};
 use crate::error::Error;
 use crate::files::read_limited;
 use crate::machine::Placement;
-use crate::stub::FaultSpec;
+use crate::stub::{FaultSpec, NotAStorage, StorageSpec};
 use crate::units::Bytes;
 
 /// The service's own limit for one upload unless told otherwise.
@@ -66,6 +66,10 @@ pub struct Settings {
     pub even_if_failing: bool,
     /// What goes wrong on purpose in the stub in this process.
     pub faults: Vec<FaultSpec>,
+    /// Where the stub stores files, where it is measured.
+    pub storage: Vec<StorageSpec>,
+    /// File with the token for storage elements that have an API.
+    pub element_token: Option<PathBuf>,
     /// The key of the stub's tokens and of the token check; a fresh one where there is none.
     pub key: Option<KeyPair>,
 }
@@ -93,6 +97,8 @@ impl Default for Settings {
             targets: DEFAULT_TARGETS.into(),
             even_if_failing: false,
             faults: Vec::new(),
+            storage: Vec::new(),
+            element_token: None,
             key: None,
         }
     }
@@ -159,6 +165,11 @@ impl Settings {
         texts.join(" ")
     }
 
+    /// Whether what is measured keeps nothing of what it is sent, and so may be sent any amount.
+    pub fn keeps_nothing(&self) -> bool {
+        self.subject.is_in_process() && self.storage.iter().all(StorageSpec::is_discard)
+    }
+
     /// The key of what is signed and checked in this process.
     pub fn key(&self) -> Result<KeyPair, KeyError> {
         self.key.clone().map_or_else(KeyPair::generate, Ok)
@@ -173,6 +184,8 @@ impl Settings {
         let subject = variables.subject(described)?;
         Ok(Self {
             faults: variables.faults(&subject)?,
+            storage: variables.storage(&subject)?,
+            element_token: variables.get("INGESTER_ELEMENT_TOKEN_FILE")?.map(PathBuf::from),
             subject,
             api: Arc::clone(&described.api),
             timeout: match variables.get("INGESTER_TIMEOUT")? {
@@ -289,6 +302,20 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
                 )),
             },
         }
+    }
+
+    /// Where the stub stores files. An error where another service is measured: it stores where it likes.
+    fn storage(&self, subject: &Subject) -> Result<Vec<StorageSpec>, Error> {
+        const NAME: &str = "INGESTER_STORAGE";
+        let Some(text) = self.get(NAME)? else { return Ok(Vec::new()) };
+        if !matches!(subject, Subject::Stub) {
+            return Err(setting(NAME, "is for the stub, and another service is measured; unset it"));
+        }
+        let mut storage = Vec::new();
+        for word in text.split_whitespace() {
+            storage.push(word.parse().map_err(|e: NotAStorage| setting(NAME, e))?);
+        }
+        Ok(storage)
     }
 
     fn credentials(&self) -> Result<Vec<(&'static str, String)>, Error> {
@@ -436,6 +463,8 @@ mod tests {
             ("INGESTER_MAX_BYTES", "much", "10KB"),
             ("INGESTER_PLACEMENT", "left", "split"),
             ("INGESTER_FAULTS", "reset slow", "\"slow\" is not a fault: there are delay=50ms"),
+            ("INGESTER_STORAGE", "discard tape:", "dir:PATH"),
+            ("INGESTER_STORAGE", "element:http://u:secret@host", "password"),
         ] {
             let error = read(&[(name, value)]).expect_err(value);
             assert!(error.starts_with(name) && error.contains(says), "{error}");
@@ -443,6 +472,17 @@ mod tests {
         }
         let error = read(&[URL, ("INGESTER_TOKEN", "two words")]).expect_err("is not a token");
         assert!(error.contains("INGESTER_TOKEN") && !error.contains("words"), "{error}");
+    }
+
+    #[test]
+    fn a_storage_is_for_the_stub_only() {
+        let settings = read(&[("INGESTER_STORAGE", "dir:/a,mode=edit  discard")]).expect("is valid");
+        let texts: Vec<String> = settings.storage.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["dir:/a,mode=edit", "discard"]);
+        assert!(!settings.keeps_nothing() && Settings::default().keeps_nothing());
+        let token = ("INGESTER_TOKEN", "a.b.c");
+        let error = read(&[URL, token, ("INGESTER_STORAGE", "discard")]).expect_err("is not the stub");
+        assert!(error.starts_with("INGESTER_STORAGE: is for the stub"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::fields::Fields;
-use super::storage::StorageError;
+use super::storage::{Kept, StorageError};
 use crate::units::rfc3339;
 
 /// Which generation of the service the answers are those of.
@@ -39,6 +39,24 @@ pub(super) struct StoredFile {
     pub fields: Fields,
     pub element_id: String,
     pub element_url: String,
+}
+
+impl From<Kept> for StoredFile {
+    /// What is known of the file itself.
+    fn from(Kept { record, url }: Kept) -> Self {
+        Self {
+            id: record.id.to_string(),
+            name: record.original_filename,
+            content_type: record.content_type.into_owned(),
+            size: record.size,
+            checksum: record.sha256,
+            uploaded: record.uploaded_at,
+            by: String::new(),
+            fields: Fields::default(),
+            element_id: record.storage_element_id,
+            element_url: url,
+        }
+    }
 }
 
 /// The answer of the Python service.

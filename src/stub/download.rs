@@ -24,18 +24,22 @@ pub(super) async fn download(Shared(state): Shared<Arc<State>>, Path(file): Path
         Ok(None) => return Refusal::NotFound.answer(state.dialect),
         Err(error) => return Refusal::Storage(error).answer(state.dialect),
     };
-    let size = found.record.size;
-    let content_type = HeaderValue::from_str(&found.record.content_type).unwrap_or(ANY_TYPE);
+    let record = found.record.clone();
+    let content = match found.stream().await {
+        Ok(content) => content,
+        Err(error) => return Refusal::Storage(error).answer(state.dialect),
+    };
+    let content_type = HeaderValue::from_str(&record.content_type).unwrap_or(ANY_TYPE);
     // The name as it was sent, in a form in which it is only a name (RFC 6266, section 4.3).
-    let name = utf8_percent_encode(&found.record.name, NON_ALPHANUMERIC);
+    let name = utf8_percent_encode(&record.original_filename, NON_ALPHANUMERIC);
     let disposition = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{name}"))
         .expect("percent-encoding leaves letters, digits and %");
     let headers = [
         (CONTENT_TYPE, content_type),
-        (CONTENT_LENGTH, HeaderValue::from(size)),
+        (CONTENT_LENGTH, HeaderValue::from(record.size)),
         (CONTENT_DISPOSITION, disposition),
         // A browser must not take an uploaded file for a page.
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    (StatusCode::OK, headers, Body::from_stream(found.content)).into_response()
+    (StatusCode::OK, headers, Body::from_stream(content)).into_response()
 }

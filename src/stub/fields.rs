@@ -3,6 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::answer::Refusal;
+use super::storage::Policy;
 
 /// Longest `description`, in characters.
 const MAX_DESCRIPTION: usize = 1000;
@@ -65,8 +66,8 @@ impl Fields {
         Err(Refusal::Invalid(format!("{name}: {problem}")))
     }
 
-    pub fn is_permanent(&self) -> bool {
-        self.permanent
+    pub fn policy(&self) -> Policy {
+        if self.permanent { Policy::Permanent } else { Policy::Temporary }
     }
 
     pub fn description(&self) -> &str {
@@ -83,7 +84,7 @@ impl Fields {
     }
 
     pub fn retention_policy(&self) -> &'static str {
-        if self.permanent { "permanent" } else { "temporary" }
+        self.policy().as_str()
     }
 
     /// When a temporary file expires; `None` for a permanent one.
@@ -150,6 +151,6 @@ mod tests {
         let uploaded = OffsetDateTime::UNIX_EPOCH;
         assert_eq!(fields.expires(uploaded), Some(uploaded + Duration::days(30)));
         fields.set("retention_policy", "permanent").expect("is valid");
-        assert_eq!((fields.expires(uploaded), fields.retention_policy()), (None, "permanent"));
+        assert_eq!((fields.expires(uploaded), fields.policy()), (None, Policy::Permanent));
     }
 }

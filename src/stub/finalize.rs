@@ -88,7 +88,7 @@ pub(super) async fn begin(Shared(state): Shared<Arc<State>>, Path(file): Path<St
     let transaction_id = transaction.transaction_id;
     let shared = Arc::clone(&state);
     tokio::spawn(async move {
-        let outcome = shared.storage.finalize(id).await;
+        let outcome = shared.storage.finalize(id).await.map(|_| ());
         shared.transactions.end(transaction_id, outcome);
     });
     (StatusCode::ACCEPTED, Json(transaction)).into_response()

@@ -32,7 +32,7 @@ fn body(status: &str, elements: &[ElementHealth]) -> Json<serde_json::Value> {
     let mut checks = Vec::new();
     for element in elements {
         let status = if element.problem.is_none() { "ok" } else { "fail" };
-        checks.push(json!({"storage_element": element.id, "status": status, "problem": element.problem}));
+        checks.push(json!({"storage_element": element.name, "status": status, "problem": element.problem}));
     }
     Json(json!({
         "status": status,

@@ -36,4 +36,4 @@ pub use fault::{DEFAULT_FAULT_SEED, FAULT_ROUTE, FaultOptions, FaultSpec, NotAFa
 pub use door::{Connections, Limits};
 pub use router::RouterOf;
 pub use server::{Keys, Server, Stub, StubError, StubOptions};
-pub use storage::Stored;
+pub use storage::{NotAStorage, NotUsable, StorageSpec, Stored};

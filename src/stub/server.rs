@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::hangup::Hangups;
 use super::jwks::RemoteKeys;
 use super::metrics::Metrics;
 use super::state::State;
-use super::storage::{Discard, Stored};
+use super::storage::{NotUsable, Storage, StorageSpec, Stored};
 use crate::auth::{KeySet, Policy, PublicKey, Verifier};
 use crate::error::Error;
 use crate::machine::pin;
@@ -30,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Pause after a failed `accept`, so that a failure that stays does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Where the stub listens and which tokens it takes.
+/// Where the stub listens, which tokens it takes and where it stores files.
 #[derive(Debug, Clone)]
 pub struct StubOptions {
     /// Address to bind; port 0 picks a free one.
@@ -43,6 +44,10 @@ pub struct StubOptions {
     pub dialect: Dialect,
     /// Core of the stub's thread.
     pub core: Option<usize>,
+    /// Its storage elements, in the order that they are tried in; one that keeps nothing where there is none.
+    pub storage: Vec<StorageSpec>,
+    /// File with the token for storage elements that have an API.
+    pub element_token: Option<PathBuf>,
     /// How much its clients may take.
     pub limits: Limits,
     /// What goes wrong on purpose.
@@ -75,7 +80,7 @@ impl Keys {
 }
 
 impl StubOptions {
-    /// A free port on loopback, for the tokens of this key, and no faults.
+    /// A free port on loopback, for the tokens of this key, a storage that keeps nothing, and no faults.
     pub fn new(key: &PublicKey) -> Self {
         Self::with(Keys::Fixed(KeySet::from(key)))
     }
@@ -88,6 +93,8 @@ impl StubOptions {
             policy: Policy::default(),
             dialect: Dialect::default(),
             core: None,
+            storage: Vec::new(),
+            element_token: None,
             limits: Limits::default(),
             faults: FaultOptions::default(),
         }
@@ -118,6 +125,9 @@ pub enum StubError {
     /// The system refused a thread or an event loop.
     #[error("cannot start the stub's thread: {0}")]
     Thread(io::Error),
+    /// A storage element cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] NotUsable),
 }
 
 impl From<StubError> for Error {
@@ -130,7 +140,7 @@ impl From<StubError> for Error {
 #[derive(Debug)]
 pub struct Stub {
     server: Server,
-    storage: Arc<Discard>,
+    storage: Arc<Storage>,
 }
 
 impl Stub {
@@ -140,7 +150,8 @@ impl Stub {
             return Err(StubError::FaultsForAll(options.listen));
         }
         let listening = Listening::at(options.listen)?;
-        let storage = Arc::new(Discard::at(listening.address));
+        let token = options.element_token.as_deref();
+        let storage = Arc::new(Storage::open(&options.storage, listening.address, token)?);
         let (keys, remote_keys) = options.keys.read()?;
         let faults = options.faults.faults();
         let state = State {

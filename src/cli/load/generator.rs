@@ -92,7 +92,7 @@ impl Generator {
 
     /// Bytes that may still be sent.
     fn allowance(&self) -> u64 {
-        if self.settings.subject.is_in_process() {
+        if self.settings.keeps_nothing() {
             return u64::MAX;
         }
         self.settings.max_bytes.0.saturating_sub(self.shared.sent.bytes())
@@ -139,7 +139,7 @@ impl Generator {
 
     /// What was sent to a real ingester in all, for people: it may have kept it.
     pub fn total(&self) -> Option<String> {
-        if self.settings.subject.is_in_process() {
+        if self.settings.keeps_nothing() {
             return None;
         }
         let name = self.ingester.name();
