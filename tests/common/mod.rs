@@ -6,6 +6,7 @@
 pub mod bench;
 #[cfg(unix)]
 pub mod gate;
+pub mod http2;
 pub mod load;
 pub mod serve;
 pub mod server;

@@ -21,8 +21,21 @@ impl Serve {
     }
 
     pub fn with(args: &[&str]) -> Self {
+        Self::running(Command::new(env!("CARGO_BIN_EXE_ingester-perf")), args)
+    }
+
+    /// With a limit of open descriptors that it cannot raise.
+    pub fn with_descriptors(most: u32) -> Self {
+        let mut shell = Command::new("sh");
+        // `exec` keeps the process: signals and its end reach the stub itself. `$0` is what follows the script.
+        shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]);
+        shell.arg(env!("CARGO_BIN_EXE_ingester-perf"));
+        Self::running(shell, &[])
+    }
+
+    fn running(mut command: Command, args: &[&str]) -> Self {
         // Port 0: the system picks one that is free, and the first line on standard error names it.
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ingester-perf"))
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--print-token"])
             .args(args)
             .stdout(Stdio::piped())

@@ -33,9 +33,8 @@ impl Default for Limits {
             head: Duration::from_secs(30),
             // What load balancers wait for by default, so that both sides of one agree.
             idle: Duration::from_secs(60),
-            // 1.1 KB/s, a fortieth of slow 3G. A minute outlasts the retransmissions of a link that was gone for half of it.
-            // And a kernel with the largest send buffer (4 MB) says that it has room only after a third of it was read: on
-            // slow 3G every 27 s.
+            // 1.1 KB/s, 2 % of slow 3G. A minute outlasts the retransmissions of a link that was gone for half of it, and
+            // Linux's largest send buffer (4 MB): it has room again when a third of it was read, on slow 3G every 27 s.
             stall: Duration::from_secs(60),
             least: 64 << 10,
             // No disk takes so long for a buffer. Whoever stalls on purpose must not keep a descriptor for ever.
