@@ -5,6 +5,8 @@
 
 pub mod bench;
 #[cfg(unix)]
+pub mod form;
+#[cfg(unix)]
 pub mod gate;
 pub mod load;
 pub mod serve;

@@ -21,10 +21,16 @@ impl Serve {
     }
 
     pub fn with(args: &[&str]) -> Self {
+        Self::with_env(args, &[])
+    }
+
+    /// With these variables beside those of the test.
+    pub fn with_env(args: &[&str], env: &[(&str, &str)]) -> Self {
         // Port 0: the system picks one that is free, and the first line on standard error names it.
         let mut child = Command::new(env!("CARGO_BIN_EXE_ingester-perf"))
             .args(["serve", "--listen", "127.0.0.1:0", "--print-token"])
             .args(args)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
