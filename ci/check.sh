@@ -12,7 +12,11 @@ step ci/layers.sh
 step mutants_apply
 step cargo clippy --locked --all-targets -- -D warnings
 step cargo clippy --locked --no-default-features -- -D warnings
+step cargo clippy --locked --all-targets --features s3 -- -D warnings
 step cargo test --locked
+# Object stores: their own tests, and one against an S3 server.
+step cargo test --locked --features s3 --lib stub::storage
+step cargo test --locked --features s3 --test s3
 # Without --bench the benches run each case once and check its outcome.
 step cargo test --locked --benches
 RUSTDOCFLAGS="-D warnings" step cargo doc --locked --no-deps
