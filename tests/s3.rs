@@ -1,5 +1,5 @@
-//! Promise: what the stub says it has stored in an object store is there, with its record and its checksum; what breaks off
-//! leaves nothing. The object store is a real S3 server, started here.
+//! Promise: what the stub says it has stored in an object store is there, with its record and its checksum; what
+//! breaks off leaves nothing. The object store is a real S3 server, started here.
 
 #![cfg(all(feature = "s3", target_os = "linux"))]
 

@@ -1,5 +1,5 @@
-//! Promise: what the stub says it has stored is stored, with its record and its checksum; what it refused or never answered
-//! has left nothing; and no disk, name or element makes it otherwise.
+//! Promise: what the stub says it has stored is stored, with its record and its checksum; what it refused or never
+//! answered has left nothing; and no disk, name or element makes it otherwise.
 
 #![cfg(target_os = "linux")]
 
