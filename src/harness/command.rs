@@ -94,7 +94,7 @@ Environment:
   INGESTER_PRIVATE_KEY    RSA private key to mint tokens with: a file, or the PEM text
   INGESTER_TOKEN_URL      route that gives tokens for INGESTER_CLIENT_ID and INGESTER_CLIENT_SECRET
   INGESTER_TIMEOUT        time limit of one upload [30s]
-  INGESTER_MAX_BYTES      most bytes sent to a real ingester in one run [2GB]
+  INGESTER_MAX_BYTES      most bytes sent in one run to what keeps them: a real ingester, a stub with INGESTER_STORAGE [2GB]
   INGESTER_PLACEMENT      split: client and stub on cores of their own; none [split]
   INGESTER_STORAGE        where the stub stores files: dir:PATH, s3://bucket/prefix, element:URL; several with spaces [discard]
   INGESTER_ELEMENT_TOKEN_FILE  file with a token for element:URL

@@ -16,7 +16,7 @@ use crate::auth::{KeyError, KeyPair, Minter};
 use crate::error::Error;
 use crate::files::read_limited;
 use crate::machine::Placement;
-use crate::stub::{FaultSpec, NotAStorage, StorageSpec};
+use crate::stub::{FaultSpec, StorageSpec};
 use crate::units::Bytes;
 
 /// The service's own limit for one upload unless told otherwise.
@@ -313,7 +313,7 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
         }
         let mut storage = Vec::new();
         for word in text.split_whitespace() {
-            storage.push(word.parse().map_err(|e: NotAStorage| setting(NAME, e))?);
+            storage.push(word.parse::<StorageSpec>().map_err(|e| setting(NAME, e))?);
         }
         Ok(storage)
     }

@@ -5,6 +5,8 @@
 
 pub mod bench;
 #[cfg(unix)]
+pub mod form;
+#[cfg(unix)]
 pub mod gate;
 pub mod http2;
 pub mod load;

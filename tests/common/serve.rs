@@ -21,7 +21,12 @@ impl Serve {
     }
 
     pub fn with(args: &[&str]) -> Self {
-        Self::running(Command::new(env!("CARGO_BIN_EXE_ingester-perf")), args)
+        Self::with_env(args, &[])
+    }
+
+    /// With these variables beside those of the test.
+    pub fn with_env(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::running(Command::new(env!("CARGO_BIN_EXE_ingester-perf")), args, env)
     }
 
     /// With a limit of open descriptors that it cannot raise.
@@ -30,14 +35,15 @@ impl Serve {
         // `exec` keeps the process: signals and its end reach the stub itself. `$0` is what follows the script.
         shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]);
         shell.arg(env!("CARGO_BIN_EXE_ingester-perf"));
-        Self::running(shell, &[])
+        Self::running(shell, &[], &[])
     }
 
-    fn running(mut command: Command, args: &[&str]) -> Self {
+    fn running(mut command: Command, args: &[&str], env: &[(&str, &str)]) -> Self {
         // Port 0: the system picks one that is free, and the first line on standard error names it.
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--print-token"])
             .args(args)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

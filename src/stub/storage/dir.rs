@@ -1,8 +1,8 @@
 //! A folder as a storage element. A file and its record are written to a folder of their own, which gets its name once
 //! both are on the disk: they become visible together, or not at all.
 //!
-//! `PATH/.tmp-ID/{content,record.json}` is written and synced, renamed to `PATH/ID`, and `PATH` is synced. A crash leaves
-//! either nothing under `PATH/ID`, or all of it.
+//! `PATH/.tmp-ID/{content,record.json}` is written and synced, renamed to `PATH/ID`, and `PATH` is synced. A crash
+//! leaves either nothing under `PATH/ID`, or all of it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};

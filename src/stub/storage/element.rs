@@ -1,4 +1,5 @@
-//! The real storage element, by its HTTP API: a multipart upload with a service account's token, streamed as it arrives.
+//! The real storage element, by its HTTP API: a multipart upload with a service account's token, streamed as it
+//! arrives.
 //!
 //! An element gives files ids of its own. Which of its files is which of ours is kept in memory only, for the latest
 //! `MAX_KNOWN` files: after a restart nothing is found there any more.

@@ -105,8 +105,8 @@ impl Elements {
         }
     }
 
-    /// Begins a file on the first element from here on that takes it and has room. Returns nothing where there is no such
-    /// element, or as many as are allowed were tried; `tries` counts them.
+    /// Begins a file on the first element from here on that takes it and has room. Returns nothing where there is no
+    /// such element, or as many as are allowed were tried; `tries` counts them.
     pub async fn begin(
         &self,
         from: usize,
@@ -172,8 +172,8 @@ impl Elements {
         Ok(Some(record))
     }
 
-    /// Moves a file to the first element with room that takes it by what its record says now, and returns that element's
-    /// place. Where that fails, the file stays where it is, as it was.
+    /// Moves a file to the first element with room that takes it by what its record says now, and returns that
+    /// element's place. Where that fails, the file stays where it is, as it was.
     pub async fn relocate(&self, from: usize, record: &mut Record) -> Result<usize, StorageError> {
         let mut next = 0;
         let mut outcome = StorageError::NoElement;

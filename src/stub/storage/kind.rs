@@ -40,7 +40,8 @@ impl Kind {
     }
 
     /// Begins a file.
-    // What waits is boxed here and below: else the future of every upload would be as large as that of the largest kind.
+    // What waits is boxed here and below: else the future of every upload would be as large as that of the largest
+    // kind.
     pub async fn begin(&self, id: Uuid, file: &NewFile) -> Result<Sink, Refused> {
         match self {
             Self::Discard => Ok(Sink::Discard),

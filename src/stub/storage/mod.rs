@@ -52,8 +52,8 @@ pub(super) struct Found {
 }
 
 impl Storage {
-    /// Opens the elements for a stub at this address; one that keeps nothing where there is none. The token's file is for
-    /// elements with an API.
+    /// Opens the elements for a stub at this address; one that keeps nothing where there is none. The token's file is
+    /// for elements with an API.
     pub fn open(
         specs: &[StorageSpec],
         address: SocketAddr,
@@ -82,9 +82,9 @@ impl Storage {
         Ok(Some(Found { record, elements: Arc::clone(&self.elements), at, content }))
     }
 
-    /// Makes a temporary file permanent: it moves to an element that takes those, and the copy is checked before the original
-    /// goes. One that is permanent stays as it is. Returns the record; nothing where there is no such file. One file moves
-    /// at a time.
+    /// Makes a temporary file permanent: it moves to an element that takes those, and the copy is checked before the
+    /// original goes. One that is permanent stays as it is. Returns the record; nothing where there is no such file.
+    /// One file moves at a time.
     pub async fn finalize(&self, id: Uuid) -> Result<Option<Record>, StorageError> {
         self.elements.finalize(id).await
     }

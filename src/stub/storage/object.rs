@@ -1,8 +1,8 @@
 //! An object store as a storage element: S3, and whatever else `object_store` speaks to.
 //!
-//! The content is the object `PREFIX/ID`, the record `PREFIX/ID.json`. The record is written last and removed first, and
-//! only what has a record is visible. What a killed process leaves (parts of an upload, content without a record) is not
-//! visible; a rule of the bucket's lifecycle has to remove it.
+//! The content is the object `PREFIX/ID`, the record `PREFIX/ID.json`. The record is written last and removed first,
+//! and only what has a record is visible. What a killed process leaves (parts of an upload, content without a record)
+//! is not visible; a rule of the bucket's lifecycle has to remove it.
 
 use std::io;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// The place at this URL. Credentials and endpoint come from the environment, as each provider's own tools have them.
+    /// The place at this URL. Credentials and endpoint come from the environment, as each provider's own tools have
+    /// them.
     pub fn open(url: &Url) -> Result<Self, String> {
         let (scheme, prefix) = ObjectStoreScheme::parse(url).map_err(|e| e.to_string())?;
         let store = connect(&scheme, url).map_err(|e| told(&e))?;

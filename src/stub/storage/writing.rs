@@ -143,8 +143,8 @@ impl Upload {
         }
     }
 
-    /// Begins again with all that has arrived: behind an element that is full, or on the same one where its token is a new
-    /// one by now. An error where there is nothing left to try.
+    /// Begins again with all that has arrived: behind an element that is full, or on the same one where its token is a
+    /// new one by now. An error where there is nothing left to try.
     async fn recover(&mut self, mut refused: Refused) -> Result<(), StorageError> {
         loop {
             let error = self.elements.error(self.at, refused.clone());
