@@ -8,9 +8,9 @@ use super::kept::{Kept, Side};
 use super::report::Report;
 use super::saved::{Criterion, MAX_BYTES, check_name};
 use crate::case::Suite;
-use crate::load::RECORD;
 use crate::error::Error;
 use crate::files::read_limited;
+use crate::load::RECORD;
 
 /// What Criterion calls the last run.
 const LAST_RUN: &str = "new";

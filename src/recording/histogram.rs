@@ -32,7 +32,8 @@ pub fn pack(histogram: &Histogram<u64>) -> Vec<u8> {
 /// The histogram of this compact form; an error where it is none, or none with the bounds of this program's.
 pub fn unpack(mut packed: &[u8]) -> Result<Histogram<u64>, String> {
     // Before the library reads it: what the head announces is what the library makes room for.
-    let announced = packed.get(4..8).map(|length| u32::from_be_bytes(length.try_into().expect("has four bytes")));
+    let announced =
+        packed.get(4..8).map(|length| u32::from_be_bytes(length.try_into().expect("has four bytes")));
     let follows = packed.len().checked_sub(HEAD);
     if packed.len() > LONGEST || announced.map(|length| length as usize) != follows {
         return Err("is not a histogram: its length is not the one that it announces".to_owned());

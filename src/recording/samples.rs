@@ -53,7 +53,11 @@ impl TryFrom<Stored> for Samples {
             let nothing = Self::default();
             let is_nothing = (stored.sum_ns, stored.sum_squares, stored.min_ns, stored.max_ns)
                 == (nothing.sum_ns, nothing.sum_squares, nothing.min_ns, nothing.max_ns);
-            return if is_nothing { Ok(nothing) } else { Err("a sum of latencies without a histogram".to_owned()) };
+            return if is_nothing {
+                Ok(nothing)
+            } else {
+                Err("a sum of latencies without a histogram".to_owned())
+            };
         }
         let histogram = unpack(&from_text(&stored.histogram)?)?;
         let Stored { sum_ns, sum_squares, min_ns, max_ns, .. } = stored;
