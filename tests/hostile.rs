@@ -47,7 +47,7 @@ struct Service {
 
 impl Service {
     fn start(limits: Limits) -> Self {
-        let stub = Stub::start(StubOptions { limits, ..StubOptions::new(KEY.public().clone()) });
+        let stub = Stub::start(StubOptions { limits, ..StubOptions::new(KEY.public()) });
         let token = Minter::new(KEY.clone()).mint(Duration::from_secs(3600)).expect("mints");
         Self { stub: stub.expect("starts"), bearer: format!("Bearer {}", token.as_str()) }
     }

@@ -110,7 +110,8 @@ fn a_stored_file_is_downloaded_as_it_was_sent() {
     let dir = TempDir::new().expect("makes a folder");
     let service = Service::with_folders(&dir);
     let stored = service.upload(&[], "résumé \"final\".txt", b"content").json();
-    let answer = service.get(&format!("/api/v1/files/{}/download", stored["file_id"].as_str().expect("has one")));
+    let answer =
+        service.get(&format!("/api/v1/files/{}/download", stored["file_id"].as_str().expect("has one")));
     assert_eq!((answer.status, answer.body.as_slice()), (200, b"content".as_slice()));
     assert!(answer.head.contains("content-type: text/plain\r\n"), "{}", answer.head);
     assert!(answer.head.contains("content-length: 7\r\n"), "{}", answer.head);
@@ -122,7 +123,8 @@ fn a_stored_file_is_downloaded_as_it_was_sent() {
         assert_eq!(service.get(path).status, 404, "{path}");
     }
     // Not without a token.
-    let path = format!("GET /api/v1/files/{}/download HTTP/1.1\r\n", stored["file_id"].as_str().expect("has one"));
+    let path =
+        format!("GET /api/v1/files/{}/download HTTP/1.1\r\n", stored["file_id"].as_str().expect("has one"));
     assert_eq!(exchange(service.stub.address(), &path, b"").status, 401);
 }
 
@@ -230,10 +232,14 @@ fn two_tokens_are_none_and_a_refresh_token_may_not_write() {
     let address = service.stub.address();
     assert_eq!(upload(address, &[&bearer], &[], "a", b"x").status, 201);
     assert_eq!(upload(address, &[&bearer, &bearer], &[], "a", b"x").status, 401);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("is after 1970").as_secs();
-    for (kind, role, status) in
-        [("access", "user", 201), ("refresh", "admin", 403), ("access", "readonly", 403), ("access", "guest", 403)]
-    {
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("is after 1970").as_secs();
+    for (kind, role, status) in [
+        ("access", "user", 201),
+        ("refresh", "admin", 403),
+        ("access", "readonly", 403),
+        ("access", "guest", 403),
+    ] {
         let claims = Claims {
             sub: "s".to_owned(),
             kind: kind.to_owned(),
@@ -262,7 +268,8 @@ fn key_sets(sets: Vec<String>) -> SocketAddr {
             let Ok(mut stream) = stream else { return };
             let _ = stream.read(&mut [0; 4096]);
             let set = &sets[number.min(sets.len() - 1)];
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", set.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", set.len());
             let _ = stream.write_all((head + set).as_bytes());
         }
     });
@@ -275,7 +282,8 @@ fn keys_come_from_a_url_and_must_be_there_at_the_start() {
     let jwk = key.public().to_jwk("first").expect("is a key");
     let address = key_sets(vec![serde_json::json!({ "keys": [jwk] }).to_string()]);
     let url = format!("http://{address}/keys").parse().expect("is a URL");
-    let stub = Stub::start(StubOptions { keys: Keys::Url(url), ..StubOptions::new(key.public()) }).expect("starts");
+    let stub =
+        Stub::start(StubOptions { keys: Keys::Url(url), ..StubOptions::new(key.public()) }).expect("starts");
     let token = Minter::new(key.clone()).mint(Duration::from_secs(60)).expect("mints");
     let bearer = format!("Bearer {}", token.as_str());
     assert_eq!(upload(stub.address(), &[&bearer], &[], "a", b"x").status, 201);
@@ -286,7 +294,8 @@ fn keys_come_from_a_url_and_must_be_there_at_the_start() {
         (format!("http://{}/keys", key_sets(vec!["{\"keys\":[]}".to_owned()])), "no RSA key"),
     ] {
         let keys = Keys::Url(url.parse().expect("is a URL"));
-        let error = Stub::start(StubOptions { keys, ..StubOptions::new(key.public()) }).expect_err("has no keys");
+        let error =
+            Stub::start(StubOptions { keys, ..StubOptions::new(key.public()) }).expect_err("has no keys");
         assert!(error.to_string().contains(says), "{error}");
     }
 }

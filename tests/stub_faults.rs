@@ -42,7 +42,7 @@ impl Service {
     fn start(faults: &[&str], options: FaultOptions) -> Self {
         let specs = faults.iter().map(|fault| fault.parse().expect(fault)).collect();
         let faults = FaultOptions { specs, ..options };
-        let options = StubOptions { faults, ..StubOptions::new(KEY.public().clone()) };
+        let options = StubOptions { faults, ..StubOptions::new(KEY.public()) };
         let stub = Stub::start(options).expect("starts");
         let token = Minter::new(KEY.clone()).mint(Duration::from_secs(600)).expect("mints");
         Self { stub, token: token.as_str().to_owned() }

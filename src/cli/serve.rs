@@ -233,5 +233,7 @@ impl TokenArgs {
 
 fn leeway(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).ok().filter(|time| *time <= MAX_LEEWAY);
-    time.ok_or_else(|| format!("write a time of at most {}, like 10s", humantime::format_duration(MAX_LEEWAY)))
+    time.ok_or_else(|| {
+        format!("write a time of at most {}, like 10s", humantime::format_duration(MAX_LEEWAY))
+    })
 }

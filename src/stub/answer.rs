@@ -190,7 +190,9 @@ impl Refusal {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "File too large"),
             Self::NotFound => (StatusCode::NOT_FOUND, "Not Found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
-            Self::Storage(StorageError::Full) => (StatusCode::INSUFFICIENT_STORAGE, "Storage element is full"),
+            Self::Storage(StorageError::Full) => {
+                (StatusCode::INSUFFICIENT_STORAGE, "Storage element is full")
+            }
             // What failed behind it may name paths and hosts; the operator reads that on the stub's own output.
             Self::Storage(StorageError::Failed(_)) => (StatusCode::BAD_GATEWAY, "Storage element failed"),
             Self::Storage(StorageError::NoElement) => {

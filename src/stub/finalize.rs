@@ -56,7 +56,9 @@ impl Transactions {
     fn end(&self, id: Uuid, outcome: Result<(), StorageError>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // From the back: it began a moment ago.
-        let Some(transaction) = known.iter_mut().rev().find(|known| known.transaction_id == id) else { return };
+        let Some(transaction) = known.iter_mut().rev().find(|known| known.transaction_id == id) else {
+            return;
+        };
         match outcome {
             Ok(()) => transaction.status = Progress::Completed,
             Err(error) => {

@@ -44,7 +44,11 @@ impl Default for Metrics {
         let uploads = Family::default();
         registry.register("uploads", "Uploads by retention policy and status of the answer", uploads.clone());
         let failures = Family::default();
-        registry.register("upload_failures", "Uploads that were refused or failed, by cause", failures.clone());
+        registry.register(
+            "upload_failures",
+            "Uploads that were refused or failed, by cause",
+            failures.clone(),
+        );
         // From 0.1 ms to 26 s in steps of two.
         let duration = Histogram::new(exponential_buckets(0.0001, 2.0, 19));
         let help = "Time from the head of an upload until its answer";
@@ -55,7 +59,11 @@ impl Default for Metrics {
         let active = Gauge::default();
         registry.register("active_uploads", "Uploads under way", active.clone());
         let signatures = Gauge::default();
-        registry.register("token_signatures_checked", "Signatures that were checked so far", signatures.clone());
+        registry.register(
+            "token_signatures_checked",
+            "Signatures that were checked so far",
+            signatures.clone(),
+        );
         Self { registry, uploads, failures, duration, size, active, signatures }
     }
 }

@@ -7,8 +7,8 @@ mod auth;
 mod broken;
 #[cfg(test)]
 mod corpus;
-mod download;
 mod door;
+mod download;
 mod fault;
 mod fields;
 mod finalize;
@@ -32,8 +32,8 @@ mod upload;
 
 pub use answer::Dialect;
 pub use axum::Router;
-pub use fault::{DEFAULT_FAULT_SEED, FAULT_ROUTE, FaultOptions, FaultSpec, NotAFault};
 pub use door::{Connections, Limits};
+pub use fault::{DEFAULT_FAULT_SEED, FAULT_ROUTE, FaultOptions, FaultSpec, NotAFault};
 pub use router::RouterOf;
 pub use server::{Keys, Server, Stub, StubError, StubOptions};
 pub use storage::{NotAStorage, NotUsable, StorageSpec, Stored};

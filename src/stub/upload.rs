@@ -73,7 +73,12 @@ struct ArrivedFile {
 
 impl Form {
     /// Reads the whole body. Every way out but its end is a refusal: a truncated upload is never a success.
-    async fn receive(&mut self, body: &mut Body, boundary: &str, state: &State) -> Result<StoredFile, Refusal> {
+    async fn receive(
+        &mut self,
+        body: &mut Body,
+        boundary: &str,
+        state: &State,
+    ) -> Result<StoredFile, Refusal> {
         let mut multipart = Multipart::new(body, boundary);
         while let Some(part) = multipart.next().await? {
             self.take(part, &mut multipart, state).await?;
@@ -92,8 +97,7 @@ impl Form {
         let name = part.file_name.unwrap_or_default();
         let has_name = !name.is_empty();
         let content_type = part.content_type.map_or_else(|| DEFAULT_TYPE.into(), Into::into);
-        let file =
-            NewFile { name, content_type, policy: self.fields.policy(), announced: self.announced };
+        let file = NewFile { name, content_type, policy: self.fields.policy(), announced: self.announced };
         let written = write(content, begin(state, file).await?).await?;
         self.file = Some(ArrivedFile { has_name, written });
         Ok(())

@@ -48,7 +48,7 @@ enum WrongFaults {
 pub(super) fn routes(faults: &Arc<Faults>) -> Router {
     Router::new()
         .route(FAULT_ROUTE, get(tell).put(switch).delete(end))
-        .method_not_allowed_fallback(answer::method_not_allowed)
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::clone(faults))
 }
 
@@ -87,6 +87,10 @@ fn wanted(body: &[u8]) -> Result<(Vec<FaultSpec>, u64), WrongFaults> {
         specs.push(spec.map_err(|problem| WrongFaults::Fault { index, problem })?);
     }
     Ok((specs, wanted.seed))
+}
+
+async fn method_not_allowed() -> Response {
+    answer::detail_of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ struct Upload {
 
 impl Writing {
     /// Begins a file on the first element that takes it and has room.
-    pub async fn begin(elements: &Arc<Elements>, file: NewFile) -> Result<Self, StorageError> {
+    pub(super) async fn begin(elements: &Arc<Elements>, file: NewFile) -> Result<Self, StorageError> {
         let id = Uuid::new_v4();
         let mut tries = 0;
         let Some((at, sink)) = elements.begin(0, &mut tries, id, &file).await? else {
