@@ -97,7 +97,6 @@ fn names_are_told_as_sent_and_are_never_a_path() {
         "record.json",
         ".tmp-x",
         "a/b/c",
-        "\u{202e}txt.exe",
         "日本 \u{feff}",
         "%2e%2e%2foutside",
         "\"quoted\"",
@@ -109,7 +108,7 @@ fn names_are_told_as_sent_and_are_never_a_path() {
     // Longer than any file system allows for a name.
     sent.push("x".repeat(5000));
     let parts =
-        ["..", "/", "\\", ".", "a", " ", "é", "日", "\u{202e}", "~", "$(x)", "%2f", ":", "\"", "'", "files"];
+        ["..", "/", "\\", ".", "a", " ", "é", "日", "\u{200d}", "~", "$(x)", "%2f", ":", "\"", "'", "files"];
     let mut random = Xoshiro256PlusPlus::seed_from_u64(14);
     for _ in 0..200 {
         let length = random.random_range(1..12);
@@ -125,6 +124,8 @@ fn names_are_told_as_sent_and_are_never_a_path() {
         let record = stored(&files, answer.json["file_id"].as_str().expect("has an id"));
         assert_eq!(record["original_filename"], name.as_str());
     }
+    // Shown as something else than it is.
+    assert_eq!(Upload { name: "\u{202e}txt.exe", ..Upload::of(b"abc") }.send(&serve).status, 422);
     // A header cannot hold these (RFC 9110, 5.5).
     for name in ["a\0b", "a\nb", "a\u{1b}[31m", "\u{7f}"] {
         assert_eq!(Upload { name, ..Upload::of(b"abc") }.send(&serve).status, 400, "{name:?}");
@@ -376,9 +377,10 @@ fn a_storage_element_that_is_gone_is_502() {
     element.interrupt();
     let answer = Upload::of(b"abc").send(&serve);
     assert_eq!(answer.status, 502);
-    let detail = answer.json["detail"].as_str().expect("is a text");
-    assert!(detail.contains("element-1: Connection refused"), "{detail}");
-    serve.interrupt();
+    // What failed is the operator's to know.
+    assert_eq!(answer.json["detail"], "Storage element failed");
+    let (_, said) = serve.interrupt();
+    assert!(said.contains("element-1: Connection refused"), "{said}");
 }
 
 #[test]
@@ -406,10 +408,11 @@ fn a_renewed_token_is_found_once_the_old_one_is_refused() {
     let serve = serve_on(&element, &place, &[]);
     let refused = Upload::of(b"abc").send(&serve);
     assert_eq!(refused.status, 502);
-    assert!(refused.json["detail"].as_str().is_some_and(|text| text.contains("401")), "{}", refused.json);
     std::fs::write(&token, &element.token).expect("writes");
     assert_eq!(Upload::of(b"abc").send(&serve).status, 201);
     only_file(&files);
+    let (_, said) = serve.interrupt();
+    assert!(said.contains("401"), "{said}");
 }
 
 #[test]
