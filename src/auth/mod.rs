@@ -7,6 +7,7 @@ mod object;
 mod pem;
 mod policy;
 mod redact;
+mod rejection;
 mod token;
 mod verifier;
 #[cfg(test)]
@@ -17,5 +18,6 @@ pub use key_set::KeySet;
 pub use keys::{KeyError, KeyPair, PublicKey};
 pub use policy::{MAX_LEEWAY, Policy};
 pub use redact::Redactor;
+pub use rejection::Rejection;
 pub use token::{Minter, Token};
-pub use verifier::{Rejection, Verifier};
+pub use verifier::Verifier;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::claims::Claims;
 use super::object::Object;
-use super::verifier::Rejection;
+use super::rejection::Rejection;
 
 /// The most that clocks may differ. Beyond a few minutes a leeway is a longer lifetime by another name.
 pub const MAX_LEEWAY: Duration = Duration::from_secs(300);

@@ -17,6 +17,7 @@ use super::claims::Claims;
 use super::key_set::KeySet;
 use super::object::Object;
 use super::policy::Policy;
+use super::rejection::Rejection;
 use super::token;
 
 /// Longest token looked at. The service's own have about 700 bytes.
@@ -24,35 +25,6 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Members of a header that ask for something that is not done here: extensions that have to be understood, encryption,
 /// compression, and keys that the token itself brings or names (RFC 7515, sections 4.1.2 to 4.1.6 and 4.1.11).
 const REFUSED_MEMBERS: [&str; 9] = ["crit", "enc", "zip", "jwk", "jku", "x5u", "x5c", "b64", "epk"];
-
-/// Error for a token that is not accepted. The stub answers all of them alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// Not three base64url parts of JSON objects, too long, or it asks for what is not done here.
-    #[error("malformed token")]
-    Malformed,
-    /// Signed by another method than RS256.
-    #[error("algorithm is not RS256")]
-    Algorithm,
-    /// It names a key that is not known.
-    #[error("unknown key")]
-    UnknownKey,
-    /// The signature is not this key's.
-    #[error("wrong signature")]
-    Signature,
-    /// A required claim is missing, or of the wrong type or value.
-    #[error("missing or wrong claim")]
-    Claims,
-    /// `exp` is now or earlier (RFC 7519, section 4.1.4).
-    #[error("expired")]
-    Expired,
-    /// `nbf` or `iat` is later than now.
-    #[error("not valid yet")]
-    NotYetValid,
-    /// It ends before it was issued, or is valid for longer than is allowed.
-    #[error("wrong lifetime")]
-    Lifetime,
-}
 
 /// Checks tokens against public keys and a policy.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::keys::tests::PAIR;
 use super::policy::Policy;
+use super::rejection::Rejection::{self, Algorithm, Claims, Expired, Lifetime, Malformed, NotYetValid};
 use super::token;
-use super::verifier::Rejection::{self, Algorithm, Claims, Expired, Lifetime, Malformed, NotYetValid};
 use super::verifier::Verifier;
 
 /// Longest lifetime of these tests, in seconds.

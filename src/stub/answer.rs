@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::fields::Fields;
+use super::fields::{Fields, WrongField};
 use super::storage::{Kept, StorageError};
 use crate::units::rfc3339;
 
@@ -158,6 +158,12 @@ pub(super) enum Refusal {
     NotFound,
     MethodNotAllowed,
     Storage(StorageError),
+}
+
+impl From<WrongField> for Refusal {
+    fn from(WrongField(detail): WrongField) -> Self {
+        Self::Invalid(detail)
+    }
 }
 
 impl Refusal {

@@ -2,13 +2,16 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::answer::Refusal;
 use super::storage::Policy;
 
 /// Longest `description`, in characters.
 const MAX_DESCRIPTION: usize = 1000;
 /// Days a temporary file is kept unless it says otherwise.
 const DEFAULT_TTL_DAYS: u16 = 30;
+
+/// Error for a field whose value is not allowed. Says which one, and what is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WrongField(pub String);
 
 /// Values of the fields that change an answer, with the service's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl Default for Fields {
 
 impl Fields {
     /// Takes one field; names that mean nothing here are ignored, as the service does.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), WrongField> {
         // An arm that accepts the value returns; one that ends in a text refuses it.
         let problem = match name {
             "description" if value.chars().count() > MAX_DESCRIPTION => "at most 1000 characters",
@@ -63,7 +66,7 @@ impl Fields {
             }
             _ => return Ok(()),
         };
-        Err(Refusal::Invalid(format!("{name}: {problem}")))
+        Err(WrongField(format!("{name}: {problem}")))
     }
 
     pub fn policy(&self) -> Policy {
@@ -104,7 +107,7 @@ fn is_object(value: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn set(name: &str, value: &str) -> Result<(), Refusal> {
+    fn set(name: &str, value: &str) -> Result<(), WrongField> {
         Fields::default().set(name, value)
     }
 
@@ -140,7 +143,7 @@ mod tests {
             ("compression_algorithm", "zip"),
             ("description", &"é".repeat(1001)),
         ] {
-            let Err(Refusal::Invalid(detail)) = set(name, value) else { panic!("{name}={value} passed") };
+            let Err(WrongField(detail)) = set(name, value) else { panic!("{name}={value} passed") };
             assert!(detail.starts_with(name), "{detail}");
         }
     }

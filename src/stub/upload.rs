@@ -89,7 +89,7 @@ impl Form {
     async fn take(&mut self, part: Part, content: &mut Multipart<'_>, state: &State) -> Result<(), Refusal> {
         if part.name != "file" {
             let value = text(content, &part.name).await?;
-            return self.fields.set(&part.name, &value);
+            return Ok(self.fields.set(&part.name, &value)?);
         }
         if self.file.is_some() {
             return Err(Refusal::Invalid("file: more than one".to_owned()));
