@@ -28,6 +28,7 @@ mod router;
 mod server;
 mod state;
 mod storage;
+mod transactions;
 mod upload;
 
 pub use answer::Dialect;

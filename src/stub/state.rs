@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::answer::{Dialect, Refusal};
 use super::fault::Faults;
-use super::finalize::Transactions;
 use super::jwks::RemoteKeys;
 use super::metrics::Metrics;
 use super::storage::{Storage, StorageError};
+use super::transactions::Transactions;
 use crate::auth::Verifier;
 use crate::console::note;
 use crate::units::printable;
