@@ -10,8 +10,8 @@ use super::rejection::Rejection;
 pub const MAX_LEEWAY: Duration = Duration::from_secs(300);
 /// The longest that a token may be valid, unless told otherwise. The service's own live for half an hour.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Types of token that may write. A refresh token is for getting others with, and is no access token.
-const WRITING_TYPES: [&str; 3] = ["service_account", "admin_user", "access"];
+/// Types of token that are for access.
+const ACCESS_TYPES: [&str; 3] = ["service_account", "admin_user", "access"];
 /// Roles that may write; `readonly`, and any that is not known, may not.
 const WRITING_ROLES: [&str; 3] = ["admin", "operator", "user"];
 
@@ -38,6 +38,11 @@ impl Policy {
     /// The leeway in whole seconds.
     pub(super) fn leeway_s(&self) -> u64 {
         self.leeway.min(MAX_LEEWAY).as_secs()
+    }
+
+    /// Whether an issuer or an audience is configured.
+    pub(super) fn names_parties(&self) -> bool {
+        self.issuer.is_some() || self.audience.is_some()
     }
 
     /// Checks issuer and audience, where they are configured: of the right value, and of the right type.
@@ -83,8 +88,13 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether the token is one for access. A refresh token is for getting others with, and opens no route.
+    pub fn is_for_access(&self, claims: &Claims) -> bool {
+        ACCESS_TYPES.contains(&claims.kind.as_str())
+    }
+
     /// Whether the holder may store files.
     pub fn may_write(&self, claims: &Claims) -> bool {
-        WRITING_TYPES.contains(&claims.kind.as_str()) && WRITING_ROLES.contains(&claims.role.as_str())
+        self.is_for_access(claims) && WRITING_ROLES.contains(&claims.role.as_str())
     }
 }

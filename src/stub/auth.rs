@@ -25,11 +25,12 @@ pub(super) async fn require_writer(shared: Shared<Arc<State>>, request: Request,
     }
 }
 
-/// Lets a request through if its bearer token is valid.
+/// Lets a request through if its bearer token is valid and for access.
 pub(super) async fn require_token(shared: Shared<Arc<State>>, request: Request, next: Next) -> Response {
     let Shared(state) = &shared;
     match check(state, request.headers()).await {
-        Ok(claims) => admit(claims, request, next).await,
+        Ok(claims) if state.verifier.policy().is_for_access(&claims) => admit(claims, request, next).await,
+        Ok(_) => refuse(state, &Refusal::MayNotWrite),
         Err(refusal) => refuse(state, &refusal),
     }
 }
