@@ -105,8 +105,8 @@ fn names_are_told_as_sent_and_are_never_a_path() {
     .map(str::to_owned)
     .to_vec();
     sent.push(absolute);
-    // Longer than any file system allows for a name.
-    sent.push("x".repeat(5000));
+    // Longer than most file systems allow for a name.
+    sent.push("x".repeat(1024));
     let parts =
         ["..", "/", "\\", ".", "a", " ", "é", "日", "\u{200d}", "~", "$(x)", "%2f", ":", "\"", "'", "files"];
     let mut random = Xoshiro256PlusPlus::seed_from_u64(14);
@@ -124,8 +124,10 @@ fn names_are_told_as_sent_and_are_never_a_path() {
         let record = stored(&files, answer.json["file_id"].as_str().expect("has an id"));
         assert_eq!(record["original_filename"], name.as_str());
     }
-    // Shown as something else than it is.
-    assert_eq!(Upload { name: "\u{202e}txt.exe", ..Upload::of(b"abc") }.send(&serve).status, 422);
+    // Longer than the service keeps, and shown as something else than it is.
+    for name in [&*"x".repeat(1025), "\u{202e}txt.exe"] {
+        assert_eq!(Upload { name, ..Upload::of(b"abc") }.send(&serve).status, 422, "{name:?}");
+    }
     // A header cannot hold these (RFC 9110, 5.5).
     for name in ["a\0b", "a\nb", "a\u{1b}[31m", "\u{7f}"] {
         assert_eq!(Upload { name, ..Upload::of(b"abc") }.send(&serve).status, 400, "{name:?}");

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ingester_perf::auth::{Claims, KeyPair, Minter};
 use ingester_perf::stub::{Dialect, Keys, Stub, StubOptions};
@@ -46,6 +46,25 @@ impl Service {
     fn token(&self) -> String {
         let minter = Minter::new(self.key.clone());
         minter.mint(Duration::from_secs(600)).expect("mints").as_str().to_owned()
+    }
+
+    /// A token of this type and role.
+    fn signed(&self, kind: &str, role: &str) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("is after 1970").as_secs();
+        let claims = Claims {
+            sub: "s".to_owned(),
+            kind: kind.to_owned(),
+            role: role.to_owned(),
+            name: "n".to_owned(),
+            jti: "j".to_owned(),
+            iat: now - 10,
+            exp: now + 60,
+            nbf: now - 10,
+            scope: None,
+            client_id: None,
+            rate_limit: None,
+        };
+        Minter::new(self.key.clone()).sign(&claims).expect("signs").as_str().to_owned()
     }
 
     fn get(&self, path: &str) -> Answer {
@@ -122,10 +141,12 @@ fn a_stored_file_is_downloaded_as_it_was_sent() {
     ] {
         assert_eq!(service.get(path).status, 404, "{path}");
     }
-    // Not without a token.
-    let path =
+    // Not with a token that is for getting others with, and not without one.
+    let request =
         format!("GET /api/v1/files/{}/download HTTP/1.1\r\n", stored["file_id"].as_str().expect("has one"));
-    assert_eq!(exchange(service.stub.address(), &path, b"").status, 401);
+    let refresh = format!("{request}Authorization: Bearer {}\r\n", service.signed("refresh", "admin"));
+    assert_eq!(exchange(service.stub.address(), &refresh, b"").status, 403);
+    assert_eq!(exchange(service.stub.address(), &request, b"").status, 401);
 }
 
 #[test]
@@ -158,14 +179,20 @@ fn a_finalized_file_moves_to_the_element_for_permanent_ones() {
 fn health_says_which_element_does_not_work() {
     let dir = TempDir::new().expect("makes a folder");
     let service = Service::with_folders(&dir);
-    let ready = service.get("/health/ready");
-    assert_eq!((ready.status, &ready.json()["status"]), (200, &"ok".into()));
-    std::fs::remove_dir_all(dir.path().join("rw")).expect("removes");
-    let ready = service.get("/health/ready");
-    assert_eq!((ready.status, &ready.json()["status"]), (200, &"degraded".into()));
-    std::fs::remove_dir_all(dir.path().join("edit")).expect("removes");
-    let ready = service.get("/health/ready");
-    assert_eq!((ready.status, &ready.json()["status"]), (503, &"fail".into()));
+    for (removed, status, says) in
+        [(None, 200, "ok"), (Some("rw"), 200, "degraded"), (Some("edit"), 503, "fail")]
+    {
+        if let Some(element) = removed {
+            std::fs::remove_dir_all(dir.path().join(element)).expect("removes");
+        }
+        // Elements are looked at once a second, however often one asks.
+        let began = Instant::now();
+        while service.get("/health/ready").json()["status"] != says {
+            assert!(began.elapsed() < Duration::from_secs(20), "is not {says} after {removed:?} was removed");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(service.get("/health/ready").status, status);
+    }
     assert_eq!(service.get("/health/live").status, 200);
 }
 
@@ -232,29 +259,14 @@ fn two_tokens_are_none_and_a_refresh_token_may_not_write() {
     let address = service.stub.address();
     assert_eq!(upload(address, &[&bearer], &[], "a", b"x").status, 201);
     assert_eq!(upload(address, &[&bearer, &bearer], &[], "a", b"x").status, 401);
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("is after 1970").as_secs();
     for (kind, role, status) in [
         ("access", "user", 201),
         ("refresh", "admin", 403),
         ("access", "readonly", 403),
         ("access", "guest", 403),
     ] {
-        let claims = Claims {
-            sub: "s".to_owned(),
-            kind: kind.to_owned(),
-            role: role.to_owned(),
-            name: "n".to_owned(),
-            jti: "j".to_owned(),
-            iat: now - 10,
-            exp: now + 60,
-            nbf: now - 10,
-            scope: None,
-            client_id: None,
-            rate_limit: None,
-        };
-        let token = Minter::new(service.key.clone()).sign(&claims).expect("signs");
-        let answer = upload(address, &[&format!("Bearer {}", token.as_str())], &[], "a", b"x");
+        let bearer = format!("Bearer {}", service.signed(kind, role));
+        let answer = upload(address, &[&bearer], &[], "a", b"x");
         assert_eq!(answer.status, status, "{kind} {role}");
     }
 }
@@ -276,6 +288,12 @@ fn key_sets(sets: Vec<String>) -> SocketAddr {
     address
 }
 
+/// A token that names its key.
+fn named(key: &KeyPair, kid: &str) -> String {
+    let minter = Minter::new(key.clone()).named(kid);
+    minter.mint(Duration::from_secs(60)).expect("signs").as_str().to_owned()
+}
+
 #[test]
 fn keys_come_from_a_url_and_must_be_there_at_the_start() {
     let key = KeyPair::generate().expect("makes a key");
@@ -287,6 +305,22 @@ fn keys_come_from_a_url_and_must_be_there_at_the_start() {
     let token = Minter::new(key.clone()).mint(Duration::from_secs(60)).expect("mints");
     let bearer = format!("Bearer {}", token.as_str());
     assert_eq!(upload(stub.address(), &[&bearer], &[], "a", b"x").status, 201);
+
+    // The issuer signs with a second key from now on, whose name the stub has never heard; and then there is a third one,
+    // which is not looked for within ten seconds.
+    let [second, third] = [0, 1].map(|_| KeyPair::generate().expect("makes a key"));
+    let sets = [("first", &key), ("second", &second)].map(|(kid, key)| {
+        let jwk = key.public().to_jwk(kid).expect("is a key");
+        serde_json::json!({ "keys": [jwk] }).to_string()
+    });
+    let url = format!("http://{}/keys", key_sets(sets.into())).parse().expect("is a URL");
+    let stub = Stub::start(StubOptions::with(Keys::Url(url))).expect("starts");
+    let bearer = |key: &KeyPair, kid: &str| format!("Bearer {}", named(key, kid));
+    assert_eq!(upload(stub.address(), &[&bearer(&key, "first")], &[], "a", b"x").status, 201);
+    assert_eq!(upload(stub.address(), &[&bearer(&second, "second")], &[], "a", b"x").status, 201);
+    // The first key was taken out of the set.
+    assert_eq!(upload(stub.address(), &[&bearer(&key, "first")], &[], "a", b"x").status, 401);
+    assert_eq!(upload(stub.address(), &[&bearer(&third, "third")], &[], "a", b"x").status, 401);
 
     let nobody = TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("is bound");
     for (url, says) in [

@@ -1,9 +1,10 @@
 //! The public keys that tokens are checked with, each by its name (`kid`) if it has one.
 
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 
 use super::keys::{KeyError, PublicKey, check_bits};
 
@@ -39,9 +40,13 @@ impl KeySet {
             serde_json::from_str(text).map_err(|e| KeyError::NotAKeySet(format!("is not a key set: {e}")))?;
         let mut keys = Vec::new();
         for jwk in &set.keys {
-            if let Some(key) = rs256_key(jwk)? {
-                keys.push(NamedKey { kid: jwk.common.key_id.clone(), key });
+            let Some(key) = rs256_key(jwk)? else { continue };
+            let kid = jwk.common.key_id.clone();
+            // Which of the two was meant?
+            if kid.is_some() && keys.iter().any(|named: &NamedKey| named.kid == kid) {
+                return Err(KeyError::NotAKeySet("has two keys of one name (kid)".to_owned()));
             }
+            keys.push(NamedKey { kid, key });
         }
         if keys.is_empty() {
             return Err(KeyError::NotAKeySet("has no RSA key for RS256 signatures".to_owned()));
@@ -68,25 +73,38 @@ fn rs256_key(jwk: &Jwk) -> Result<Option<DecodingKey>, KeyError> {
     let AlgorithmParameters::RSA(rsa) = &jwk.algorithm else { return Ok(None) };
     let signs = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
     let is_rs256 = matches!(jwk.common.key_algorithm, None | Some(KeyAlgorithm::RS256));
-    if !signs || !is_rs256 {
+    let may_verify = match &jwk.common.key_operations {
+        Some(operations) => operations.contains(&KeyOperations::Verify),
+        None => true,
+    };
+    if !signs || !is_rs256 || !may_verify {
         return Ok(None);
     }
     let modulus = URL_SAFE_NO_PAD.decode(&rsa.n).map_err(|_| unreadable("n"))?;
     let exponent = URL_SAFE_NO_PAD.decode(&rsa.e).map_err(|_| unreadable("e"))?;
-    check_bits(bits(&modulus))?;
-    // An even exponent, or 1, has no private half.
-    let is_odd = exponent.last().is_some_and(|last| last % 2 == 1);
-    if !is_odd || bits(&exponent) < 2 {
+    let modulus = without_zeros(&modulus);
+    let exponent = without_zeros(&exponent);
+    check_bits(bits(modulus))?;
+    // With an exponent of 1 anybody can sign, and an even one is none (RFC 8017, 3.1); the library lets both through.
+    if bits(exponent) < 2 || exponent.last().is_some_and(|byte| byte % 2 == 0) {
         return Err(unreadable("e"));
     }
-    Ok(Some(DecodingKey::from_rsa_raw_components(&modulus, &exponent)))
+    // Looked at by what checks signatures with it: a key that can never fit is better refused now.
+    let key = RsaPublicKeyComponents { n: modulus, e: exponent };
+    key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| unreadable("n or e"))?;
+    Ok(Some(DecodingKey::from_rsa_raw_components(modulus, exponent)))
 }
 
-/// Bits of a number in big-endian bytes.
-fn bits(bytes: &[u8]) -> usize {
+/// A number in big-endian bytes without the zeros before it.
+fn without_zeros(bytes: &[u8]) -> &[u8] {
     let leading = bytes.iter().take_while(|byte| **byte == 0).count();
-    let Some(first) = bytes.get(leading) else { return 0 };
-    8 * (bytes.len() - leading) - first.leading_zeros() as usize
+    &bytes[leading..]
+}
+
+/// Bits of such a number.
+fn bits(bytes: &[u8]) -> usize {
+    let Some(first) = bytes.first() else { return 0 };
+    8 * bytes.len() - first.leading_zeros() as usize
 }
 
 fn unreadable(member: &str) -> KeyError {
@@ -152,6 +170,7 @@ mod tests {
 
     #[test]
     fn bits_are_counted_from_the_first_that_is_set() {
-        assert_eq!([bits(&[]), bits(&[0]), bits(&[0, 1]), bits(&[0x80, 0])], [0, 0, 1, 16]);
+        let of = [&[][..], &[0], &[0, 1], &[0x80, 0]];
+        assert_eq!(of.map(|bytes| bits(without_zeros(bytes))), [0, 0, 1, 16]);
     }
 }

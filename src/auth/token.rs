@@ -42,12 +42,19 @@ impl fmt::Debug for Token {
 #[derive(Debug, Clone)]
 pub struct Minter {
     key: KeyPair,
+    kid: Option<String>,
 }
 
 impl Minter {
-    /// A minter that signs with `key`.
+    /// A minter that signs with `key`, whose tokens do not name it.
     pub fn new(key: KeyPair) -> Self {
-        Self { key }
+        Self { key, kid: None }
+    }
+
+    /// Writes this name of the key into each token's header (`kid`, RFC 7515, 4.1.4).
+    #[must_use]
+    pub fn named(self, kid: &str) -> Self {
+        Self { kid: Some(kid.to_owned()), ..self }
     }
 
     /// A token for uploads that is valid from now on for `lifetime`.
@@ -57,7 +64,8 @@ impl Minter {
 
     /// A token with exactly these claims.
     pub fn sign(&self, claims: &Claims) -> Result<Token, KeyError> {
-        jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, self.key.signing())
+        let header = Header { kid: self.kid.clone(), ..Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, claims, self.key.signing())
             .map(Token)
             .map_err(|why| KeyError::Unusable(why.to_string()))
     }

@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::Refusal;
 use super::state::State;
+use super::storage::StorageError;
 
 /// The type of a file whose own could not stand in a header.
 const ANY_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -22,12 +23,12 @@ pub(super) async fn download(Shared(state): Shared<Arc<State>>, Path(file): Path
     let found = match state.storage.find(id).await {
         Ok(Some(found)) => found,
         Ok(None) => return Refusal::NotFound.answer(state.dialect),
-        Err(error) => return Refusal::Storage(error).answer(state.dialect),
+        Err(error) => return failed(&state, error),
     };
     let record = found.record.clone();
     let content = match found.stream().await {
         Ok(content) => content,
-        Err(error) => return Refusal::Storage(error).answer(state.dialect),
+        Err(error) => return failed(&state, error),
     };
     let content_type = HeaderValue::from_str(&record.content_type).unwrap_or(ANY_TYPE);
     // The name as it was sent, in a form in which it is only a name (RFC 6266, section 4.3).
@@ -42,4 +43,10 @@ pub(super) async fn download(Shared(state): Shared<Arc<State>>, Path(file): Path
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     (StatusCode::OK, headers, Body::from_stream(content)).into_response()
+}
+
+fn failed(state: &State, error: StorageError) -> Response {
+    let refusal = Refusal::Storage(error);
+    state.tell("a download", &refusal);
+    refusal.answer(state.dialect)
 }

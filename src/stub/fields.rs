@@ -6,6 +6,8 @@ use super::storage::Policy;
 
 /// Longest `description`, in characters.
 const MAX_DESCRIPTION: usize = 1000;
+/// Most `tags`.
+const MAX_TAGS: usize = 100;
 /// Days a temporary file is kept unless it says otherwise.
 const DEFAULT_TTL_DAYS: u16 = 30;
 
@@ -56,7 +58,10 @@ impl Fields {
             "tags" => match serde_json::from_str(value) {
                 Ok(tags) => {
                     self.tags = tags;
-                    return Ok(());
+                    if self.tags.len() <= MAX_TAGS {
+                        return Ok(());
+                    }
+                    "must be at most 100 strings"
                 }
                 Err(_) => "must be a JSON array of strings",
             },

@@ -28,8 +28,15 @@ pub(super) async fn begin(Shared(state): Shared<Arc<State>>, Path(file): Path<St
     let transaction_id = transaction.transaction_id;
     let shared = Arc::clone(&state);
     tokio::spawn(async move {
-        let outcome = shared.storage.finalize(id).await.map(|_| ());
-        shared.transactions.end(transaction_id, outcome.map_err(|error| Refusal::Storage(error).cause()));
+        let outcome = match shared.storage.finalize(id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Refusal::NotFound),
+            Err(error) => Err(Refusal::Storage(error)),
+        };
+        if let Err(refusal) = &outcome {
+            shared.tell("moving a file", refusal);
+        }
+        shared.transactions.end(transaction_id, outcome.as_ref().copied().map_err(Refusal::cause));
     });
     (StatusCode::ACCEPTED, Json(transaction)).into_response()
 }

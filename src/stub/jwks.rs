@@ -13,7 +13,8 @@ use crate::auth::KeySet;
 const MAX_BYTES: usize = 1 << 20;
 /// Time limit of reading it.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How old a key set may become. Keys that were taken out of it are refused from then on.
+/// How old a key set may become before it is read again. Keys that were taken out of it are refused from then on; while it
+/// cannot be read, the old ones stay in use.
 const EVERY: Duration = Duration::from_secs(300);
 /// Shortest time between two readings. Tokens with made-up key names must not become requests to the issuer.
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
@@ -23,42 +24,51 @@ const AT_MOST_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct RemoteKeys {
     url: Url,
     client: reqwest::Client,
-    /// When it was last read, or tried to.
-    last: Mutex<Option<Instant>>,
+    /// When somebody last began to read it again.
+    claimed: Mutex<Option<Instant>>,
+    /// When it was last read.
+    read: Mutex<Option<Instant>>,
 }
 
 impl RemoteKeys {
     /// Keys at this URL. An error where the system refuses a client.
     pub fn at(url: Url) -> Result<Self, String> {
+        // It would be printed with every problem.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("the URL holds a user or a password; leave them out".to_owned());
+        }
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             // Keys come from where they were said to be, and from nowhere that it points to.
             .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
             .no_proxy()
             .build()
             .map_err(|e| format!("{url}: {e}"))?;
-        Ok(Self { url, client, last: Mutex::new(None) })
+        Ok(Self { url, client, claimed: Mutex::new(None), read: Mutex::new(None) })
     }
 
     /// Reads the key set; an error says what is wrong and where.
     pub async fn read(&self) -> Result<KeySet, String> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.fetch().await.map_err(|problem| format!("{}: {problem}", self.url))
+        let keys = self.fetch().await.map_err(|problem| format!("{}: {problem}", self.url))?;
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Ok(keys)
     }
 
     /// Whether it was read so long ago that it has to be read again.
     pub fn are_old(&self) -> bool {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_none_or(|last| last.elapsed() >= EVERY)
+        let read = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.is_none_or(|read| read.elapsed() >= EVERY)
     }
 
-    /// Reads it again, unless it was read just now.
-    pub async fn read_again(&self) -> Option<Result<KeySet, String>> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.elapsed() < AT_MOST_EVERY) {
-            return None;
+    /// Whether it may be read again. Whoever is told so has to read it: nobody else is for a while.
+    pub fn claim(&self) -> bool {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = claimed.is_none_or(|claimed| claimed.elapsed() >= AT_MOST_EVERY);
+        if may {
+            *claimed = Some(Instant::now());
         }
-        Some(self.read().await)
+        may
     }
 
     async fn fetch(&self) -> Result<KeySet, String> {

@@ -20,6 +20,7 @@ mod handicap;
 mod hangup;
 mod health;
 mod jwks;
+mod last_health;
 mod limits;
 mod metrics;
 mod multipart;

@@ -15,9 +15,10 @@ use url::Url;
 use super::answer::Dialect;
 use super::app;
 use super::door::{Connections, Door, Limits, Tally};
-use super::fault::{FAULT_ROUTE, FaultOptions};
+use super::fault::{FAULT_ROUTE, FaultOptions, LONGEST_FAULT};
 use super::hangup::Hangups;
 use super::jwks::RemoteKeys;
+use super::last_health::LastHealth;
 use super::metrics::Metrics;
 use super::state::State;
 use super::storage::{NotUsable, Storage, StorageSpec, Stored};
@@ -155,23 +156,27 @@ impl Stub {
         let (keys, remote_keys) = options.keys.read()?;
         let faults = options.faults.faults();
         let state = State {
-            verifier: Verifier::new(keys, options.policy),
-            remote_keys,
+            verifier: Arc::new(Verifier::new(keys, options.policy)),
+            remote_keys: remote_keys.map(Arc::new),
             storage: Arc::clone(&storage),
             metrics: Metrics::default(),
             dialect: options.dialect,
             transactions: Transactions::default(),
+            health: LastHealth::default(),
             faults: faults.clone(),
             #[cfg(feature = "handicap")]
             handicap: super::handicap::Handicap::of_this_executable(),
         };
         let mut app = app::app(Arc::new(state));
         let mut hangups = Hangups::None;
+        let mut limits = options.limits;
         if let Some(faults) = faults {
             app = options.faults.in_front_of(app, &faults);
             hangups = Hangups::OnRequest;
+            // A request that a fault holds back is at work for as long as that.
+            limits.work = limits.work.max(2 * LONGEST_FAULT);
         }
-        let server = listening.serve(app, options.core, options.limits, hangups)?;
+        let server = listening.serve(app, options.core, limits, hangups)?;
         Ok(Self { server, storage })
     }
 
@@ -250,6 +255,8 @@ impl Listening {
             .spawn(move || {
                 pin(core);
                 runtime.block_on(serve(self.socket, door, stopped));
+                // A disk that hangs must not keep the process: what waits for it is left behind.
+                runtime.shutdown_timeout(GRACE);
             })
             .map_err(StubError::Thread)?;
         Ok(Server { address: self.address, tally, stop: Some(stop), thread: Some(thread) })

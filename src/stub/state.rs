@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use super::answer::{Dialect, Refusal};
 use super::fault::Faults;
 use super::jwks::RemoteKeys;
+use super::last_health::LastHealth;
 use super::metrics::Metrics;
 use super::storage::{Storage, StorageError};
 use super::transactions::Transactions;
@@ -15,13 +18,15 @@ use crate::units::printable;
 /// State that the handlers share.
 #[derive(Debug)]
 pub(super) struct State {
-    pub verifier: Verifier,
+    pub verifier: Arc<Verifier>,
     /// Where its keys come from, if it is a URL.
-    pub remote_keys: Option<RemoteKeys>,
+    pub remote_keys: Option<Arc<RemoteKeys>>,
     pub storage: Arc<Storage>,
     pub metrics: Metrics,
     pub dialect: Dialect,
     pub transactions: Transactions,
+    /// What the last look at the storage found.
+    pub health: LastHealth,
     /// What goes wrong on purpose, if anything does.
     pub faults: Option<Arc<Faults>>,
     #[cfg(feature = "handicap")]
@@ -29,27 +34,31 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Tells the operator what failed behind an upload, which its answer does not.
-    pub fn tell(&self, refusal: &Refusal) {
+    /// Tells the operator what failed behind a request, which its answer does not.
+    pub fn tell(&self, what: &str, refusal: &Refusal) {
         if let Refusal::Storage(StorageError::Failed(problem)) = refusal {
-            note(format_args!("an upload failed: {}", printable(problem)));
+            note(format_args!("{what} failed: {}", printable(problem)));
         }
     }
 
-    /// Reads the keys again, if they come from a URL and were not read just now. Whether there are new ones.
-    pub async fn read_keys_again(&self) -> bool {
-        let Some(remote) = &self.remote_keys else { return false };
-        match remote.read_again().await {
-            Some(Ok(keys)) => {
-                self.verifier.replace_keys(keys);
-                true
+    /// Begins to read the keys again, if they come from a URL and were not read just now. The reading goes on whatever becomes
+    /// of the request that asked for it; it tells whether there are new keys.
+    pub fn read_keys_again(&self) -> Option<JoinHandle<bool>> {
+        let remote = self.remote_keys.as_ref().filter(|remote| remote.claim())?;
+        let remote = Arc::clone(remote);
+        let verifier = Arc::clone(&self.verifier);
+        Some(tokio::spawn(async move {
+            match remote.read().await {
+                Ok(keys) => {
+                    verifier.replace_keys(keys);
+                    true
+                }
+                // The keys of before stay in use: an issuer that is away for a while must not lock everybody out.
+                Err(problem) => {
+                    note(format_args!("the keys could not be read again: {}", printable(&problem)));
+                    false
+                }
             }
-            // The keys of before stay in use: an issuer that is away for a while must not lock everybody out.
-            Some(Err(problem)) => {
-                note(format_args!("the keys could not be read again: {problem}"));
-                false
-            }
-            None => false,
-        }
+        }))
     }
 }

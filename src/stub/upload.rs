@@ -22,6 +22,10 @@ use crate::auth::Claims;
 
 /// Content type of a file that is sent without one.
 const DEFAULT_TYPE: &str = "application/octet-stream";
+/// Longest name of a file, in bytes: four times what file systems take. It is kept with each file, and told in headers.
+const MAX_NAME: usize = 1024;
+/// Longest content type that is kept, in bytes (RFC 6838 allows 127 on each side of the slash).
+const MAX_TYPE: usize = 255;
 
 /// Answers one upload. The rest of a body that is refused is not read here: see `door::closing`.
 pub(super) async fn upload(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
@@ -48,7 +52,7 @@ pub(super) async fn upload(Shared(state): Shared<Arc<State>>, request: Request) 
         }
         Err(refusal) => {
             state.metrics.failed(refusal.cause());
-            state.tell(&refusal);
+            state.tell("an upload", &refusal);
             refusal.answer(state.dialect)
         }
     };
@@ -62,13 +66,8 @@ struct Form {
     fields: Fields,
     /// The length of the whole body, where the request says it: the file is no longer.
     announced: Option<u64>,
-    file: Option<ArrivedFile>,
-}
-
-/// The form's file, of which a stored one may be made.
-struct ArrivedFile {
-    has_name: bool,
-    written: Writing,
+    /// The form's file, of which a stored one may be made.
+    file: Option<Writing>,
 }
 
 impl Form {
@@ -95,11 +94,18 @@ impl Form {
             return Err(Refusal::Invalid("file: more than one".to_owned()));
         }
         let name = part.file_name.unwrap_or_default();
-        let has_name = !name.is_empty();
-        let content_type = part.content_type.map_or_else(|| DEFAULT_TYPE.into(), Into::into);
+        // Before the file is received.
+        if name.is_empty() {
+            return Err(invalid_file("has no name"));
+        }
+        if name.len() > MAX_NAME {
+            return Err(invalid_file(&format!("has a name of more than {MAX_NAME} bytes")));
+        }
+        let content_type = part.content_type.filter(|kind| kind.len() <= MAX_TYPE);
+        let content_type = content_type.map_or_else(|| DEFAULT_TYPE.into(), Into::into);
         let file = NewFile { name, content_type, policy: self.fields.policy(), announced: self.announced };
         let written = write(content, begin(state, file).await?).await?;
-        self.file = Some(ArrivedFile { has_name, written });
+        self.file = Some(written);
         Ok(())
     }
 
@@ -107,9 +113,8 @@ impl Form {
     async fn store(&mut self) -> Result<StoredFile, Refusal> {
         let written = match self.file.take() {
             None => return Err(invalid_file("field required")),
-            Some(file) if !file.has_name => return Err(invalid_file("has no name")),
-            Some(file) if file.written.size() == 0 => return Err(invalid_file("is empty")),
-            Some(file) => file.written,
+            Some(file) if file.size() == 0 => return Err(invalid_file("is empty")),
+            Some(file) => file,
         };
         let uploaded = OffsetDateTime::now_utc();
         let expires = self.fields.expires(uploaded);

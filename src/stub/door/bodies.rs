@@ -84,7 +84,8 @@ impl Body for Leaving {
         // From this piece to the next question the client has to make room for it. While there is no piece, the answer is
         // being made.
         self.request.wait_for_client(matches!(frame, Poll::Ready(Some(_))));
-        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+        // One that fails is an answer too: the client has not taken its request back.
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
             self.request.note_answered();
         }
         frame

@@ -21,8 +21,8 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 pub(super) use set::Faults;
-pub(super) use spec::StorageFault;
 pub use spec::{FaultSpec, NotAFault};
+pub(super) use spec::{LONGEST as LONGEST_FAULT, StorageFault};
 
 /// Seed of the faults unless told otherwise.
 pub const DEFAULT_FAULT_SEED: u64 = 42;

@@ -10,7 +10,7 @@ use crate::units::Share;
 /// Shortest time that a timer with steps of 1 ms can keep.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Longest time: no client waits for that long.
-const LONGEST: Duration = Duration::from_secs(3600);
+pub const LONGEST: Duration = Duration::from_secs(3600);
 /// Smallest share: printed with four decimals, a smaller one would read as 0%.
 const SMALLEST_SHARE: f64 = 1e-6;
 /// Every kind of fault, for messages.

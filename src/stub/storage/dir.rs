@@ -25,6 +25,8 @@ const HIDDEN: &str = ".tmp-";
 const CONTENT: &str = "content";
 /// Name of its record there.
 const RECORD: &str = "record.json";
+/// Most pieces that wait to be written together.
+const MOST_PIECES: usize = 1024;
 /// Bytes that are written or read at once. Each time costs a change of threads, some 20 µs.
 const PIECE: usize = 256 << 10;
 /// Pieces below this are joined before they are written.
@@ -172,7 +174,10 @@ impl Dir {
 fn remove_hidden(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        let is_hidden = entry.file_name().to_string_lossy().starts_with(HIDDEN);
+        // Others may keep hidden folders here, too.
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let id = name.strip_prefix(HIDDEN).map(Uuid::parse_str);
+        let is_hidden = matches!(id, Some(Ok(_)));
         if is_hidden && entry.file_type()?.is_dir() {
             fs::remove_dir_all(entry.path())?;
         }
@@ -200,7 +205,8 @@ impl DirSink {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Refused> {
         self.waiting += bytes.len();
         self.pieces.push(bytes);
-        if self.waiting < PIECE {
+        // Each piece has its own bookkeeping, however small it is.
+        if self.waiting < PIECE && self.pieces.len() < MOST_PIECES {
             return Ok(());
         }
         self.written().await?;
@@ -465,7 +471,7 @@ mod tests {
     fn leftovers_are_removed_unless_somebody_is_at_work() {
         let (place, first) = folder();
         let path = place.path().join("files");
-        let leftover = path.join(".tmp-of-a-killed-process");
+        let leftover = path.join(format!(".tmp-{}", Uuid::new_v4()));
         fs::create_dir(&leftover).expect("makes it");
         // The first one may be writing to it.
         let second = Dir::open(&path).expect("opens beside the first");

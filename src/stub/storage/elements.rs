@@ -138,8 +138,19 @@ impl Elements {
         Stored { files: self.files.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
-    /// The file with this id, on the first element that has it.
+    /// The file with this id.
     pub async fn find(&self, id: Uuid) -> Result<Option<Located>, StorageError> {
+        match self.find_once(id).await? {
+            Some(located) => Ok(Some(located)),
+            // One that moves to an element that was asked before it was there, from one that is asked after it has gone, is
+            // found the second time.
+            None if self.list.len() > 1 => self.find_once(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The file with this id, on the first element that has it.
+    async fn find_once(&self, id: Uuid) -> Result<Option<Located>, StorageError> {
         let mut trouble = None;
         for (at, element) in self.list.iter().enumerate() {
             match element.kind.find(id).await {
