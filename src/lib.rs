@@ -12,6 +12,7 @@ pub mod api;
 pub mod auth;
 pub mod baseline;
 pub mod case;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod console;

@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::baseline::{Bundle, Origin, Side, check_name, criterion_home};
+use crate::case::Suite;
+use crate::config::Config;
+use crate::console::note;
+use crate::files::{read_limited, write_text};
+use crate::ingester::Settings;
+use crate::machine::{Environment, Placement};
+use crate::{Error, Exit};
 use clap::Subcommand;
-use ingester_perf::baseline::{Bundle, Origin, Side, check_name, criterion_home};
-use ingester_perf::case::Suite;
-use ingester_perf::config::Config;
-use ingester_perf::console::note;
-use ingester_perf::files::{read_limited, write_text};
-use ingester_perf::ingester::Settings;
-use ingester_perf::machine::{Environment, Placement};
-use ingester_perf::{Error, Exit};
 
 /// Largest bundle that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;

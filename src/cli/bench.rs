@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use ingester_perf::case::Suite;
-use ingester_perf::config::{self, Config};
-use ingester_perf::gate::own_executable;
-use ingester_perf::ingester::Subject;
-use ingester_perf::interrupt::Interrupt;
-use ingester_perf::{Error, Exit, harness};
+use crate::case::Suite;
+use crate::config::{self, Config};
+use crate::gate::own_executable;
+use crate::ingester::Subject;
+use crate::interrupt::Interrupt;
+use crate::{Error, Exit, harness};
 
 /// Tells such a process its group.
 const GROUP: &str = "INGESTER_PERF_BENCH_GROUP";

@@ -1,11 +1,11 @@
 //! `ingester-perf compare`: two saved baselines, or reports, side by side.
 
-use ingester_perf::baseline::{Side, changes_document, compare, criterion_home};
-use ingester_perf::case::Suite;
-use ingester_perf::config::Config;
-use ingester_perf::console::note;
-use ingester_perf::ingester::Settings;
-use ingester_perf::{Error, Exit};
+use crate::baseline::{Side, changes_document, compare, criterion_home};
+use crate::case::Suite;
+use crate::config::Config;
+use crate::console::note;
+use crate::ingester::Settings;
+use crate::{Error, Exit};
 
 use super::export::ExportArgs;
 

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ingester_perf::Error;
-use ingester_perf::document::{Document, Format};
-use ingester_perf::files::{check_folder, write_text};
+use crate::Error;
+use crate::document::{Document, Format};
+use crate::files::{check_folder, write_text};
 
 /// Where a document goes besides standard output.
 #[derive(clap::Args)]

@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use ingester_perf::config::{FILE_NAME, TEMPLATE};
-use ingester_perf::console::note;
-use ingester_perf::{Error, Exit};
+use crate::config::{FILE_NAME, TEMPLATE};
+use crate::console::note;
+use crate::{Error, Exit};
 
 /// Writes the file into the current folder. One that is there is left alone.
 pub fn run() -> Result<Exit, Error> {

@@ -11,8 +11,12 @@ mod load;
 mod serve;
 mod worker;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
-use ingester_perf::{Error, Exit};
+
+use crate::console::note;
+use crate::{Error, Exit};
 
 /// Performance tests for file-upload services.
 #[derive(Parser)]
@@ -44,17 +48,25 @@ enum Command {
     Worker,
 }
 
-/// What to exit with, if this process was started for a group of `bench`.
-pub fn of_group() -> Option<std::process::ExitCode> {
+/// Does what the arguments of this process say, and tells how to exit. Wrong ones print their own message and exit with 2.
+pub fn main() -> ExitCode {
+    // `bench` starts this program again for each group, told by a variable and not by arguments: those are Criterion's.
     #[cfg(feature = "criterion")]
-    return bench::of_group();
-    #[cfg(not(feature = "criterion"))]
-    None
+    if let Some(code) = bench::of_group() {
+        return code;
+    }
+    let exit = run(Cli::parse().command).unwrap_or_else(|error| {
+        match &error {
+            Error::Interrupted(_) => note("interrupted"),
+            error => note(format_args!("error: {error}")),
+        }
+        Exit::from(&error)
+    });
+    exit.into()
 }
 
-/// Does what the command line says. Wrong arguments print their own message and exit with 2.
-pub fn run() -> Result<Exit, Error> {
-    match Cli::parse().command {
+fn run(command: Command) -> Result<Exit, Error> {
+    match command {
         #[cfg(feature = "criterion")]
         Command::Bench(bench) => bench.run(),
         Command::Init => init::run(),

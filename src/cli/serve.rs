@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
-use ingester_perf::auth::{KeyPair, KeySet, MAX_LEEWAY, Minter, Policy};
-use ingester_perf::console::note;
-use ingester_perf::files::read_limited;
-use ingester_perf::stub::{
+use crate::auth::{KeyPair, KeySet, MAX_LEEWAY, Minter, Policy};
+use crate::console::note;
+use crate::files::read_limited;
+use crate::stub::{
     DEFAULT_FAULT_SEED, Dialect, FAULT_ROUTE, FaultOptions, FaultSpec, Keys, StorageSpec, Stub, StubOptions,
 };
-use ingester_perf::units::{Bytes, printable};
-use ingester_perf::{Error, Exit};
+use crate::units::{Bytes, printable};
+use crate::{Error, Exit};
+use clap::ValueEnum;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use url::Url;

@@ -1,9 +1,9 @@
 //! `ingester-perf worker`: the cases of this build, for the gate.
 
-use ingester_perf::case::Suite;
-use ingester_perf::config::Config;
-use ingester_perf::gate::worker;
-use ingester_perf::{Error, Exit};
+use crate::case::Suite;
+use crate::config::Config;
+use crate::gate::worker;
+use crate::{Error, Exit};
 
 /// Serves until standard input ends.
 pub fn run() -> Result<Exit, Error> {

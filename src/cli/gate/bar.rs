@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 
+use crate::lockstep::{Plan, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
-use ingester_perf::lockstep::{Plan, Progress};
 
 /// On standard error: a bar on a terminal, else a line for every pair.
 pub struct Bar {

@@ -7,15 +7,15 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingester_perf::case::Suite;
-use ingester_perf::config::Config;
-use ingester_perf::console::note;
-use ingester_perf::gate::{self, Gate, Side};
-use ingester_perf::ingester::Settings;
-use ingester_perf::interrupt::Interrupt;
-use ingester_perf::lockstep::{self, Injection, Plan, Record, Report};
-use ingester_perf::units::{Share, printable};
-use ingester_perf::{Error, Exit};
+use crate::case::Suite;
+use crate::config::Config;
+use crate::console::note;
+use crate::gate::{self, Gate, Side};
+use crate::ingester::Settings;
+use crate::interrupt::Interrupt;
+use crate::lockstep::{self, Injection, Plan, Record, Report};
+use crate::units::{Share, printable};
+use crate::{Error, Exit};
 
 use super::export::ExportArgs;
 use bar::Bar;

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use ingester_perf::Error;
-use ingester_perf::case::Suite;
-use ingester_perf::config::{self, Build, Config, Restart};
-use ingester_perf::gate::build::{Commit, Tree, virtual_environment};
-use ingester_perf::gate::{Side, StartedService, own_executable};
-use ingester_perf::ingester::{Described, Settings, base_url};
-use ingester_perf::interrupt::Interrupt;
-use ingester_perf::lockstep::Lock;
-use ingester_perf::targets::Targets;
-use ingester_perf::units::Share;
+use crate::Error;
+use crate::case::Suite;
+use crate::config::{self, Build, Config, Restart};
+use crate::gate::build::{Commit, Tree, virtual_environment};
+use crate::gate::{Side, StartedService, own_executable};
+use crate::ingester::{Described, Settings, base_url};
+use crate::interrupt::Interrupt;
+use crate::lockstep::Lock;
+use crate::targets::Targets;
+use crate::units::Share;
 use url::Url;
 
 use super::GateArgs;

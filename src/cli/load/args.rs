@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use ingester_perf::Error;
-use ingester_perf::case::Suite;
-use ingester_perf::config::Config;
-use ingester_perf::ingester::{Flag, Settings};
-use ingester_perf::payload::Mix;
-use ingester_perf::targets::{Limit, Metric};
-use ingester_perf::units::Bytes;
+use crate::Error;
+use crate::case::Suite;
+use crate::config::Config;
+use crate::ingester::{Flag, Settings};
+use crate::payload::Mix;
+use crate::targets::{Limit, Metric};
+use crate::units::Bytes;
 
 use super::super::export::ExportArgs;
 use super::schedule::{Preset, ScheduleArgs};

@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use crate::console::note;
+use crate::load::{ENDLESS, Plan, Second};
+use crate::report::SecondReport;
 use indicatif::{ProgressBar, ProgressStyle};
-use ingester_perf::console::note;
-use ingester_perf::load::{ENDLESS, Plan, Second};
-use ingester_perf::report::SecondReport;
 
 /// Time between progress lines where standard error is not a terminal. Often enough to show that the run is alive, without
 /// filling a CI log.

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingester_perf::Error;
-use ingester_perf::api::Api;
-use ingester_perf::case::{Look, PROBES, Shared, UploadOperation, clean_up_and_tell, probe, user};
-use ingester_perf::client::{Client, Http, UploadBody};
-use ingester_perf::console::note;
-use ingester_perf::ingester::{Ingester, Renewal, Settings};
-use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::{self, LoadRecord, LookBefore, Plan, Run};
-use ingester_perf::machine::{Environment, possible_connections, reserve_descriptors};
-use ingester_perf::payload::{Content, LargeFile, Mix, TestFile};
-use ingester_perf::recording::Failure;
-use ingester_perf::units::{self, Bytes};
+use crate::Error;
+use crate::api::Api;
+use crate::case::{Look, PROBES, Shared, UploadOperation, clean_up_and_tell, probe, user};
+use crate::client::{Client, Http, UploadBody};
+use crate::console::note;
+use crate::ingester::{Ingester, Renewal, Settings};
+use crate::interrupt::Interrupt;
+use crate::load::{self, LoadRecord, LookBefore, Plan, Run};
+use crate::machine::{Environment, possible_connections, reserve_descriptors};
+use crate::payload::{Content, LargeFile, Mix, TestFile};
+use crate::recording::Failure;
+use crate::units::{self, Bytes};
 
 use super::args::LoadArgs;
 use super::bar::Bar;

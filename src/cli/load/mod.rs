@@ -10,19 +10,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ingester_perf::case::Suite;
-use ingester_perf::config::Config;
-use ingester_perf::console::note;
-use ingester_perf::files::{check_folder, write_text};
-use ingester_perf::ingester::Settings;
-use ingester_perf::interrupt::Interrupt;
-use ingester_perf::load::{LoadRecord, Plan, RECORD, RecordedRun};
-use ingester_perf::report::{
+use crate::case::Suite;
+use crate::config::Config;
+use crate::console::note;
+use crate::files::{check_folder, write_text};
+use crate::ingester::Settings;
+use crate::interrupt::Interrupt;
+use crate::load::{LoadRecord, Plan, RECORD, RecordedRun};
+use crate::report::{
     LEAST_SUCCESS_PCT, LoadOutcome, PerformanceReport, check_operation, outcome_document, people, save_as,
     seconds_table, write_hlog,
 };
-use ingester_perf::targets::{Metric, Targets};
-use ingester_perf::{Error, Exit};
+use crate::targets::{Metric, Targets};
+use crate::{Error, Exit};
 
 pub use args::LoadArgs;
 use generator::Generator;

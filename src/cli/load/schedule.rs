@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::Error;
+use crate::load::{Arrivals, Closed, ENDLESS, Model, Plan, Profile, Stage};
+use crate::units::Bytes;
 use clap::ValueEnum;
-use ingester_perf::Error;
-use ingester_perf::load::{Arrivals, Closed, ENDLESS, Model, Plan, Profile, Stage};
-use ingester_perf::units::Bytes;
 
 /// When requests begin.
 #[derive(clap::Args)]

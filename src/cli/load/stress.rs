@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ingester_perf::load::Plan;
-use ingester_perf::report::PerformanceReport;
-use ingester_perf::{Error, Verdict};
+use crate::load::Plan;
+use crate::report::PerformanceReport;
+use crate::{Error, Verdict};
 
 use super::schedule::ScheduleArgs;
 
