@@ -56,7 +56,7 @@ pub struct Ingester {
 enum Running {
     Stub(RunningStub),
     Router(#[expect(dead_code, reason = "kept for its end")] Server),
-    Service(#[expect(dead_code, reason = "kept for its end")] Box<Service>),
+    Service(Box<Service>),
     Elsewhere,
 }
 
@@ -149,6 +149,15 @@ impl Ingester {
             Running::Router(_) => "router".to_owned(),
             Running::Service(_) => CONFIGURED.to_owned(),
             Running::Elsewhere => self.base.as_str().trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// The process that it was started as, with which all that it started ends; `None` where it runs in this process or was
+    /// not started here.
+    pub fn process(&self) -> Option<u32> {
+        match &self.running {
+            Running::Service(service) => Some(service.process()),
+            Running::Stub(_) | Running::Router(_) | Running::Elsewhere => None,
         }
     }
 

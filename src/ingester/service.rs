@@ -219,6 +219,11 @@ impl Service {
         &self.base
     }
 
+    /// The process that started it, and ends with it.
+    pub(super) fn process(&self) -> u32 {
+        self.supervisor.id()
+    }
+
     /// The end of its output, without what must not be quoted.
     fn last_lines(&self) -> String {
         last_lines(&self.log, &self.redactor)

@@ -1,14 +1,18 @@
 //! Describes where a measurement was made: the machine, the build, and which thread ran on which core.
 
+mod allocation;
 mod conditions;
 mod descriptors;
 mod environment;
 mod placement;
+mod process_tree;
 mod throttling;
 
+pub use allocation::{Allocated, COUNTING, allocated};
 pub use conditions::{Conditions, ConditionsMeter};
 pub use descriptors::{possible_connections, reserve_descriptors};
 pub use environment::Environment;
 pub(crate) use placement::pin;
 pub use placement::{NotAPlacement, Placement};
+pub use process_tree::{ProcessTree, ProcessUsage};
 pub use throttling::throttled;
