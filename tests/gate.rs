@@ -675,7 +675,6 @@ fn a_real_build_slowed_by_half_does_not_pass() {
     // Half of the slowdown at least: it is measured in real time, beside other tests.
     let effect = verdict["cases"][0]["effect"]["share"].as_f64();
     assert!(effect > Some(0.25), "{verdict}");
-    assert!(verdict["cases"][0]["tail"]["base_p99_ns"].as_f64() > Some(0.0), "{verdict}");
     let unknown = bench.compare(Path::new(GATE), Path::new(GATE), &["--inject", "jwt/valid=50%"]);
     assert!(unknown.exits(2).contains("jwt/valid is not among the cases"));
 }
