@@ -542,6 +542,32 @@ fn who_waits_to_be_asked_for_a_body_is_not_asked() {
     assert_eq!(exchange(&stream, request.as_bytes()).status, 401);
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn tokens_of_a_megabyte_cost_no_signature_and_no_memory() {
+    let serve = Serve::start();
+    assert_eq!(serve.upload(1000), "201");
+    let before = serve.peak_kb();
+    // One that is too long for a head, and one that is too long for a token: 64 KB and 8 KB.
+    let tries = choose(1000, 20);
+    for (length, status) in [(1 << 20, 431), (32 << 10, 401)] {
+        let head = upload_head(&format!("Bearer {}", "a".repeat(length)), 10);
+        for _ in 0..tries {
+            assert_eq!(exchange(&connect_to(&serve.address), head.as_bytes()).status, status);
+        }
+    }
+    let grown = (serve.peak_kb() - before) >> 10;
+    figure(&format!("{tries} tokens of 1 MiB: memory"), &format!("{grown} MiB more"), "8 MiB");
+    assert!(grown <= 8, "they raised the resident memory by {grown} MiB");
+    // One signature was looked at, that of the good upload.
+    let mut metrics = connect_to(&serve.address);
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", serve.address);
+    metrics.write_all(request.as_bytes()).expect("sends");
+    let mut text = String::new();
+    metrics.read_to_string(&mut text).expect("answers");
+    assert!(text.contains("\ningester_token_signatures_checked 1\n"), "{text}");
+}
+
 /// How many refusals are tried, and how many of them have to be seen.
 fn tries() -> (usize, usize) {
     choose((100, 99), (10, 9))
