@@ -31,7 +31,7 @@ code() { # lines of a module with this pattern, but for its tests, which stand a
   sources "$1" | PATTERN=$2 xargs awk '/^mod tests \{$/ { nextfile } $0 ~ ENVIRON["PATTERN"] { print FILENAME ":" FNR ": " $0 }'
 }
 
-for module in $(ls | sed 's/\.rs$//' | grep -vxE 'lib|main'); do
+for module in $(ls | sed 's/\.rs$//' | grep -vxE 'bin|lib|main'); do
   case " ${layers[*]} " in *" $module "*) ;; *) complain "module without a layer" "$module" ;; esac
 done
 
