@@ -9,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
-use ingester_perf::auth::{KeyPair, Verifier};
+use ingester_perf::auth::{KeyPair, Policy, Verifier};
 use ingester_perf::baseline::{Bundle, Report};
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::load::LoadRecord;
 use ingester_perf::lockstep::{judge, load_record as load_session, verdict_document, Record};
-use ingester_perf::report::{load_document, Outcome};
+use ingester_perf::report::{outcome_document, LoadOutcome};
 use ingester_perf::stub::fuzzing::read_form;
 use ingester_perf::targets::Targets;
 use ingester_perf::units::hex;
@@ -56,7 +56,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let pem = KeyPair::generate_pem().expect("makes a key");
     let pair = KeyPair::from_pem(&pem).expect("is a key");
     Keys {
-        verifier: Verifier::new(pair.public().clone()),
+        verifier: Verifier::new(pair.public(), Policy::default()),
         signing: EncodingKey::from_rsa_pem(pem.as_bytes()).expect("is a key"),
     }
 });
@@ -217,6 +217,6 @@ pub fn load_record(bytes: &[u8]) -> bool {
     let path = FOLDER.join("record.json");
     std::fs::write(&path, bytes).expect("writes");
     let Ok(record) = LoadRecord::load(&path) else { return false };
-    let _ = load_document(&Outcome::of(&record, &Targets::default())).to_string();
+    let _ = outcome_document(&LoadOutcome::of(&record, &Targets::default())).to_string();
     true
 }

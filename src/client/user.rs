@@ -351,6 +351,7 @@ mod tests {
         server.join().expect("does not panic");
         assert_eq!(performed.finished.outcome, Ok(()));
         assert!(performed.finished.latency >= pause, "{performed:?}");
-        assert!(performed.phases.last_byte >= Some(pause), "{performed:?}");
+        // On a busy machine the head is read late, and then its body comes sooner.
+        assert!(performed.phases.last_byte >= Some(pause / 2), "{performed:?}");
     }
 }
