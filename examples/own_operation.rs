@@ -91,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = run(&plan, vec![(Echo { address }, None)], |_| true)?;
     let mut record =
         LoadRecord::new("echo", "lines".to_owned(), Environment::read(&Placement::none(), "echo server"));
-    record.runs.push(RecordedRun { step: None, plan, run });
+    record.runs.push(RecordedRun { step: None, plan, run, phases: None });
     let outcome = LoadOutcome::of(&record, &Targets::default());
     print!("{}", outcome_document(&outcome));
     let report = &outcome.report;

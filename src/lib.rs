@@ -6,7 +6,7 @@
 //! held against [`targets`].
 //! [`load`] does many operations at once, of any kind. The `harness` (behind the feature `criterion`) drives the cases
 //! through Criterion, the [`gate`] drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`]
-//! reads what Criterion saved. Their output is a [`document`].
+//! reads what Criterion saved. [`phases`] is where the time of uploads went in the stub. All output is a [`document`].
 
 pub mod api;
 pub mod auth;
@@ -29,6 +29,7 @@ pub mod load;
 pub mod lockstep;
 pub mod machine;
 pub mod payload;
+pub mod phases;
 mod process_group;
 pub mod recording;
 pub mod report;

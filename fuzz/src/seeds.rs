@@ -183,6 +183,6 @@ fn load() -> String {
     let run = run(&plan, vec![(nothing, None)], |_| true).expect("runs");
     let environment = Environment::read(&Placement::none(), "stub");
     let mut record = LoadRecord::new("load_small_files", "nothing".to_owned(), environment);
-    record.runs.push(RecordedRun { step: None, plan, run });
+    record.runs.push(RecordedRun { step: None, plan, run, phases: None });
     serde_json::to_string(&record).expect("serialises")
 }

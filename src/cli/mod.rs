@@ -8,6 +8,7 @@ mod export;
 mod gate;
 mod init;
 mod load;
+mod profile;
 mod serve;
 mod worker;
 
@@ -39,6 +40,8 @@ enum Command {
     Gate(Box<gate::GateArgs>),
     /// Load an ingester with any number of users, or any rate of uploads.
     Load(Box<load::LoadArgs>),
+    /// Show where the time of a case goes: token check, multipart, hash, storage and so on, against the stub.
+    Profile(profile::ProfileArgs),
     #[command(about = "Compare two saved baselines, or reports, side by side.")]
     Compare(compare::Compare),
     /// Keep a saved baseline in one file, or put one back.
@@ -73,6 +76,7 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Serve(serve) => serve.run(),
         Command::Gate(gate) => gate.run(),
         Command::Load(load) => load.run(),
+        Command::Profile(profile) => profile.run(),
         Command::Compare(compare) => compare.run(),
         Command::Baseline(baseline) => baseline.run(),
         Command::Worker => worker::run(),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::auth::{KeyPair, KeySet, MAX_LEEWAY, Minter, Policy};
 use crate::console::note;
+use crate::document::Document;
 use crate::files::read_limited;
+use crate::phases::{ServicePhases, breakdown_table};
 use crate::stub::{
     DEFAULT_FAULT_SEED, Dialect, FAULT_ROUTE, FaultOptions, FaultSpec, Keys, StorageSpec, Stub, StubOptions,
 };
@@ -32,6 +34,8 @@ Examples:
   ingester-perf serve --jwks https://issuer.example/keys --issuer https://issuer.example --audience ingester
   ingester-perf serve --print-token --fault delay=exp:20ms --fault status=503,share=1%
 
+  ingester-perf serve --print-token --phases
+
   ingester-perf serve --storage dir:/var/tmp/files,mode=edit --storage dir:/mnt/files,mode=rw
 
 What is uploaded is hashed and counted. Where it is stored, --storage says:
@@ -51,6 +55,9 @@ Faults hit uploads, each independently of the others, and the same requests unde
 Each takes ,share=5% (default: every request) and, but for full and down, ,route=/health/* (a path, or a prefix of it).
 More: docs/faults.md.
 
+--phases times each phase of an upload (token check, multipart, hash, storage and so on): a table by file size at the end,
+and ingester_upload_phase_seconds in /metrics. More: docs/profile.md.
+
 Ctrl-C or SIGTERM ends it with exit code 0; exit code 2 means that it could not start. What it does: docs/stub.md.";
 
 /// The command's arguments.
@@ -67,6 +74,9 @@ pub struct Serve {
     // Read later: clap would quote what it cannot read, and there may be a password in it.
     #[arg(long, value_name = "SPEC")]
     storage: Vec<String>,
+    /// Time the phases of uploads; tell them at the end and in /metrics
+    #[arg(long)]
+    phases: bool,
     #[command(flatten)]
     tokens: TokenArgs,
     #[command(flatten)]
@@ -144,6 +154,7 @@ impl Serve {
             storage: storage.clone(),
             element_token: std::env::var_os("INGESTER_ELEMENT_TOKEN_FILE").map(PathBuf::from),
             faults: self.faults.options(),
+            phases: self.phases,
             ..StubOptions::with(tokens.keys(own_key.as_ref())?)
         })?;
         note(format_args!("Listening on http://{}; Ctrl-C stops it", stub.address()));
@@ -163,10 +174,26 @@ impl Serve {
         }
         signals.forever().next();
         let stored = stub.stored();
+        let phases = stub.take_phases();
         drop(stub);
         note(format_args!("Took in {} files, {}", stored.files, Bytes(stored.bytes)));
+        if let Some(phases) = phases {
+            tell_phases(&phases);
+        }
         Ok(Exit::Held)
     }
+}
+
+/// Says where the time of uploads went. Not on standard output, which may be a file with the token.
+fn tell_phases(phases: &ServicePhases) {
+    let breakdowns = phases.breakdowns();
+    if breakdowns.is_empty() {
+        note("No upload was stored, so none had phases");
+        return;
+    }
+    let mut document = Document::new("Phases");
+    document.table(breakdown_table("file size", &breakdowns));
+    note(document.to_string().trim_end());
 }
 
 impl Serve {

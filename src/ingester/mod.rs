@@ -33,6 +33,7 @@ use crate::api::Api;
 use crate::auth::{Minter, Token};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::phases::ServicePhases;
 use crate::stub::{FaultOptions, Server, StorageSpec, Stub, StubOptions};
 use tokens::Tokens;
 
@@ -63,7 +64,6 @@ enum Running {
 /// A stub, and where it stores files. The fields are dropped in this order: folders go after the stub that writes to them.
 #[derive(Debug)]
 struct RunningStub {
-    #[expect(dead_code, reason = "kept for its end")]
     stub: Stub,
     /// `stub`, and what sets it apart from one that keeps nothing and never fails, so that no report of the one passes for
     /// one of the other.
@@ -80,6 +80,9 @@ fn name_of_stub(settings: &Settings) -> String {
     }
     if !settings.faults.is_empty() {
         name += &format!(" (faults: {})", settings.faults_as_text());
+    }
+    if settings.phases {
+        name += " (phases timed)";
     }
     name
 }
@@ -102,6 +105,7 @@ impl Ingester {
                     storage,
                     element_token: settings.element_token.clone(),
                     faults,
+                    phases: settings.phases,
                     ..StubOptions::new(key.public())
                 };
                 let stub = Stub::start(options)?;
@@ -158,6 +162,15 @@ impl Ingester {
         match &self.running {
             Running::Service(service) => Some(service.process()),
             Running::Stub(_) | Running::Router(_) | Running::Elsewhere => None,
+        }
+    }
+
+    /// Where the time of its uploads went since the start, or since the last call: only of the stub in this process, and only
+    /// if the settings ask for it.
+    pub fn take_phases(&self) -> Option<ServicePhases> {
+        match &self.running {
+            Running::Stub(running) => running.stub.take_phases(),
+            Running::Router(_) | Running::Service(_) | Running::Elsewhere => None,
         }
     }
 

@@ -70,6 +70,8 @@ pub struct Settings {
     pub storage: Vec<StorageSpec>,
     /// File with the token for storage elements that have an API.
     pub element_token: Option<PathBuf>,
+    /// Whether the stub in this process times the phases of uploads.
+    pub phases: bool,
     /// The key of the stub's tokens and of the token check; a fresh one where there is none.
     pub key: Option<KeyPair>,
 }
@@ -99,6 +101,7 @@ impl Default for Settings {
             faults: Vec::new(),
             storage: Vec::new(),
             element_token: None,
+            phases: false,
             key: None,
         }
     }
@@ -159,6 +162,19 @@ impl Settings {
         Some(format!("the stub in this process, with faults: {}", self.faults_as_text()))
     }
 
+    /// The same, with the phases of uploads timed, as `name` asks for. An error where something else than the stub is
+    /// measured: nobody but the stub can tell them.
+    pub fn timing_phases(self, name: &'static str) -> Result<Self, Error> {
+        if !matches!(self.subject, Subject::Stub) {
+            return Err(setting(
+                name,
+                "is for the stub in this process, and something else is measured; leave out --url, INGESTER_URL and the \
+                 service in ingester-perf.toml (`ingester-perf serve --phases` times the uploads to a stub of its own)",
+            ));
+        }
+        Ok(Self { phases: true, ..self })
+    }
+
     /// The faults as they are read.
     pub(super) fn faults_as_text(&self) -> String {
         let texts: Vec<String> = self.faults.iter().map(FaultSpec::to_string).collect();
@@ -201,6 +217,7 @@ impl Settings {
                 Some("1") => true,
                 Some(_) => return Err(setting("INGESTER_EVEN_IF_FAILING", "write 1 or 0")),
             },
+            phases: false,
             key: None,
         })
     }

@@ -10,6 +10,7 @@ use super::second::Second;
 use crate::error::Error;
 use crate::files::{read_limited, write_text};
 use crate::machine::Environment;
+use crate::phases::ServicePhases;
 use crate::units::printable;
 
 /// Version of the record. It rises when a field below changes its meaning.
@@ -53,6 +54,9 @@ pub struct RecordedRun {
     pub plan: Plan,
     /// What was measured.
     pub run: Run,
+    /// Where the time went in the service, if it was asked to tell; that of warming up included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<ServicePhases>,
 }
 
 /// Two requests before the run, which are not counted.
@@ -147,6 +151,11 @@ impl LoadRecord {
         for run in &mut self.runs {
             for failed in run.run.load.responses.failed.values_mut() {
                 failed.example = printable(&failed.example);
+            }
+            for size in run.phases.iter_mut().flat_map(|phases| &mut phases.sizes) {
+                for time in &mut size.phases {
+                    time.phase = printable(&time.phase);
+                }
             }
         }
     }

@@ -32,6 +32,7 @@ pub fn run(requests: &[(u64, u64)], users: u32) -> RecordedRun {
         step: None,
         plan,
         run: Run { load, seconds, generator, partial: false, started_at, start: None },
+        phases: None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::finding::Finding;
 use super::quantile::{ms, ns_to_ms};
 use super::series::SecondReport;
 use crate::load::{Health, LookBefore, Model, Plan};
+use crate::phases::Breakdown;
 use crate::recording::Samples;
 
 /// A load run. `scheduled = successful_requests + failed_requests + unfinished`, exactly.
@@ -48,6 +49,9 @@ pub struct LoadReport {
     pub runs: Vec<RunReport>,
     /// The run second by second.
     pub seconds: Vec<SecondReport>,
+    /// Where the time went in the service, by size, if it was asked to tell. Successes only, those of warming up included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service_phases: Vec<Breakdown>,
 }
 
 /// What a run set out to do.

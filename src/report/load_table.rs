@@ -5,6 +5,7 @@ use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
 use super::table::{failures, figures, targets, unverified};
 use crate::document::{Document, Table};
+use crate::phases::breakdown_table;
 use crate::units::{grouped, latency, significant};
 
 /// All that is to be said of a load: its runs, the figures of the one that stands for them, where the time went, and what
@@ -19,6 +20,11 @@ pub fn outcome_document(LoadOutcome { report, said, .. }: &LoadOutcome) -> Docum
         document.gap();
         document.table(phases(load));
         document.gap();
+        if !load.service_phases.is_empty() {
+            document.line("In the service, by size (successes, those of warming up included):");
+            document.table(breakdown_table("size", &load.service_phases));
+            document.gap();
+        }
         document.lines(account(report, load));
     }
     document.lines(failures(reports));

@@ -6,6 +6,7 @@ use super::performance::PerformanceReport;
 use super::quantile::{Interval, MS_PER_NS, Quantile, ms};
 use super::series::SecondReport;
 use crate::load::{LoadRecord, RecordedRun, Times};
+use crate::phases::ServicePhases;
 use crate::stats::Batches;
 use crate::targets::Targets;
 use crate::verdict::Verdict;
@@ -14,7 +15,7 @@ impl PerformanceReport {
     /// The report of one run of a record, held against these limits, with what stands out in it.
     pub fn of_load(
         record: &LoadRecord,
-        RecordedRun { plan, run, .. }: &RecordedRun,
+        RecordedRun { plan, run, phases, .. }: &RecordedRun,
         targets: &Targets,
     ) -> Self {
         let health = run.health();
@@ -55,6 +56,7 @@ impl PerformanceReport {
             findings: Vec::new(),
             runs: Vec::new(),
             seconds: run.seconds.iter().map(SecondReport::from).collect(),
+            service_phases: phases.as_ref().map(ServicePhases::breakdowns).unwrap_or_default(),
         });
         let report = report.at(record.environment.clone()).unverified(record.unverified.as_deref());
         // Where the generator did not keep up, its figures miss or hold nothing.
@@ -91,6 +93,7 @@ impl PerformanceReport {
 mod tests {
     use super::super::fixture::{record, run};
     use super::*;
+    use crate::phases::{PhaseTime, SizePhases};
 
     #[test]
     fn a_percentile_is_of_all_requests_and_no_average_of_seconds() {
@@ -105,6 +108,27 @@ mod tests {
         let load = report.load.expect("is a load's");
         assert_eq!((load.scheduled, load.seconds.len()), (100, 2));
         assert!(load.seconds[1].p99_ms > Some(899.0), "{:?}", load.seconds);
+    }
+
+    #[test]
+    fn what_the_service_tells_of_itself_is_reported_by_size() {
+        let mut record = record(vec![run(&[(0, 1)], 1)]);
+        let silent = PerformanceReport::of_load(&record, &record.runs[0], &Targets::default());
+        assert!(silent.load.expect("is a load's").service_phases.is_empty());
+        // Four operations of 50 ns, 45 of them in the one phase.
+        let size = SizePhases {
+            smallest_bytes: 1024,
+            largest_bytes: 1024,
+            operations: 4,
+            bytes: 4096,
+            whole_ns: 200,
+            phases: vec![PhaseTime { phase: "hash".to_owned(), ns: 180 }],
+        };
+        record.runs[0].phases = Some(ServicePhases { sizes: vec![size] });
+        let told = PerformanceReport::of_load(&record, &record.runs[0], &Targets::default());
+        let told = told.load.expect("is a load's").service_phases;
+        assert_eq!((told.len(), told[0].of.as_str(), told[0].operations), (1, "1 KB", 4));
+        assert_eq!((told[0].phases[0].share_pct, told[0].sum_pct), (90.0, 90.0));
     }
 
     #[test]

@@ -10,12 +10,16 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer::Refusal;
+use super::phase::{Stopwatch, UploadPhase};
 use super::state::State;
 use crate::auth::{Claims, Rejection};
 
 /// Lets a request through if its bearer token is valid and its holder may write.
-pub(super) async fn require_writer(shared: Shared<Arc<State>>, request: Request, next: Next) -> Response {
+pub(super) async fn require_writer(shared: Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
     let Shared(state) = &shared;
+    if state.phases.is_some() {
+        Stopwatch::enter_with(&mut request, UploadPhase::Token);
+    }
     let claims = check(state, request.headers()).await;
     match claims {
         Ok(claims) if state.verifier.policy().may_write(&claims) => admit(claims, request, next).await,

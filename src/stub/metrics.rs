@@ -1,14 +1,20 @@
 //! `GET /metrics`: what was uploaded, in the text format of Prometheus.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use super::phase::PhaseLog;
 
 /// The media type of the text that `encode` writes.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,7 +74,38 @@ impl Default for Metrics {
     }
 }
 
+/// Tells what the log of phases holds whenever somebody asks: nothing is counted twice, and an upload pays nothing for it.
+#[derive(Debug)]
+struct PhaseMetrics(Arc<PhaseLog>);
+
+impl Collector for PhaseMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(total) = self.0.all().total() else { return Ok(()) };
+        let help = "Time of stored uploads in each phase.";
+        let unit = Unit::Seconds;
+        let kind = MetricType::Histogram;
+        let mut family = encoder.encode_descriptor("upload_phase", help, Some(&unit), kind)?;
+        // Sums are all that is kept of a phase. A histogram with a single bucket for everything is how this format tells a
+        // sum with its count, of which means over any time can be made.
+        let everything = [(f64::INFINITY, total.operations)];
+        for time in &total.phases {
+            let labels = [("phase", time.phase.as_str())];
+            let mut phase = family.encode_family(&labels)?;
+            let seconds = time.ns as f64 / 1e9;
+            phase.encode_histogram::<NoLabelSet>(seconds, total.operations, &everything, None)?;
+        }
+        Ok(())
+    }
+}
+
 impl Metrics {
+    /// With those of the phases in this log.
+    pub fn with_phases(log: &Arc<PhaseLog>) -> Self {
+        let mut metrics = Self::default();
+        metrics.registry.register_collector(Box::new(PhaseMetrics(Arc::clone(log))));
+        metrics
+    }
+
     /// Counts an upload as under way for as long as what is returned lives.
     pub fn begins(&self) -> Active<'_> {
         self.active.inc();

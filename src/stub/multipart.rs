@@ -14,6 +14,7 @@ use memchr::{memchr, memrchr};
 use super::broken::Broken;
 use super::limits::{MAX_ASIDE, MAX_BODY, MAX_HEAD, MAX_PARTS};
 use super::part::{Part, without_padding};
+use super::phase::{Stopwatch, UploadPhase};
 
 /// Longest boundary (RFC 2046, section 5.1.1).
 const MAX_BOUNDARY: usize = 70;
@@ -41,6 +42,9 @@ pub(super) struct Multipart<'a> {
     left: u64,
     started: bool,
     parts: usize,
+    /// Tells reading apart from waiting for the body. Whoever handles the content enters phases of its own between two
+    /// pieces.
+    pub stopwatch: Stopwatch,
     /// Bytes that were looked at or copied, for the test that counts them.
     #[cfg(test)]
     work: usize,
@@ -68,6 +72,7 @@ impl<'a> Multipart<'a> {
             left: MAX_BODY.0,
             started: false,
             parts: 0,
+            stopwatch: Stopwatch::default(),
             #[cfg(test)]
             work: 0,
         }
@@ -95,6 +100,7 @@ impl<'a> Multipart<'a> {
 
     /// The next piece of the part's content; nothing at its end.
     pub async fn chunk(&mut self) -> Result<Option<Buffer>, Broken> {
+        self.stopwatch.enter(UploadPhase::Multipart);
         loop {
             if self.begun == self.delimiter.len() {
                 self.begun = 0;
@@ -243,7 +249,10 @@ impl<'a> Multipart<'a> {
     /// The next bytes of the body; nothing at its end.
     async fn read(&mut self) -> Result<Option<Buffer>, Broken> {
         loop {
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            self.stopwatch.enter(UploadPhase::Receive);
+            let frame = self.body.frame().await;
+            self.stopwatch.enter(UploadPhase::Multipart);
+            let Some(frame) = frame else { return Ok(None) };
             // Trailers say nothing about the form.
             let Ok(bytes) = frame.map_err(|_| Broken::CutOff)?.into_data() else { continue };
             self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Broken::TooLarge)?;

@@ -20,12 +20,14 @@ use super::hangup::Hangups;
 use super::jwks::RemoteKeys;
 use super::last_health::LastHealth;
 use super::metrics::Metrics;
+use super::phase::{self, PhaseLog};
 use super::state::State;
 use super::storage::{NotUsable, Storage, StorageSpec, Stored};
 use super::transactions::Transactions;
 use crate::auth::{KeySet, Policy, PublicKey, Verifier};
 use crate::error::Error;
 use crate::machine::pin;
+use crate::phases::ServicePhases;
 
 /// How long uploads under way may take to end once the stub stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -53,6 +55,8 @@ pub struct StubOptions {
     pub limits: Limits,
     /// What goes wrong on purpose.
     pub faults: FaultOptions,
+    /// Whether to time the phases of uploads.
+    pub phases: bool,
 }
 
 /// Where the keys come from that tokens are checked with.
@@ -81,7 +85,7 @@ impl Keys {
 }
 
 impl StubOptions {
-    /// A free port on loopback, for the tokens of this key, a storage that keeps nothing, and no faults.
+    /// A free port on loopback, for the tokens of this key, a storage that keeps nothing, no faults, and nothing timed.
     pub fn new(key: &PublicKey) -> Self {
         Self::with(Keys::Fixed(KeySet::from(key)))
     }
@@ -98,6 +102,7 @@ impl StubOptions {
             element_token: None,
             limits: Limits::default(),
             faults: FaultOptions::default(),
+            phases: false,
         }
     }
 }
@@ -142,6 +147,7 @@ impl From<StubError> for Error {
 pub struct Stub {
     server: Server,
     storage: Arc<Storage>,
+    phases: Option<Arc<PhaseLog>>,
 }
 
 impl Stub {
@@ -155,15 +161,17 @@ impl Stub {
         let storage = Arc::new(Storage::open(&options.storage, listening.address, token)?);
         let (keys, remote_keys) = options.keys.read()?;
         let faults = options.faults.faults();
+        let phases: Option<Arc<PhaseLog>> = if options.phases { Some(Arc::default()) } else { None };
         let state = State {
             verifier: Arc::new(Verifier::new(keys, options.policy)),
             remote_keys: remote_keys.map(Arc::new),
             storage: Arc::clone(&storage),
-            metrics: Metrics::default(),
+            metrics: phases.as_ref().map_or_else(Metrics::default, Metrics::with_phases),
             dialect: options.dialect,
             transactions: Transactions::default(),
             health: LastHealth::default(),
             faults: faults.clone(),
+            phases: phases.clone(),
             #[cfg(feature = "handicap")]
             handicap: super::handicap::Handicap::of_this_executable(),
         };
@@ -176,8 +184,12 @@ impl Stub {
             // A request that a fault holds back is at work for as long as that.
             limits.work = limits.work.max(2 * LONGEST_FAULT);
         }
+        if let Some(log) = &phases {
+            // In front of the faults as well: a delay of theirs is a part of the upload.
+            app = phase::in_front_of(app, log);
+        }
         let server = listening.serve(app, options.core, limits, hangups)?;
-        Ok(Self { server, storage })
+        Ok(Self { server, storage, phases })
     }
 
     /// Where it listens.
@@ -188,6 +200,12 @@ impl Stub {
     /// What it has taken in so far.
     pub fn stored(&self) -> Stored {
         self.storage.stored()
+    }
+
+    /// Where the time of the uploads went that were stored since the start, or since the last call. `None` where phases are
+    /// not timed.
+    pub fn take_phases(&self) -> Option<ServicePhases> {
+        self.phases.as_ref().map(|log| log.take())
     }
 
     /// What its clients have done so far.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::Request;
 use tokio::task::JoinHandle;
 
 use super::answer::{Dialect, Refusal};
@@ -9,6 +10,7 @@ use super::fault::Faults;
 use super::jwks::RemoteKeys;
 use super::last_health::LastHealth;
 use super::metrics::Metrics;
+use super::phase::{PhaseLog, Stopwatch};
 use super::storage::{Storage, StorageError};
 use super::transactions::Transactions;
 use crate::auth::Verifier;
@@ -29,6 +31,8 @@ pub(super) struct State {
     pub health: LastHealth,
     /// What goes wrong on purpose, if anything does.
     pub faults: Option<Arc<Faults>>,
+    /// What uploads cost by phase, if that is asked for.
+    pub phases: Option<Arc<PhaseLog>>,
     #[cfg(feature = "handicap")]
     pub handicap: super::handicap::Handicap,
 }
@@ -38,6 +42,14 @@ impl State {
     pub fn tell(&self, what: &str, refusal: &Refusal) {
         if let Refusal::Storage(StorageError::Failed(problem)) = refusal {
             note(format_args!("{what} failed: {}", printable(problem)));
+        }
+    }
+
+    /// The stopwatch of a request; one that is off where phases are not timed.
+    pub fn stopwatch(&self, request: &mut Request) -> Stopwatch {
+        match self.phases {
+            Some(_) => Stopwatch::take_from(request),
+            None => Stopwatch::default(),
         }
     }
 

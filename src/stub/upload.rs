@@ -16,6 +16,7 @@ use super::fields::Fields;
 use super::limits::{MAX_FIELD, MAX_FILE};
 use super::multipart::{self, Multipart};
 use super::part::Part;
+use super::phase::{Stopwatch, UploadPhase};
 use super::state::State;
 use super::storage::{Details, NewFile, StorageError, Writing};
 use crate::auth::Claims;
@@ -28,18 +29,21 @@ const MAX_NAME: usize = 1024;
 const MAX_TYPE: usize = 255;
 
 /// Answers one upload. The rest of a body that is refused is not read here: see `door::closing`.
-pub(super) async fn upload(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+pub(super) async fn upload(Shared(state): Shared<Arc<State>>, mut request: Request) -> Response {
     let began = Instant::now();
     let _active = state.metrics.begins();
+    let mut stopwatch = state.stopwatch(&mut request);
+    stopwatch.enter(UploadPhase::Multipart);
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = content_type.and_then(multipart::boundary);
     let claims = request.extensions().get::<Arc<Claims>>().cloned();
     let mut body = request.into_body();
-    let mut form = Form { announced: body.size_hint().exact(), ..Form::default() };
+    let mut form = Form { announced: body.size_hint().exact(), stopwatch, ..Form::default() };
     let stored = match boundary {
         Some(boundary) => form.receive(&mut body, &boundary, &state).await,
         None => Err(Refusal::Invalid("body: must be multipart/form-data with a file".to_owned())),
     };
+    form.stopwatch.enter(UploadPhase::Answer);
     let policy = form.fields.retention_policy();
     let answer = match stored {
         Ok(mut file) => {
@@ -48,7 +52,9 @@ pub(super) async fn upload(Shared(state): Shared<Arc<State>>, request: Request) 
             state.metrics.stored(file.size);
             file.by = claims.map(|claims| claims.sub.clone()).unwrap_or_default();
             file.fields = form.fields;
-            file.answer(state.dialect)
+            let mut answer = file.answer(state.dialect);
+            form.stopwatch.hand_back(file.size, &mut answer);
+            answer
         }
         Err(refusal) => {
             state.metrics.failed(refusal.cause());
@@ -68,6 +74,7 @@ struct Form {
     announced: Option<u64>,
     /// The form's file, of which a stored one may be made.
     file: Option<Writing>,
+    stopwatch: Stopwatch,
 }
 
 impl Form {
@@ -79,9 +86,13 @@ impl Form {
         state: &State,
     ) -> Result<StoredFile, Refusal> {
         let mut multipart = Multipart::new(body, boundary);
+        // Lent to the reader, who alone knows when it waits for the body. An upload that is refused before the body's end
+        // does not get it back, and needs it no more.
+        multipart.stopwatch = std::mem::take(&mut self.stopwatch);
         while let Some(part) = multipart.next().await? {
             self.take(part, &mut multipart, state).await?;
         }
+        self.stopwatch = multipart.stopwatch;
         self.store().await
     }
 
@@ -104,6 +115,7 @@ impl Form {
         let content_type = part.content_type.filter(|kind| kind.len() <= MAX_TYPE);
         let content_type = content_type.map_or_else(|| DEFAULT_TYPE.into(), Into::into);
         let file = NewFile { name, content_type, policy: self.fields.policy(), announced: self.announced };
+        content.stopwatch.enter(UploadPhase::Storage);
         let written = write(content, begin(state, file).await?).await?;
         self.file = Some(written);
         Ok(())
@@ -120,7 +132,7 @@ impl Form {
         let expires = self.fields.expires(uploaded);
         let details = Details { policy: self.fields.policy(), uploaded, expires };
         // Visible and counted only now: a form that ends in a refusal has stored nothing.
-        let kept = written.keep(details).await.map_err(Refusal::Storage)?;
+        let kept = written.keep(details, &mut self.stopwatch).await.map_err(Refusal::Storage)?;
         Ok(StoredFile::from(kept))
     }
 }
@@ -143,7 +155,7 @@ fn invalid_file(problem: &str) -> Refusal {
 
 async fn write(content: &mut Multipart<'_>, mut file: Writing) -> Result<Writing, Refusal> {
     while let Some(bytes) = content.chunk().await? {
-        file.write(bytes).await.map_err(Refusal::Storage)?;
+        file.write(bytes, &mut content.stopwatch).await.map_err(Refusal::Storage)?;
         if file.size() > MAX_FILE.0 {
             return Err(Refusal::TooLarge);
         }

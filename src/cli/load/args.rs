@@ -22,6 +22,7 @@ Examples:
   ingester-perf load --preset stress                            1, 2, 5 ... 1000 users, until a target breaks
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
   INGESTER_FAULTS=status=503,share=5% ingester-perf load --users 10 --requests 1000        the stub, failing (docs/faults.md)
+  ingester-perf load --users 10 --duration 10s --mix 10KB=9,10MB=1 --phases      what the token check, the hash ... take
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
@@ -106,6 +107,10 @@ pub struct OutcomeArgs {
     /// A limit in place of one in the targets' file, like p95_ms=100; can be given several times
     #[arg(long = "target", value_name = "METRIC=LIMIT", value_parser = target)]
     pub targets: Vec<Limit>,
+    /// Time the phases of each upload in the stub (token check, hash, storage and so on), and report their shares by file
+    /// size; for the stub in this process
+    #[arg(long)]
+    pub phases: bool,
     /// Folder for reports [default: INGESTER_REPORT_DIR, or target/performance_reports]
     #[arg(long, value_name = "DIR")]
     report_dir: Option<String>,
@@ -113,7 +118,7 @@ pub struct OutcomeArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
           "max_bytes", "placement", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
-          "cleanup", "file_size", "mix", "file", "name"])]
+          "cleanup", "file_size", "mix", "file", "name", "phases"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub export: ExportArgs,
@@ -135,7 +140,8 @@ impl LoadArgs {
             flag("--even-if-failing", "INGESTER_EVEN_IF_FAILING", &even_if_failing),
             flag("--report-dir", "INGESTER_REPORT_DIR", &self.outcome.report_dir),
         ];
-        config.settings_with(suite, &flags)
+        let settings = config.settings_with(suite, &flags)?;
+        if self.outcome.phases { settings.timing_phases("--phases") } else { Ok(settings) }
     }
 
     /// What reports and targets call it.

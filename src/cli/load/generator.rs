@@ -13,6 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::load::{self, LoadRecord, LookBefore, Plan, Run};
 use crate::machine::{Environment, possible_connections, reserve_descriptors};
 use crate::payload::{Content, LargeFile, Mix, TestFile};
+use crate::phases::ServicePhases;
 use crate::recording::Failure;
 use crate::units::{self, Bytes};
 
@@ -70,6 +71,8 @@ impl Generator {
     /// Runs a plan once. Shows how it is going.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Error> {
         self.check_bytes(plan)?;
+        // What came before the run, like the look before, is no part of it.
+        self.take_phases();
         let threads = self.cores.len().min(plan.connections()).max(1);
         let mut bar = Bar::new(plan);
         // Each thread has a share of its own: one counter for all would be written by all of them, at every upload.
@@ -88,6 +91,11 @@ impl Generator {
         });
         bar.end();
         run
+    }
+
+    /// Where the time of uploads went in the stub since the last call, if it was asked to tell.
+    pub fn take_phases(&self) -> Option<ServicePhases> {
+        self.ingester.take_phases()
     }
 
     /// Bytes that may still be sent.

@@ -135,7 +135,8 @@ impl LoadArgs {
             let run = generator.run(plan)?;
             // Whatever ended a run early, its bytes or its file, would end the next ones before they begin.
             let ends = run.partial;
-            record.runs.push(RecordedRun { step: None, plan: plan.clone(), run });
+            let phases = generator.take_phases();
+            record.runs.push(RecordedRun { step: None, plan: plan.clone(), run, phases });
             if ends {
                 break;
             }
@@ -158,7 +159,7 @@ impl LoadArgs {
             }
             let plan = generator.fit(plan, None)?;
             let run = generator.run(&plan)?;
-            let step = RecordedRun { step: Some(users), plan, run };
+            let step = RecordedRun { step: Some(users), plan, run, phases: generator.take_phases() };
             let report = PerformanceReport::of_load(record, &step, targets);
             record.runs.push(step);
             note(format_args!("{}: {}", people(users), stress::outcome(&report)));

@@ -113,6 +113,7 @@ mod tests {
     use tempfile::TempDir;
     use time::OffsetDateTime;
 
+    use super::super::phase::Stopwatch;
     use super::*;
 
     /// SHA-256 of "abc", from its standard (FIPS 180-2, appendix B.1).
@@ -160,10 +161,11 @@ mod tests {
     /// Stores "abc" for what is known before it, and keeps it for what is known behind it.
     async fn store(storage: &Storage, before: Policy, behind: Policy) -> Result<Kept, StorageError> {
         let mut writing = storage.begin(file(before)).await?;
-        writing.write(Bytes::from("a")).await?;
-        writing.write(Bytes::from("bc")).await?;
+        let mut stopwatch = Stopwatch::default();
+        writing.write(Bytes::from("a"), &mut stopwatch).await?;
+        writing.write(Bytes::from("bc"), &mut stopwatch).await?;
         assert_eq!(writing.size(), 3);
-        writing.keep(details(behind)).await
+        writing.keep(details(behind), &mut stopwatch).await
     }
 
     async fn content(storage: &Storage, id: Uuid) -> Vec<u8> {
@@ -238,8 +240,9 @@ mod tests {
         assert_eq!(place.storage.begin(endless.clone()).await.map(drop), Err(StorageError::Full));
         let place = self::place(&["dir:DIR/1", "dir:DIR/2", "discard"]);
         let mut writing = place.storage.begin(endless).await.expect("the third has room");
-        writing.write(Bytes::from("abc")).await.expect("is taken");
-        let kept = writing.keep(details(Policy::Temporary)).await.expect("is kept");
+        let mut stopwatch = Stopwatch::default();
+        writing.write(Bytes::from("abc"), &mut stopwatch).await.expect("is taken");
+        let kept = writing.keep(details(Policy::Temporary), &mut stopwatch).await.expect("is kept");
         assert_eq!(kept.record.storage_element_id, "discard-3");
     }
 

@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{self, Context};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::super::phase::{Stopwatch, UploadPhase};
 use super::elements::Elements;
 use super::error::{Refused, StorageError};
 use super::kind::{Kind, Sink};
@@ -63,13 +64,15 @@ impl Writing {
     }
 
     /// Takes bytes.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+    pub async fn write(&mut self, bytes: Bytes, stopwatch: &mut Stopwatch) -> Result<(), StorageError> {
+        stopwatch.enter(UploadPhase::Hash);
         self.hash.update(&bytes);
         self.size += bytes.len() as u64;
         // Nothing to wait for, and nothing to allocate: this is what uploads are measured with.
         if matches!(self.upload.sink, Sink::Discard) {
             return Ok(());
         }
+        stopwatch.enter(UploadPhase::Storage);
         Box::pin(self.upload.pass_on(bytes)).await
     }
 
@@ -79,14 +82,17 @@ impl Writing {
     }
 
     /// Ends a file that arrived whole: it becomes visible with its record, or not at all.
-    pub async fn keep(self, details: Details) -> Result<Kept, StorageError> {
+    pub async fn keep(self, details: Details, stopwatch: &mut Stopwatch) -> Result<Kept, StorageError> {
         let Self { hash, size, upload } = self;
+        stopwatch.enter(UploadPhase::Hash);
+        let sha256 = hex(hash.finish().as_ref());
+        stopwatch.enter(UploadPhase::Storage);
         let record = Record {
             id: upload.id,
             original_filename: upload.file.name.clone(),
             content_type: upload.file.content_type.clone(),
             size,
-            sha256: hex(hash.finish().as_ref()),
+            sha256,
             retention_policy: details.policy,
             uploaded_at: details.uploaded,
             expires_at: details.expires,
