@@ -156,8 +156,8 @@ impl Ingester {
         }
     }
 
-    /// The process that it was started as, with which all that it started ends; `None` where it runs in this process or was
-    /// not started here.
+    /// The process that it was started as, which may have started others; `None` where it runs in this process or was not
+    /// started here.
     pub fn process(&self) -> Option<u32> {
         match &self.running {
             Running::Service(service) => Some(service.process()),

@@ -22,7 +22,7 @@ use crate::machine::pin;
 use crate::process_group;
 use crate::units::printable;
 
-/// Starts the service's command line, tells when it ends, and ends it with its whole group when standard input does. The
+/// Starts the service's command line, tells its process id and when it ends, and ends it with its whole group when standard input does. The
 /// kernel closes that for whoever is killed, so nothing outlives the one who started it. A shell, because this program may
 /// be linked into a bench that is not ours, and could not start itself in another role there.
 ///
@@ -41,6 +41,7 @@ printf '%s' "$4" >"$folder/public_key.pem"
 shift 4
 env "$@" /bin/sh -c "$serve" </dev/null >>"$log" 2>&1 3<&- &
 service=$!
+echo "$service"
 {
   trap : TERM INT HUP
   cat <&3
@@ -150,6 +151,8 @@ pub struct Service {
     base: Url,
     log: PathBuf,
     supervisor: Child,
+    /// The service's process id.
+    process: Arc<OnceLock<u32>>,
     /// The service's exit code, once it has ended.
     ended: Arc<OnceLock<String>>,
     /// Whether its start succeeded; if not, what is wrong with it was told by the error.
@@ -181,7 +184,7 @@ impl Service {
         let places = Places { port, dir: &dir, public_key: &public_key };
         let mut shell = Command::new("sh");
         // Standard input is a pipe that nothing is written to: the supervisor ends the service when it closes. Standard
-        // output carries the exit code alone, as the service writes to its log.
+        // output carries the service's process id and its exit code alone, as the service writes to its log.
         shell
             .args(["-c", SUPERVISOR, "supervisor", &places.fill(&command.serve)])
             .arg(&log)
@@ -204,11 +207,11 @@ impl Service {
             starter.join().expect("starting a process does not panic")
         });
         let mut supervisor = spawned.map_err(ServiceError::NotStarted)?;
-        let ended = tell_end(&mut supervisor);
+        let Announced { process, ended } = listen_to(&mut supervisor);
         let base = Url::parse(&format!("http://127.0.0.1:{port}")).expect("an address makes a URL");
         // From here on, whatever fails ends the service: it is dropped.
         let redactor = Redactor::of_all(command.secrets.iter().map(Secret::as_str));
-        let mut service = Self { base, log, supervisor, ended, was_ready: false, folder, redactor };
+        let mut service = Self { base, log, supervisor, process, ended, was_ready: false, folder, redactor };
         service.wait_until_ready(command, port, interrupt)?;
         service.was_ready = true;
         Ok(service)
@@ -219,9 +222,10 @@ impl Service {
         &self.base
     }
 
-    /// The process that started it, and ends with it.
+    /// Its process, which may have started others.
     pub(super) fn process(&self) -> u32 {
-        self.supervisor.id()
+        // The supervisor tells it before the service can be ready; its own tree has the service's in it.
+        self.process.get().copied().unwrap_or_else(|| self.supervisor.id())
     }
 
     /// The end of its output, without what must not be quoted.
@@ -311,16 +315,28 @@ fn not_ready(base: &Url, path: &str) -> Option<String> {
     }
 }
 
-/// Reads the supervisor's one line on a thread of its own.
-fn tell_end(supervisor: &mut Child) -> Arc<OnceLock<String>> {
-    let told = Arc::new(OnceLock::new());
-    let tell = Arc::clone(&told);
+/// What the supervisor has announced so far.
+#[derive(Debug, Clone, Default)]
+struct Announced {
+    process: Arc<OnceLock<u32>>,
+    ended: Arc<OnceLock<String>>,
+}
+
+/// Reads the supervisor's two lines on a thread of its own.
+fn listen_to(supervisor: &mut Child) -> Announced {
+    let told = Announced::default();
+    let tell = told.clone();
     let output = supervisor.stdout.take().expect("stdout is piped");
     std::thread::spawn(move || {
-        let mut line = String::new();
-        // It is killed before it says anything where it is told to end.
-        if BufReader::new(output).read_line(&mut line).is_ok_and(|read| read > 0) {
-            let _ = tell.set(line.trim().to_owned());
+        let mut lines = BufReader::new(output).lines();
+        if let Some(Ok(line)) = lines.next()
+            && let Ok(id) = line.trim().parse()
+        {
+            let _ = tell.process.set(id);
+        }
+        // It is killed before it says anything further where it is told to end.
+        if let Some(Ok(line)) = lines.next() {
+            let _ = tell.ended.set(line.trim().to_owned());
         }
     });
     told
@@ -392,6 +408,7 @@ mod tests {
         let base = service.base().clone();
         let folder = service.folder.clone();
         assert!(listens(&base) && folder.join("data").is_dir());
+        assert!(service.process() != service.supervisor.id(), "the service's own process is told");
         drop(service);
         assert!(!listens(&base), "it is still there");
         assert!(!folder.exists(), "its folder is still there");

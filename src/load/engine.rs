@@ -17,7 +17,9 @@ use super::job::Share;
 use super::pacer::Pacer;
 use super::plan::Plan;
 use super::recorder::{LoadRecorder, LoadRecording};
+use super::sampler;
 use super::second::Second;
+use super::usage::{Resources, WatchedService};
 use crate::error::Error;
 use crate::machine::pin;
 
@@ -35,6 +37,9 @@ pub struct Run {
     pub seconds: Vec<Second>,
     /// What the generator measured of itself.
     pub generator: Readings,
+    /// What the generator, the service and the machine used. Nothing in records of earlier versions.
+    #[serde(default)]
+    pub resources: Option<Resources>,
     /// Whether it ended before its plan did.
     pub partial: bool,
     /// When it began, by the wall clock.
@@ -57,6 +62,16 @@ impl Run {
 pub fn run<O: Operation + Send>(
     plan: &Plan,
     operations: Vec<(O, Option<usize>)>,
+    watch: impl FnMut(&[Second]) -> bool,
+) -> Result<Run, Error> {
+    run_watching(plan, operations, &WatchedService::Unknown, watch)
+}
+
+/// The same, where it is known where the service runs: what it uses is told beside what the generator uses.
+pub fn run_watching<O: Operation + Send>(
+    plan: &Plan,
+    operations: Vec<(O, Option<usize>)>,
+    service: &WatchedService,
     mut watch: impl FnMut(&[Second]) -> bool,
 ) -> Result<Run, Error> {
     let stop = AtomicBool::new(false);
@@ -104,6 +119,10 @@ pub fn run<O: Operation + Send>(
         }
         let start = Instant::now() + READY;
         let started_at = SystemTime::now() + READY;
+        let (running, ended) = mpsc::channel();
+        let sampler = thread::Builder::new().name("resources".to_owned());
+        let sampler = sampler.spawn_scoped(scope, move || sampler::sample(service, start, &ended));
+        let sampler = sampler.map_err(Error::Thread)?;
         let mut pulse = Heartbeat::new();
         let mut begun = Vec::with_capacity(workers);
         for (thread, begin) in threads {
@@ -113,7 +132,11 @@ pub fn run<O: Operation + Send>(
         }
         let seconds = collect(&seconds, workers, &mut pulse, &mut watch, &stop);
         pulse.end();
-        put_together(begun, seconds, start, started_at, &pulse)
+        // The sampler waits for this.
+        drop(running);
+        let resources = sampler.join().map_err(|_| Error::ThreadEnded("resources".to_owned()))?;
+        let run = put_together(begun, seconds, start, started_at, &pulse)?;
+        Ok(Run { resources: Some(resources), ..run })
     })
 }
 
@@ -251,5 +274,5 @@ fn put_together(
         partial |= !worked.whole;
     }
     let generator = Readings::of(&busy, pulse);
-    Ok(Run { load, seconds, generator, partial, started_at, start: Some(start) })
+    Ok(Run { load, seconds, generator, resources: None, partial, started_at, start: Some(start) })
 }

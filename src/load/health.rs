@@ -168,6 +168,11 @@ impl Health {
         }
     }
 
+    /// Whether a thread of the generator had no time left, which is one of the problems.
+    pub fn is_saturated(&self) -> bool {
+        self.busy.iter().any(|share| *share > SATURATED)
+    }
+
     /// Whether the run is to be trusted.
     pub fn is_valid(&self) -> bool {
         self.problems.is_empty()
@@ -195,7 +200,7 @@ impl CpuShare {
     }
 
     /// Share of its time that the thread was busy; `None` where the system does not tell, or the run was too short.
-    fn share(&self) -> Option<f64> {
+    pub fn share(&self) -> Option<f64> {
         let cpu = self.cpu.filter(|_| self.wall >= SHORT)?;
         Some(cpu.as_secs_f64() / self.wall.as_secs_f64())
     }

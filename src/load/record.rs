@@ -132,6 +132,9 @@ impl LoadRecord {
             if !in_order || !run.run.seconds.iter().all(Second::is_sound) {
                 return Err(format!("run {number}: its seconds are not in order, or do not add up"));
             }
+            if run.run.resources.as_ref().is_some_and(|resources| !resources.is_sound()) {
+                return Err(format!("run {number}: what was used is not in the order of the seconds"));
+            }
             // What is read of a plan assumes that it has a stage.
             if run.plan.profile().stages().is_empty() {
                 return Err(format!("run {number}: its plan has no stage"));
@@ -156,6 +159,10 @@ impl LoadRecord {
                 for time in &mut size.phases {
                     time.phase = printable(&time.phase);
                 }
+            }
+            let resources = run.run.resources.as_mut();
+            if let Some(unread) = resources.and_then(|resources| resources.unread.as_mut()) {
+                *unread = printable(unread);
             }
         }
     }

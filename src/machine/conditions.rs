@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Bytes hashed by the calibration loop. That takes some 40 µs, which is short against the 12 ms of a block.
 const HASHED: usize = 64 << 10;
 /// `/proc/stat` counts in hundredths of a second on every Linux (`USER_HZ`, see proc(5)).
-const TICK_MS: u64 = 10;
+pub(super) const TICK_MS: u64 = 10;
 
 /// The state of the machine since the reading before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,12 +76,12 @@ fn stolen_ms() -> u64 {
 }
 
 /// Number of cores: their lines follow the one over all of them.
-fn cores(stat: &str) -> usize {
+pub(super) fn cores(stat: &str) -> usize {
     stat.lines().skip(1).take_while(|line| line.starts_with("cpu")).count()
 }
 
 /// Stolen time over all cores: the eighth number of the first line ("steal", see proc(5)).
-fn stolen_ticks(stat: &str) -> Option<u64> {
+pub(super) fn stolen_ticks(stat: &str) -> Option<u64> {
     let numbers = stat.lines().next()?.strip_prefix("cpu ")?;
     numbers.split_whitespace().nth(7)?.parse().ok()
 }
@@ -93,7 +93,7 @@ fn pressure_us() -> u64 {
 }
 
 /// The total of the line "some", which is the time in which at least one task waited.
-fn waiting_us(pressure: &str) -> Option<u64> {
+pub(super) fn waiting_us(pressure: &str) -> Option<u64> {
     let some = pressure.lines().find(|line| line.starts_with("some "))?;
     some.split_once("total=")?.1.parse().ok()
 }

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod conditions;
+mod counters;
 mod descriptors;
 mod environment;
 mod placement;
@@ -10,9 +11,10 @@ mod throttling;
 
 pub use allocation::{Allocated, COUNTING, allocated};
 pub use conditions::{Conditions, ConditionsMeter};
+pub use counters::MachineCounters;
 pub use descriptors::{possible_connections, reserve_descriptors};
 pub use environment::Environment;
 pub(crate) use placement::pin;
 pub use placement::{NotAPlacement, Placement};
-pub use process_tree::{ProcessTree, ProcessUsage};
+pub use process_tree::{ProcessTree, ProcessUsage, ThreadUsage, UsageByThread, this_process};
 pub use throttling::throttled;

@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::performance::PerformanceReport;
+use super::resource_findings::resource_findings;
 use super::series::SecondReport;
 use crate::recording::Class;
 use crate::targets::Metric;
@@ -55,6 +56,9 @@ pub fn findings(report: &PerformanceReport, seconds: &[SecondReport]) -> Vec<Fin
     ));
     if !queued {
         found.extend(growth(seconds));
+    }
+    if let Some(load) = &report.load {
+        found.extend(resource_findings(load));
     }
     found
 }

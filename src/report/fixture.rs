@@ -4,7 +4,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::load::{LoadRecord, LoadRecorder, Model, Plan, Profile, Readings, RecordedRun, Run, Sink};
+use crate::load::{
+    LoadRecord, LoadRecorder, MachineUse, Model, Plan, Profile, Readings, RecordedRun, ResourceSample,
+    Resources, Run, SideUse, Sink, WatchedService,
+};
 use crate::machine::{Environment, Placement};
 use crate::recording::{Finished, Performed, Phases};
 
@@ -31,7 +34,7 @@ pub fn run(requests: &[(u64, u64)], users: u32) -> RecordedRun {
     RecordedRun {
         step: None,
         plan,
-        run: Run { load, seconds, generator, partial: false, started_at, start: None },
+        run: Run { load, seconds, generator, resources: None, partial: false, started_at, start: None },
         phases: None,
     }
 }
@@ -40,4 +43,23 @@ pub fn run(requests: &[(u64, u64)], users: u32) -> RecordedRun {
 pub fn record(runs: Vec<RecordedRun>) -> LoadRecord {
     let environment = Environment::read(&Placement::none(), "stub");
     LoadRecord { runs, ..LoadRecord::new("op", "100 KB".to_owned(), environment) }
+}
+
+/// What a service in a process of its own used on a machine with two cores, in samples that lasted so long and had so much
+/// CPU, both in ms.
+pub fn used(samples: &[(u64, u64)]) -> Resources {
+    let mut resources =
+        Resources { service: WatchedService::Process { id: 1, cores: 1 }, cores: 2, ..Resources::default() };
+    for (second, &(lasting, cpu)) in (0..).zip(samples) {
+        let service = SideUse { cpu: Some(Duration::from_millis(cpu)), ..SideUse::default() };
+        resources.samples.push(ResourceSample {
+            second,
+            lasting: Duration::from_millis(lasting),
+            generator: SideUse { resident_bytes: Some(1 << 20), ..service },
+            service: Some(service),
+            both: None,
+            machine: MachineUse::default(),
+        });
+    }
+    resources
 }

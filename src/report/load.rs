@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::finding::Finding;
 use super::quantile::{ms, ns_to_ms};
+use super::resources::ResourceReport;
 use super::series::SecondReport;
 use crate::load::{Health, LookBefore, Model, Plan};
 use crate::phases::Breakdown;
@@ -52,6 +53,8 @@ pub struct LoadReport {
     /// Where the time went in the service, by size, if it was asked to tell. Successes only, those of warming up included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_phases: Vec<Breakdown>,
+    /// What was used; `null` of a record that does not have it.
+    pub resources: Option<ResourceReport>,
 }
 
 /// What a run set out to do.

@@ -3,6 +3,7 @@
 use super::load::{LoadReport, Summary};
 use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
+use super::resource_table::{machine, remarks, sides};
 use super::table::{failures, figures, targets, unverified};
 use crate::document::{Document, Table};
 use crate::phases::breakdown_table;
@@ -24,6 +25,12 @@ pub fn outcome_document(LoadOutcome { report, said, .. }: &LoadOutcome) -> Docum
             document.line("In the service, by size (successes, those of warming up included):");
             document.table(breakdown_table("size", &load.service_phases));
             document.gap();
+        }
+        if let Some(resources) = &load.resources {
+            document.table(sides(resources));
+            document.table(machine(resources));
+            document.gap();
+            document.lines(remarks(resources));
         }
         document.lines(account(report, load));
     }

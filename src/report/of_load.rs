@@ -4,8 +4,9 @@ use super::findings::findings;
 use super::load::{LoadReport, RunReport, ScheduleReport};
 use super::performance::PerformanceReport;
 use super::quantile::{Interval, MS_PER_NS, Quantile, ms};
+use super::resources::{ResourceReport, SecondUse};
 use super::series::SecondReport;
-use crate::load::{LoadRecord, RecordedRun, Times};
+use crate::load::{LoadRecord, RecordedRun, Run, Times};
 use crate::phases::ServicePhases;
 use crate::stats::Batches;
 use crate::targets::Targets;
@@ -55,8 +56,9 @@ impl PerformanceReport {
             look: record.look.clone(),
             findings: Vec::new(),
             runs: Vec::new(),
-            seconds: run.seconds.iter().map(SecondReport::from).collect(),
+            seconds: seconds(run),
             service_phases: phases.as_ref().map(ServicePhases::breakdowns).unwrap_or_default(),
+            resources: run.resources.as_ref().map(ResourceReport::of),
         });
         let report = report.at(record.environment.clone()).unverified(record.unverified.as_deref());
         // Where the generator did not keep up, its figures miss or hold nothing.
@@ -87,6 +89,16 @@ impl PerformanceReport {
             valid: self.verdict() != Verdict::Untrusted,
         }
     }
+}
+
+/// Every second, with what was used in it.
+fn seconds(run: &Run) -> Vec<SecondReport> {
+    let mut seconds = Vec::with_capacity(run.seconds.len());
+    for second in &run.seconds {
+        let used = SecondUse::of(run.resources.as_ref(), second.index);
+        seconds.push(SecondReport { used, ..SecondReport::from(second) });
+    }
+    seconds
 }
 
 #[cfg(test)]

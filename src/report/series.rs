@@ -8,6 +8,7 @@ use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use serde::Serialize;
 
 use super::quantile::ns_to_ms;
+use super::resources::SecondUse;
 use crate::document::Table;
 use crate::error::Error;
 use crate::files::write_text;
@@ -37,6 +38,9 @@ pub struct SecondReport {
     pub p99_ms: Option<f64>,
     /// Longest.
     pub max_ms: Option<f64>,
+    /// What was used meanwhile.
+    #[serde(flatten)]
+    pub used: SecondUse,
 }
 
 impl From<&Second> for SecondReport {
@@ -63,14 +67,23 @@ impl From<&Second> for SecondReport {
 
 /// A row a second, in plain numbers: for programs.
 pub fn seconds_table(seconds: &[SecondReport]) -> Table {
-    let header = ["second", "begun", "ok", "failed", "in_flight", "p50_ms", "p95_ms", "p99_ms", "max_ms"];
+    let mut header =
+        vec!["second", "begun", "ok", "failed", "in_flight", "p50_ms", "p95_ms", "p99_ms", "max_ms"];
+    for column in SecondUse::default().columns() {
+        header.push(column.name);
+    }
     let mut table = Table::new(header);
     for second in seconds {
         let counts = [second.second, second.begun, second.ok, second.failed, second.in_flight];
         let times = [second.p50_ms, second.p95_ms, second.p99_ms, second.max_ms];
         let counts = counts.map(|count| count.to_string());
         let times = times.map(|ms| ms.map_or_else(String::new, |ms| format!("{ms:.6}")));
-        table.row(counts.into_iter().chain(times));
+        let mut used = Vec::new();
+        for column in second.used.columns() {
+            // As short as it can be without another number being meant; nothing where it is not known.
+            used.push(column.value.map_or_else(String::new, |value| value.to_string()));
+        }
+        table.row(counts.into_iter().chain(times).chain(used));
     }
     table
 }

@@ -39,5 +39,5 @@ pub use door::{Connections, Limits};
 pub use fault::{DEFAULT_FAULT_SEED, FAULT_ROUTE, FaultOptions, FaultSpec, NotAFault};
 pub use phase::TOKEN_PHASE;
 pub use router::RouterOf;
-pub use server::{Keys, Server, Stub, StubError, StubOptions};
+pub use server::{Keys, SERVER_THREAD, Server, Stub, StubError, StubOptions};
 pub use storage::{NotAStorage, NotUsable, StorageSpec, Stored};

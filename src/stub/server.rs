@@ -31,6 +31,8 @@ use crate::phases::ServicePhases;
 
 /// How long uploads under way may take to end once the stub stops.
 const GRACE: Duration = Duration::from_secs(2);
+/// Name of the threads that serve, by which their use of the machine is told from that of the rest of the process.
+pub const SERVER_THREAD: &str = "stub";
 /// Pause after a failed `accept`, so that a failure that stays does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -262,14 +264,15 @@ impl Listening {
         limits: Limits,
         hangups: Hangups,
     ) -> Result<Server, StubError> {
-        // Made on this thread and not on the new one, so that a failure can be returned.
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StubError::Thread)?;
+        // Made on this thread and not on the new one, so that a failure can be returned. The threads that write to disks
+        // for it get its name, too.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.thread_name(SERVER_THREAD).enable_all().build().map_err(StubError::Thread)?;
         let tally = Arc::new(Tally::default());
         let door = Door::new(router, limits, hangups, Arc::clone(&tally));
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
-            .name("stub".to_owned())
+            .name(SERVER_THREAD.to_owned())
             .spawn(move || {
                 pin(core);
                 runtime.block_on(serve(self.socket, door, stopped));

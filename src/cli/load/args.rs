@@ -21,6 +21,7 @@ Examples:
   ingester-perf load --stage 0..50:30s --stage 50:2m --stage 50..200:1m          users; with --arrivals, requests a second
   ingester-perf load --preset stress                            1, 2, 5 ... 1000 users, until a target breaks
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
+  ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --pid $(pgrep -f my-service)
   INGESTER_FAULTS=status=503,share=5% ingester-perf load --users 10 --requests 1000        the stub, failing (docs/faults.md)
   ingester-perf load --users 10 --duration 10s --mix 10KB=9,10MB=1 --phases      what the token check, the hash ... take
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
@@ -71,6 +72,11 @@ pub struct IngesterArgs {
     /// Which threads run where: split or none [default: INGESTER_PLACEMENT, or split]
     #[arg(long)]
     placement: Option<String>,
+    /// Process of the ingester, if it runs on this machine already: what it and its children use is told (CPU, memory,
+    /// descriptors, disks). Of the stub and of a service that is started for the run it is told anyway. Linux only
+    // The largest id that Linux gives (PID_MAX_LIMIT) is 2^22.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub pid: Option<u32>,
     /// Load though both uploads of the look before failed alike
     #[arg(long)]
     even_if_failing: bool,
@@ -116,7 +122,7 @@ pub struct OutcomeArgs {
     report_dir: Option<String>,
     /// Report this record (NAME.run.json) again, held against the targets of now; measures nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
-          "max_bytes", "placement", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
+          "max_bytes", "placement", "pid", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
           "cleanup", "file_size", "mix", "file", "name", "phases"])]
     pub replay: Option<PathBuf>,

@@ -10,7 +10,7 @@ use crate::client::{Client, Http, UploadBody};
 use crate::console::note;
 use crate::ingester::{Ingester, Renewal, Settings};
 use crate::interrupt::Interrupt;
-use crate::load::{self, LoadRecord, LookBefore, Plan, Run};
+use crate::load::{self, LoadRecord, LookBefore, Plan, Run, WatchedService};
 use crate::machine::{Environment, possible_connections, reserve_descriptors};
 use crate::payload::{Content, LargeFile, Mix, TestFile};
 use crate::phases::ServicePhases;
@@ -19,6 +19,7 @@ use crate::units::{self, Bytes};
 
 use super::args::LoadArgs;
 use super::bar::Bar;
+use super::watched;
 
 /// Larger files are made or read while they are sent.
 const MOST_IN_MEMORY: Bytes = Bytes::mb(64);
@@ -40,6 +41,8 @@ pub struct Generator {
     /// What was sent in all, the look before and warm-ups included.
     shared: Arc<Shared>,
     look: Look,
+    /// Where the service runs.
+    service: WatchedService,
 }
 
 impl Generator {
@@ -65,7 +68,21 @@ impl Generator {
         let shared = Arc::new(Shared::default());
         // The look counts in what was sent in all, though in no figure.
         shared.sent.add(PROBES, PROBES * smallest.0);
-        Ok(Self { settings, ingester, user, http, files, mix, renewal, cores, interrupt, shared, look })
+        let service = watched::service(args.ingester.pid, &settings, &ingester);
+        Ok(Self {
+            settings,
+            ingester,
+            user,
+            http,
+            files,
+            mix,
+            renewal,
+            cores,
+            interrupt,
+            shared,
+            look,
+            service,
+        })
     }
 
     /// Runs a plan once. Shows how it is going.
@@ -85,7 +102,7 @@ impl Generator {
                 UploadOperation::new(self.user.another(), files, self.renewal.token(), share, shared);
             workers.push((operation, *core));
         }
-        let run = load::run(plan, workers, |seconds| {
+        let run = load::run_watching(plan, workers, &self.service, |seconds| {
             bar.show(seconds);
             self.interrupt.signal().is_none()
         });

@@ -5,6 +5,7 @@ mod bar;
 mod generator;
 mod schedule;
 mod stress;
+mod watched;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ impl LoadArgs {
         let steps = if stress { stress::steps(&self.schedule)? } else { Vec::new() };
         self.check_stress_only(stress)?;
         let plan = if stress { None } else { Some(self.schedule.plan()?) };
+        watched::check(self.ingester.pid, &settings)?;
         let path = settings.report_dir.join(format!("{}.json", self.file_name(&suite)));
         let interrupt = Interrupt::watch()?;
         config.build_for(&settings, &interrupt)?;
