@@ -4,7 +4,7 @@
 //! [`payload`] with a token of [`auth`] to an [`ingester`], as its [`api`] says: the [`stub`], or a service of your own that
 //! [`config`] describes; what came of it is kept by [`recording`], made into a [`report`] with the help of [`stats`], and
 //! held against [`targets`].
-//! [`load`] does many operations at once, of any kind. The `harness` (behind the feature `criterion`) drives the cases
+//! [`load`] does many operations at once, of any kind; `leak` tells from one whether memory is kept. The `harness` (behind the feature `criterion`) drives the cases
 //! through Criterion, the [`gate`] drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`]
 //! reads what Criterion saved. [`phases`] is where the time of uploads went in the stub. All output is a [`document`].
 
@@ -25,6 +25,7 @@ pub mod gate;
 pub mod harness;
 pub mod ingester;
 pub mod interrupt;
+mod leak;
 pub mod load;
 pub mod lockstep;
 pub mod machine;

@@ -10,6 +10,7 @@ use super::saved::{Criterion, MAX_BYTES, check_name};
 use crate::case::Suite;
 use crate::error::Error;
 use crate::files::read_limited;
+use crate::leak;
 use crate::load::RECORD;
 
 /// What Criterion calls the last run.
@@ -80,9 +81,9 @@ fn folder(dir: &Path, suite: &Suite) -> Result<Vec<(String, Kept)>, Error> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| Error::file(dir, "read", e))? {
         let path = entry.map_err(|e| Error::file(dir, "read", e))?.path();
-        // A load's record lies beside its report, and is none.
+        // A load's record lies beside its report, and is none; the report of a search for a leak has no latencies.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".json") && !name.ends_with(RECORD) {
+        if name.ends_with(".json") && !name.ends_with(RECORD) && name != leak::REPORT {
             paths.push(path.clone());
         }
     }

@@ -7,6 +7,7 @@ mod compare;
 mod export;
 mod gate;
 mod init;
+mod leak;
 mod load;
 mod profile;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Show where the time of a case goes: token check, multipart, hash, storage and so on, against the stub.
     Profile(profile::ProfileArgs),
+    /// Tell whether a service keeps memory for every upload that it takes.
+    Leak(Box<leak::LeakArgs>),
     #[command(about = "Compare two saved baselines, or reports, side by side.")]
     Compare(compare::Compare),
     /// Keep a saved baseline in one file, or put one back.
@@ -77,6 +80,7 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Gate(gate) => gate.run(),
         Command::Load(load) => load.run(),
         Command::Profile(profile) => profile.run(),
+        Command::Leak(leak) => leak.run(),
         Command::Compare(compare) => compare.run(),
         Command::Baseline(baseline) => baseline.run(),
         Command::Worker => worker::run(),

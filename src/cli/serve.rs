@@ -47,6 +47,7 @@ With ,mode=edit an element takes temporary files only, with ,mode=rw permanent o
 
 Faults hit uploads, each independently of the others, and the same requests under the same seed:
   delay=50ms          wait before the request is looked at; also delay=uniform:10ms..50ms and delay=exp:20ms
+  leak=1KB            keep so much memory for ever, as a leak does
   stall=30s           send half of the answer, wait, send the rest
   status=503          answer with an error's status
   reset               read a part of the body, then reset the connection

@@ -32,7 +32,8 @@ impl Said {
 pub async fn get(endpoint: &Endpoint, path: &str, limit: Duration) -> Result<Said, Failure> {
     let mut request = Request::new(Sending::nothing());
     *request.uri_mut() = endpoint.uri(path).ok_or_else(unfit)?;
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    // A service may tell of its readiness as JSON, and of its memory as text only.
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
     // HTTP/2 sends the authority of the URL in place of `Host`.
     if endpoint.http == Http::One {
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| unfit())?;

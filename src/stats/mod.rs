@@ -1,11 +1,15 @@
-//! Pure statistics: order-statistic intervals, medians of paired blocks, and an exact test over pairs.
+//! Pure statistics: order-statistic intervals, medians of paired blocks, an exact test over pairs, and the slope of a series.
 
 mod batches;
+mod envelope;
 mod order;
 mod paired;
 mod sign_flip;
+mod slope;
 
 pub use batches::Batches;
+pub use envelope::lowest_of_windows;
 pub use order::{Ranks, quantile_ranks};
 pub use paired::{Effect, median, median_effect};
 pub use sign_flip::{EXHAUSTIVE_PAIRS, SignFlip, detectable_shift, sign_flip_max, smallest_p};
+pub use slope::{Point, Slope, theil_sen};

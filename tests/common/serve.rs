@@ -29,6 +29,11 @@ impl Serve {
         Self::running(Command::new(env!("CARGO_BIN_EXE_ingester-perf")), args, env)
     }
 
+    /// The same stub in the program whose allocator counts.
+    pub fn counting(args: &[&str]) -> Self {
+        Self::running(Command::new(env!("CARGO_BIN_EXE_ingester-perf-counting")), args, &[])
+    }
+
     /// With a limit of open descriptors that it cannot raise.
     pub fn with_descriptors(most: u32) -> Self {
         let mut shell = Command::new("sh");

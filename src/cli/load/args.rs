@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::Error;
 use crate::case::Suite;
+use crate::client::Http;
 use crate::config::Config;
 use crate::ingester::{Flag, Settings};
 use crate::payload::Mix;
@@ -11,6 +12,7 @@ use crate::targets::{Limit, Metric};
 use crate::units::Bytes;
 
 use super::super::export::ExportArgs;
+use super::generator::GeneratorOptions;
 use super::schedule::{Preset, ScheduleArgs};
 
 const EXAMPLES: &str = "\
@@ -82,7 +84,7 @@ pub struct IngesterArgs {
     even_if_failing: bool,
     /// Speak HTTP/2
     #[arg(long)]
-    pub http2: bool,
+    http2: bool,
     /// Threads of the generator [default: one a core, but for one where the ingester runs here too]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -100,7 +102,7 @@ pub struct FileArgs {
     mix: Option<Mix>,
     /// Send this file
     #[arg(long)]
-    pub file: Option<PathBuf>,
+    file: Option<PathBuf>,
 }
 
 /// What becomes of it.
@@ -130,24 +132,52 @@ pub struct OutcomeArgs {
     pub export: ExportArgs,
 }
 
-impl LoadArgs {
-    /// Flags before environment variables, and these before the file.
-    pub fn settings(&self, config: &Config, suite: &Suite) -> Result<Settings, Error> {
-        let args = &self.ingester;
-        let even_if_failing = args.even_if_failing.then(|| "1".to_owned());
+impl IngesterArgs {
+    /// Flags before environment variables, and these before the file. `report_dir` is what was given as such.
+    pub fn settings(
+        &self,
+        report_dir: &Option<String>,
+        config: &Config,
+        suite: &Suite,
+    ) -> Result<Settings, Error> {
+        let even_if_failing = if self.even_if_failing { Some("1".to_owned()) } else { None };
         let flags = [
-            flag("--url", "INGESTER_URL", &args.url),
-            flag("--token-file", "INGESTER_TOKEN_FILE", &args.token_file),
-            flag("--private-key", "INGESTER_PRIVATE_KEY", &args.private_key),
-            flag("--token-url", "INGESTER_TOKEN_URL", &args.token_url),
-            flag("--timeout", "INGESTER_TIMEOUT", &args.timeout),
-            flag("--max-bytes", "INGESTER_MAX_BYTES", &args.max_bytes),
-            flag("--placement", "INGESTER_PLACEMENT", &args.placement),
+            flag("--url", "INGESTER_URL", &self.url),
+            flag("--token-file", "INGESTER_TOKEN_FILE", &self.token_file),
+            flag("--private-key", "INGESTER_PRIVATE_KEY", &self.private_key),
+            flag("--token-url", "INGESTER_TOKEN_URL", &self.token_url),
+            flag("--timeout", "INGESTER_TIMEOUT", &self.timeout),
+            flag("--max-bytes", "INGESTER_MAX_BYTES", &self.max_bytes),
+            flag("--placement", "INGESTER_PLACEMENT", &self.placement),
             flag("--even-if-failing", "INGESTER_EVEN_IF_FAILING", &even_if_failing),
-            flag("--report-dir", "INGESTER_REPORT_DIR", &self.outcome.report_dir),
+            flag("--report-dir", "INGESTER_REPORT_DIR", report_dir),
         ];
-        let settings = config.settings_with(suite, &flags)?;
+        config.settings_with(suite, &flags)
+    }
+
+    /// The protocol that is spoken.
+    pub fn http(&self) -> Http {
+        if self.http2 { Http::Two } else { Http::One }
+    }
+}
+
+impl LoadArgs {
+    /// The same, with the folder for reports.
+    pub fn settings(&self, config: &Config, suite: &Suite) -> Result<Settings, Error> {
+        let settings = self.ingester.settings(&self.outcome.report_dir, config, suite)?;
         if self.outcome.phases { settings.timing_phases("--phases") } else { Ok(settings) }
+    }
+
+    /// What is sent, and by what means.
+    pub fn generator_options(&self) -> GeneratorOptions {
+        GeneratorOptions {
+            file: self.files.file.clone(),
+            mix: self.mix(),
+            seed: self.schedule.seed,
+            http: self.ingester.http(),
+            threads: self.ingester.threads,
+            pid: self.ingester.pid,
+        }
     }
 
     /// What reports and targets call it.
@@ -157,7 +187,7 @@ impl LoadArgs {
     }
 
     /// Sizes of files.
-    pub fn mix(&self) -> Mix {
+    fn mix(&self) -> Mix {
         if let Some(mix) = &self.files.mix {
             return mix.clone();
         }

@@ -1,7 +1,10 @@
 //! What every run of one command shares: the ingester, the files, the token, the cores.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use url::Url;
 
 use crate::Error;
 use crate::api::Api;
@@ -17,7 +20,6 @@ use crate::phases::ServicePhases;
 use crate::recording::Failure;
 use crate::units::{self, Bytes};
 
-use super::args::LoadArgs;
 use super::bar::Bar;
 use super::watched;
 
@@ -25,6 +27,22 @@ use super::watched;
 const MOST_IN_MEMORY: Bytes = Bytes::mb(64);
 /// Size of the uploads of the look before, at most: they are made in memory.
 const PROBE: Bytes = Bytes::mb(1);
+
+/// What is sent, and by what means.
+pub struct GeneratorOptions {
+    /// A file to send in place of seeded ones.
+    pub file: Option<PathBuf>,
+    /// Sizes of the seeded files.
+    pub mix: Mix,
+    /// Seed of their content.
+    pub seed: u64,
+    /// The protocol that is spoken.
+    pub http: Http,
+    /// Threads, where another number was asked for than there are cores for.
+    pub threads: Option<u16>,
+    /// Process of a service that runs already.
+    pub pid: Option<u32>,
+}
 
 /// Everything that a plan needs to run.
 pub struct Generator {
@@ -47,11 +65,11 @@ pub struct Generator {
 
 impl Generator {
     /// Starts or looks at the ingester. Sends two of the smallest files, which do not count.
-    pub fn new(args: &LoadArgs, settings: Settings, interrupt: Interrupt) -> Result<Self, Error> {
-        let (files, mix) = files(args, &settings.api)?;
+    pub fn new(options: &GeneratorOptions, settings: Settings, interrupt: Interrupt) -> Result<Self, Error> {
+        let (files, mix) = files(options, &settings.api)?;
         let ingester = Arc::new(Ingester::start(&settings, &interrupt)?);
         let smallest = files.iter().map(UploadBody::size).min().unwrap_or_default().min(PROBE);
-        let http = if args.ingester.http2 { Http::Two } else { Http::One };
+        let http = options.http;
         let look = probe(&ingester, &settings, smallest, http)?;
         note(format_args!(
             "The look before: two uploads of {smallest} took {} and {}",
@@ -64,11 +82,11 @@ impl Generator {
         // Another thread asks for new tokens: on a generator's own it would delay what is due.
         let renewal = Renewal::start(Arc::clone(&ingester))?;
         let user = user(&ingester, &settings, http)?;
-        let cores = cores(args, &settings, &ingester);
+        let cores = cores(options, &settings, &ingester);
         let shared = Arc::new(Shared::default());
         // The look counts in what was sent in all, though in no figure.
         shared.sent.add(PROBES, PROBES * smallest.0);
-        let service = watched::service(args.ingester.pid, &settings, &ingester);
+        let service = watched::service(options.pid, &settings, &ingester);
         Ok(Self {
             settings,
             ingester,
@@ -87,11 +105,22 @@ impl Generator {
 
     /// Runs a plan once. Shows how it is going.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Error> {
+        let workers = self.workers(plan)?;
+        let mut bar = Bar::new(plan);
+        let run = load::run_watching(plan, workers, &self.service, |seconds| {
+            bar.show(seconds);
+            self.interrupt.signal().is_none()
+        });
+        bar.end();
+        run
+    }
+
+    /// The uploads of each thread, and the core that it runs on. An error where the plan would send more than is left.
+    pub fn workers(&self, plan: &Plan) -> Result<Vec<(UploadOperation, Option<usize>)>, Error> {
         self.check_bytes(plan)?;
         // What came before the run, like the look before, is no part of it.
         self.take_phases();
         let threads = self.cores.len().min(plan.connections()).max(1);
-        let mut bar = Bar::new(plan);
         // Each thread has a share of its own: one counter for all would be written by all of them, at every upload.
         let share = self.allowance() / threads as u64;
         let mut workers = Vec::new();
@@ -102,12 +131,7 @@ impl Generator {
                 UploadOperation::new(self.user.another(), files, self.renewal.token(), share, shared);
             workers.push((operation, *core));
         }
-        let run = load::run_watching(plan, workers, &self.service, |seconds| {
-            bar.show(seconds);
-            self.interrupt.signal().is_none()
-        });
-        bar.end();
-        run
+        Ok(workers)
     }
 
     /// Where the time of uploads went in the stub since the last call, if it was asked to tell.
@@ -181,6 +205,16 @@ impl Generator {
         self.ingester.name()
     }
 
+    /// Where it is.
+    pub fn base(&self) -> &Url {
+        self.ingester.base()
+    }
+
+    /// The process that it was started as, if it was.
+    pub fn process(&self) -> Option<u32> {
+        self.ingester.process()
+    }
+
     /// A record of what it is about to run.
     pub fn record(&self, operation: &str) -> LoadRecord {
         let look = LookBefore {
@@ -220,16 +254,16 @@ fn latency(time: Duration) -> String {
 }
 
 /// Every file, encoded or hashed now.
-fn files(args: &LoadArgs, api: &Api) -> Result<(Arc<[UploadBody]>, Mix), Error> {
-    if let Some(path) = &args.files.file {
+fn files(options: &GeneratorOptions, api: &Api) -> Result<(Arc<[UploadBody]>, Mix), Error> {
+    if let Some(path) = &options.file {
         let file = LargeFile::open(path)?;
         let mix = Mix::only(file.size);
         let upload = UploadBody::of(file, api, MOST_IN_MEMORY);
         return Ok((Arc::new([upload.map_err(unreadable)?]), mix));
     }
     // Small files lie in memory, so that making or reading them does not take part in the run.
-    let mix = args.mix();
-    let seed = args.schedule.seed;
+    let mix = options.mix.clone();
+    let seed = options.seed;
     let mut files = Vec::new();
     for size in mix.sizes() {
         files.push(if size > MOST_IN_MEMORY {
@@ -246,9 +280,9 @@ fn unreadable(failure: Failure) -> Error {
 }
 
 /// A core for each thread; nothing in place of a core where threads are not bound to one.
-fn cores(args: &LoadArgs, settings: &Settings, ingester: &Ingester) -> Vec<Option<usize>> {
+fn cores(options: &GeneratorOptions, settings: &Settings, ingester: &Ingester) -> Vec<Option<usize>> {
     let cores = settings.placement.generator(ingester.is_here());
-    match args.ingester.threads {
+    match options.threads {
         // With more threads than cores they share them, in turn.
         Some(threads) => cores.iter().copied().cycle().take(threads.into()).collect(),
         None => cores,

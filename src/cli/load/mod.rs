@@ -25,8 +25,9 @@ use crate::report::{
 use crate::targets::{Metric, Targets};
 use crate::{Error, Exit};
 
+pub(super) use args::IngesterArgs;
 pub use args::LoadArgs;
-use generator::Generator;
+pub(super) use generator::{Generator, GeneratorOptions};
 use schedule::{Preset, ScheduleArgs};
 
 impl LoadArgs {
@@ -53,7 +54,7 @@ impl LoadArgs {
         if let Some(stub) = settings.faulty_stub() {
             note(format_args!("Measuring {stub}"));
         }
-        let mut generator = Generator::new(&self, settings, interrupt)?;
+        let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let mut record = generator.record(self.operation());
         let measured = match plan {

@@ -15,6 +15,7 @@ use super::super::hangup::Hangup;
 use super::halved::{Middle, halved};
 use super::set::Faults;
 use super::spec::FaultKind;
+use crate::units::Bytes;
 
 /// How long the part of a body that is read before a reset may take to come.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -25,6 +26,7 @@ pub(super) async fn suffer(Shared(faults): Shared<Arc<Faults>>, request: Request
     for hit in &hits {
         match hit.kind {
             FaultKind::Delay(time) => tokio::time::sleep(time.at(hit.how_hard)).await,
+            FaultKind::Leak(size) => keep(size),
             FaultKind::Status(status) => {
                 let status = StatusCode::from_u16(status).expect("a fault's status is from 400 to 599");
                 return answer::detail_of(status, "A fault was asked for");
@@ -44,6 +46,14 @@ pub(super) async fn suffer(Shared(faults): Shared<Arc<Faults>>, request: Request
         }
     }
     response
+}
+
+/// Keeps so much memory for ever.
+fn keep(size: Bytes) {
+    // Not zeros: those the system would hand out without taking memory for them. And looked at, as a compiler may leave out
+    // what nobody reads.
+    let kept = vec![1_u8; size.0 as usize].leak();
+    std::hint::black_box(kept);
 }
 
 /// Reads this share of the body, and has the connection reset.

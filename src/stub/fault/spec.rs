@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::api::INGESTER_ROUTE;
-use crate::units::Share;
+use crate::units::{Bytes, Share};
 
 /// Shortest time that a timer with steps of 1 ms can keep.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -13,9 +13,11 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub const LONGEST: Duration = Duration::from_secs(3600);
 /// Smallest share: printed with four decimals, a smaller one would read as 0%.
 const SMALLEST_SHARE: f64 = 1e-6;
+/// Most that is kept of one request: a service that keeps more has no memory left before anybody has looked.
+const MOST_KEPT: Bytes = Bytes::mb(1);
 /// Every kind of fault, for messages.
-const KINDS: &str = "there are delay=50ms, delay=uniform:10ms..50ms, delay=exp:20ms, stall=30s, status=503, reset, \
-                     truncate, full and down, each of them with ,share=5% or ,route=/health/* or both";
+const KINDS: &str = "there are delay=50ms, delay=uniform:10ms..50ms, delay=exp:20ms, leak=1KB, stall=30s, status=503, \
+                     reset, truncate, full and down, each of them with ,share=5% or ,route=/health/* or both";
 
 /// A fault, the share of requests that it hits, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +33,8 @@ pub struct FaultSpec {
 pub(super) enum FaultKind {
     /// Waits before anything of the request is looked at.
     Delay(DelayTime),
+    /// Keeps so much memory for ever.
+    Leak(Bytes),
     /// Sends half of the answer, waits, and sends the rest.
     Stall(Duration),
     /// Answers with this status, from 400 to 599, in the handler's place.
@@ -157,6 +161,7 @@ fn parse_kind(text: &str) -> Result<FaultKind, String> {
     };
     match (name, value) {
         ("delay", Some(value)) => Ok(FaultKind::Delay(parse_delay(value)?)),
+        ("leak", Some(value)) => Ok(FaultKind::Leak(parse_kept(value)?)),
         ("stall", Some(value)) => Ok(FaultKind::Stall(parse_time(value, SHORTEST)?)),
         ("status", Some(value)) => match value.parse() {
             Ok(status @ 400..=599) => Ok(FaultKind::Status(status)),
@@ -196,6 +201,11 @@ fn parse_time(text: &str, shortest: Duration) -> Result<Duration, String> {
     time.ok_or_else(|| format!("\"{text}\" is not a time from 1ms to 1h; write 50ms, 2s or 1m"))
 }
 
+fn parse_kept(text: &str) -> Result<Bytes, String> {
+    let kept = text.parse::<Bytes>().ok().filter(|kept| (Bytes(1)..=MOST_KEPT).contains(kept));
+    kept.ok_or_else(|| format!("\"{text}\" is not a size from 1B to 1MB; write 1KB"))
+}
+
 fn parse_share(text: &str) -> Result<f64, String> {
     let Share(share) = text.parse::<Share>().map_err(|e| e.to_string())?;
     if share < SMALLEST_SHARE {
@@ -232,6 +242,7 @@ impl fmt::Display for FaultKind {
                 write!(f, "delay=uniform:{}..{}", short(*from), short(*to))
             }
             Self::Delay(DelayTime::Exponential(mean)) => write!(f, "delay=exp:{}", short(*mean)),
+            Self::Leak(kept) => write!(f, "leak={}", exact(*kept)),
             Self::Stall(time) => write!(f, "stall={}", short(*time)),
             Self::Status(status) => write!(f, "status={status}"),
             Self::Reset => f.write_str("reset"),
@@ -245,6 +256,13 @@ impl fmt::Display for FaultKind {
 /// A time without the spaces between its units.
 fn short(time: Duration) -> String {
     humantime::format_duration(time).to_string().replace(' ', "")
+}
+
+/// A size to the byte, without a space.
+fn exact(size: Bytes) -> String {
+    let text = size.to_string().replace(' ', "");
+    // With decimals it is rounded, and could not be read.
+    if text.contains('.') { format!("{}B", size.0) } else { text }
 }
 
 #[cfg(test)]
@@ -273,6 +291,9 @@ mod tests {
             "delay=uniform:10ms..50ms",
             "delay=uniform:0s..1s",
             "delay=exp:20ms",
+            "leak=1KB",
+            "leak=1536B",
+            "leak=1MB,share=50%,route=/health/*",
             "stall=30s",
             "status=503",
             "reset",
@@ -307,7 +328,9 @@ mod tests {
 
     #[test]
     fn an_unknown_fault_is_told_what_there_is() {
-        for text in ["", "slow", "delay", "stall", "status", "reset=1", "truncate=50%", "full=", "Delay=1s"] {
+        for text in
+            ["", "slow", "delay", "leak", "stall", "status", "reset=1", "truncate=50%", "full=", "Delay=1s"]
+        {
             let problem = problem(text);
             let start = format!("\"{text}\" is not a fault: there are delay=50ms, ");
             assert!(problem.starts_with(&start), "{problem}");
@@ -325,6 +348,9 @@ mod tests {
             ("delay=normal:5ms", "\"normal\" is not a distribution; write uniform:10ms..50ms or exp:20ms"),
             ("delay=uniform:5ms", "\"5ms\" is not a range of times; write 10ms..50ms"),
             ("delay=uniform:5ms..5ms", "does not go upwards"),
+            ("leak=0B", "\"0B\" is not a size from 1B to 1MB; write 1KB"),
+            ("leak=1025KB", "\"1025KB\" is not a size"),
+            ("leak=some", "\"some\" is not a size"),
             ("status=200", "\"200\" is not an error's status; write one from 400 to 599"),
             ("status=600", "\"600\" is not an error's status"),
             ("reset,share=5", "\"5\" is not a share"),

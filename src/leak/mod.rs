@@ -1,0 +1,18 @@
+//! Whether a service keeps memory for what it is asked to do.
+//!
+//! * What was measured, whole: `record`. What a service tells of its memory: `gauge`.
+//! * What follows from it: `judge`, a pure function of the record. `document` prints that, `report` writes it.
+
+mod document;
+#[cfg(test)]
+mod fixture;
+mod gauge;
+mod judge;
+mod record;
+mod report;
+
+pub(crate) use document::leak_document;
+pub(crate) use gauge::gauge_of;
+pub(crate) use judge::judge;
+pub(crate) use record::{LeakRecord, MemoryKind, MemorySample};
+pub(crate) use report::{REPORT, save};
