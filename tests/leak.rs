@@ -252,10 +252,10 @@ fn wrong_arguments_are_told_before_anything_starts() {
 fn memory_that_cannot_be_read_is_told_before_anything_is_sent() {
     // Nobody listens at port 9 (discard): a look at the service would say so.
     let url = ["--url", "http://127.0.0.1:9"];
-    is_refused(&url, "leak: whose memory is to be read? Add --pid PROCESS");
+    is_refused(&url, "leak: whose memory is to be read? Add --pid PID");
     // Larger than any number that Linux gives to a process.
-    let nobody = [&url[..], &["--pid", "1073741824"]].concat();
-    is_refused(&nobody, "cannot read the memory of process 1073741824: ");
+    let nobody = [&url[..], &["--pid", "4194304"]].concat();
+    is_refused(&nobody, "cannot read the memory of process 4194304: ");
     let away = [&url[..], &["--gauge", "x", "--metrics-url", "http://127.0.0.1:9/metrics"]].concat();
     is_refused(&away, "cannot read x from http://127.0.0.1:9/metrics: ");
     let wrong = [&url[..], &["--gauge", "x", "--metrics-url", "here"]].concat();

@@ -34,7 +34,7 @@ pub enum MemoryError {
         /// What it should be called.
         name: String,
         /// Where it was looked for.
-        url: Url,
+        url: Box<Url>,
         /// What came instead.
         problem: String,
     },
@@ -133,7 +133,7 @@ impl ServiceGauge {
     fn error(&self, problem: String) -> MemoryError {
         MemoryError::Gauge {
             name: printable(&self.name),
-            url: self.url.clone(),
+            url: Box::new(self.url.clone()),
             problem: printable(&problem),
         }
     }
