@@ -2,7 +2,7 @@
 //!
 //! One upload, from the top down: a [`case`] asks its [`client`] for uploads and times them; the client sends a
 //! [`payload`] with a token of [`auth`] to an [`ingester`], as its [`api`] says: the [`stub`], or a service of your own that
-//! [`config`] describes; what came of it is kept by [`recording`], made into a [`report`] with the help of [`stats`], and
+//! [`config`] describes, if need be over a simulated [`network`]; what came of it is kept by [`recording`], made into a [`report`] with the help of [`stats`], and
 //! held against [`targets`].
 //! [`load`] does many operations at once, of any kind; `leak` tells from one whether memory is kept. The `harness` (behind the feature `criterion`) drives the cases
 //! through Criterion, the [`gate`] drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`]
@@ -29,6 +29,7 @@ mod leak;
 pub mod load;
 pub mod lockstep;
 pub mod machine;
+pub mod network;
 pub mod payload;
 pub mod phases;
 mod process_group;

@@ -1,12 +1,14 @@
 //! A case as data: its id, and what it does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::worker::Case;
 use super::{jwt, load, upload};
 use crate::error::Error;
 use crate::ingester::{Ingester, Settings};
 use crate::load::Closed;
+use crate::network::Network;
 use crate::payload::Mix;
 use crate::units::Bytes;
 
@@ -99,6 +101,31 @@ impl Spec {
         Some((uploads, Bytes(files.mean().ceil() as u64)))
     }
 
+    /// Time that a simulated network itself takes for one iteration.
+    pub fn time_over(&self, network: &Network) -> Duration {
+        match self.sends() {
+            Some((uploads, size)) => self.in_a_row(uploads, network.exchange(size)),
+            None => Duration::ZERO,
+        }
+    }
+
+    /// The same at most: each upload is of the largest file, on a new connection.
+    pub fn allowance_over(&self, network: &Network) -> Duration {
+        let files = match &self.kind {
+            Kind::Upload { files } | Kind::Load { files, .. } => files,
+            Kind::Jwt => return Duration::ZERO,
+        };
+        let largest = files.sizes().max().unwrap_or_default();
+        let (uploads, _) = self.sends().unwrap_or_default();
+        self.in_a_row(uploads, network.allowance(largest))
+    }
+
+    /// What so many uploads take, of which each takes `one`: users have a line each, and upload side by side.
+    fn in_a_row(&self, uploads: u64, one: Duration) -> Duration {
+        let of_each_user = uploads.div_ceil(u64::from(self.users()));
+        one.saturating_mul(u32::try_from(of_each_user).unwrap_or(u32::MAX))
+    }
+
     /// Where the code is that times the case, seen from the project's root. Not what is timed: that is the ingester.
     pub fn sources(&self) -> &'static [&'static str] {
         match &self.kind {
@@ -109,6 +136,7 @@ impl Spec {
                 "src/case/upload.rs",
                 "src/api/",
                 "src/client/",
+                "src/network/",
                 "src/payload/",
                 "src/recording/",
             ],
@@ -122,6 +150,7 @@ impl Spec {
                 "src/api/",
                 "src/client/",
                 "src/load/",
+                "src/network/",
                 "src/payload/",
                 "src/recording/",
             ],
@@ -155,5 +184,23 @@ mod tests {
         for source in Suite::default().cases().iter().flat_map(Spec::sources) {
             assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(source).exists(), "{source}");
         }
+    }
+
+    #[test]
+    fn over_a_network_users_upload_side_by_side() {
+        let network: Network = "20ms,8mbit,8mbit".parse().expect("is one");
+        let suite = Suite::default();
+        for (id, micros) in [
+            // 10,240 bytes take 10.24 ms, the round trip 20 ms, the answer 1.024 ms.
+            ("upload/10KB", 31_264),
+            // 102,400 bytes take 102.4 ms; each of ten users uploads ten times.
+            ("load/10_users", 10 * 123_424),
+            ("jwt/validate", 0),
+        ] {
+            let spec = suite.case(id).expect(id);
+            assert_eq!(spec.time_over(&network), Duration::from_micros(micros), "{id}");
+        }
+        let allowance = suite.case("load/10_users").expect("is one").allowance_over(&network);
+        assert_eq!(allowance, Duration::from_secs(10));
     }
 }

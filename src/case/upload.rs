@@ -78,9 +78,18 @@ pub(super) fn file(size: Bytes, api: &Api) -> UploadBody {
     UploadBody::whole(&generate_test_file(size), api)
 }
 
-/// Somebody who uploads to the ingester in this protocol.
+/// Somebody who uploads to the ingester in this protocol, over a simulated network if there is one.
 pub fn user(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Client, Error> {
     let endpoint = Endpoint::resolve(ingester.base(), http)?;
+    user_at(endpoint.over(settings.network), ingester, settings)
+}
+
+/// The same over no network, for what is not measured.
+pub(super) fn user_nearby(ingester: &Ingester, settings: &Settings, http: Http) -> Result<Client, Error> {
+    user_at(Endpoint::resolve(ingester.base(), http)?, ingester, settings)
+}
+
+fn user_at(endpoint: Endpoint, ingester: &Ingester, settings: &Settings) -> Result<Client, Error> {
     let client = Client::new(endpoint, ingester.api(), ingester.token()?, settings.timeout);
     let client = client.map_err(|failure| Error::Token(failure.message))?;
     Ok(client.leaving(ingester.leftovers()))

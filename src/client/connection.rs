@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use super::endpoint::{Endpoint, Http};
 use super::outlasting::{Outlasting, WrongHttp};
 use super::upload::{Sending, unreadable};
+use crate::network::Shaped;
 use crate::recording::{Class, Failure};
 
 /// Statuses of services that refuse an upload by its head: no token, no right, too large, of a kind that is not taken.
@@ -114,11 +115,24 @@ pub(super) struct Answer {
 }
 
 impl Connection {
-    /// Connects, with TLS where the endpoint wants it.
+    /// Connects, with TLS where the endpoint wants it, over a simulated network where there is one.
     pub async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
         let stream = TcpStream::connect(&*endpoint.addresses).await.map_err(not_connected)?;
         // Else the last piece of a request would wait until the one before is acknowledged.
         stream.set_nodelay(true).map_err(not_connected)?;
+        let Some(simulated) = &endpoint.simulated else { return Self::secured(stream, endpoint).await };
+        let number = simulated.next_connection();
+        let stream = Shaped::connected(stream, &simulated.network, number).await;
+        // TLS goes over the network too, so that its handshake has its round trips. Boxed, so that connections without a
+        // network have no room for it in their futures.
+        Box::pin(Self::secured(stream, endpoint)).await
+    }
+
+    /// The connection over a stream that stands, with TLS where the endpoint wants it.
+    async fn secured(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        endpoint: &Endpoint,
+    ) -> Result<Self, Failure> {
         match &endpoint.tls {
             None => Self::over(stream, endpoint.http).await,
             Some(tls) => {
@@ -375,4 +389,66 @@ fn is_malformed(kind: io::ErrorKind) -> bool {
 
 fn cause(error: &hyper::Error) -> Option<&io::Error> {
     std::error::Error::source(error)?.downcast_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use hyper::server::conn::{http1 as server_one, http2 as server_two};
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::time::Instant as Paused;
+
+    use super::super::upload::UploadBody;
+    use super::*;
+    use crate::api::Api;
+    use crate::network::Network;
+    use crate::payload::generate_test_file;
+    use crate::units::Bytes;
+
+    /// Reads a request to its end before it answers.
+    async fn answer(request: Request<Incoming>) -> Result<Response<Full<Buffer>>, hyper::Error> {
+        request.into_body().collect().await?;
+        Ok(Response::new(Full::new(Buffer::from_static(b"{}"))))
+    }
+
+    async fn serve(stream: DuplexStream, http: Http) {
+        let io = TokioIo::new(stream);
+        let service = service_fn(answer);
+        let served = match http {
+            Http::One => server_one::Builder::new().serve_connection(io, service).await,
+            Http::Two => {
+                let builder = server_two::Builder::new(TokioExecutor::new());
+                builder.serve_connection(io, service).await
+            }
+        };
+        // The client goes without a farewell, which may be an error.
+        drop(served);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exchange_takes_what_a_network_takes() {
+        let network: Network = "100ms,8mbit,8mbit".parse().expect("is one");
+        let upload = UploadBody::whole(&generate_test_file(Bytes(100_000)), &Api::default());
+        for http in [Http::One, Http::Two] {
+            let (client, service) = duplex(1 << 20);
+            tokio::spawn(serve(service, http));
+            let stream = Shaped::connected(client, &network, 0).await;
+            let mut connection = Connection::over(stream, http).await.expect("speaks HTTP");
+            let mut took = Duration::ZERO;
+            // The second one counts: with HTTP/2, the first has to wait for the service's word that it may send all of it.
+            for _ in 0..2 {
+                let began = Paused::now();
+                let body = upload.body().expect("is in memory");
+                let request = Request::post("http://h/").body(body).expect("is a request");
+                let answer = connection.exchange(request).await.expect("is answered");
+                assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &b"{}"[..]));
+                took = began.elapsed();
+            }
+            // 100,000 bytes at 8 Mbit/s take 100 ms, and so does the round trip. All that stands around the file, and the
+            // answer, has less than 2 KB, which take 2 ms; the timer adds up to 1 ms in each direction.
+            assert!((200..=205).contains(&took.as_millis()), "{http:?}: {took:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::Uri;
 use tokio_rustls::TlsConnector;
@@ -11,6 +12,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 
 use crate::error::Error;
+use crate::network::Network;
 
 /// The protocol that is spoken. There is no falling back from one to the other: both would be measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +32,22 @@ pub struct Endpoint {
     pub(super) path: String,
     pub(super) tls: Option<Tls>,
     pub(super) http: Http,
+    pub(super) simulated: Option<Simulated>,
+}
+
+/// The simulated network before an endpoint. Clones count their connections together.
+#[derive(Debug, Clone)]
+pub(super) struct Simulated {
+    pub network: Network,
+    connections: Arc<AtomicU64>,
+}
+
+impl Simulated {
+    /// The number of the next connection, from 0. It decides what is lost and delayed there, so that runs repeat.
+    pub fn next_connection(&self) -> u64 {
+        // Relaxed, as the counter publishes no other memory.
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Error for a URL to which nothing can be sent.
@@ -84,7 +102,13 @@ impl Endpoint {
         // `port` is `None` for the scheme's own, which `Host` leaves out as well.
         let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let tls = if url.scheme() == "https" { Some(tls(bare, http)?) } else { None };
-        Ok(Self { addresses, authority, path: url.path().to_owned(), tls, http })
+        Ok(Self { addresses, authority, path: url.path().to_owned(), tls, http, simulated: None })
+    }
+
+    /// The same behind a simulated network, if there is one.
+    pub fn over(self, network: Option<Network>) -> Self {
+        let simulated = network.map(|network| Simulated { network, connections: Arc::default() });
+        Self { simulated, ..self }
     }
 
     /// What a request for a path below the URL's is addressed to: the whole path, and for HTTP/2 all of the URL. `None`

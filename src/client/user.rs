@@ -16,8 +16,9 @@ use crate::api::{Api, Filled, Place, Secret};
 use crate::auth::{Redactor, Token};
 use crate::ingester::Leftovers;
 use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
+use crate::units::Bytes;
 
-/// Connect timeout.
+/// Connect timeout, besides what a simulated network takes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Idle time from which on a service may have closed a kept connection; none closes one earlier.
@@ -44,7 +45,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A user with `timeout` as the limit of each upload. Fails where token or path cannot stand in a request.
+    /// A user with `timeout` as the limit of each upload, besides what a simulated network takes for it. Fails where token
+    /// or path cannot stand in a request.
     pub fn new(
         endpoint: Endpoint,
         api: &Arc<Api>,
@@ -128,7 +130,31 @@ impl Client {
     /// For the time before the clock starts; the upload that follows says what failed.
     pub async fn prepare(&mut self) {
         tokio::task::yield_now().await;
+        let under_way = self.still_under_way();
+        if !under_way.is_zero() {
+            tokio::time::sleep(under_way).await;
+        }
         let _ = self.connected().await;
+    }
+
+    /// How long to wait until what the service sent while the event loop stood still has come over a simulated network. To
+    /// the network it was sent just now. It came long ago, like the end of an idle connection, and so is waited for where
+    /// nothing is timed.
+    fn still_under_way(&self) -> Duration {
+        let was_idle = self.idle_since.is_some_and(|since| since.elapsed() >= LONG_IDLE);
+        match &self.endpoint.simulated {
+            Some(simulated) if was_idle && self.connection.is_some() => simulated.network.longest_way(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// This limit, and what a simulated network takes for a file of this size: the limit is the service's, and a line that
+    /// needs minutes for the file must not use it up.
+    fn besides_the_network(&self, limit: Duration, file: Bytes) -> Duration {
+        match &self.endpoint.simulated {
+            Some(simulated) => limit.saturating_add(simulated.network.allowance(file)),
+            None => limit,
+        }
     }
 
     /// The connection, and how long it took to open if it is a new one.
@@ -138,7 +164,7 @@ impl Client {
         }
         self.idle_since = None;
         let began = Instant::now();
-        let limit = self.timeout.min(CONNECT_TIMEOUT);
+        let limit = self.besides_the_network(self.timeout.min(CONNECT_TIMEOUT), Bytes(0));
         // Boxed: its 8 KB, handshake and all, would be part of every upload's future.
         let opening = Box::pin(Connection::open(&self.endpoint));
         let opened = tokio::time::timeout(limit, opening).await;
@@ -155,7 +181,7 @@ impl Client {
         let uuid = self.fresh_uuid();
         let request = self.request(upload, &uuid);
         self.begin_leaving(upload, &uuid);
-        let limit = self.timeout;
+        let limit = self.besides_the_network(self.timeout, upload.size());
         let began = Instant::now();
         let exchange = async {
             let (connection, connect) = self.connected().await?;
@@ -265,7 +291,7 @@ impl Client {
 
     /// Sends a request that is not an upload, and returns the status of its answer.
     pub(super) async fn send(&mut self, request: Request<Sending>) -> Result<StatusCode, Failure> {
-        let limit = self.timeout;
+        let limit = self.besides_the_network(self.timeout, Bytes(0));
         let exchange = async {
             let (connection, _) = self.connected().await?;
             connection.exchange(request).await
@@ -319,7 +345,6 @@ mod tests {
 
     use super::*;
     use crate::payload::generate_test_file;
-    use crate::units::Bytes;
 
     #[test]
     fn a_latency_ends_with_the_last_byte_of_the_answer() {

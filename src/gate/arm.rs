@@ -19,6 +19,7 @@ use crate::files::open_plain;
 use crate::ingester::{OF_A_REAL_INGESTER, ServiceCommand};
 use crate::interrupt::Interrupt;
 use crate::lockstep::{LARGEST_VALUE, Role, Timed, TimedSlice};
+use crate::network::service_of;
 use crate::process_group;
 use crate::units::{hex, printable};
 
@@ -226,7 +227,7 @@ impl Arm {
         let (_, reply) = asked?;
         let Reply::Ready { subject } = reply else { return Err(self.unexpected(&reply)) };
         let is_right = match &side.url {
-            Some(url) => subject == *url,
+            Some(url) => service_of(&subject) == url,
             // A URL that nobody asked for must not be measured in place of the build.
             None => !subject.contains("://"),
         };

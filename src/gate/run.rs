@@ -22,10 +22,11 @@ use crate::lockstep::{
     TimedSlice,
 };
 use crate::machine::{Conditions, ConditionsMeter, Environment, Placement};
+use crate::network::{name_over, network_of};
 use crate::targets::Targets;
 use crate::units::{Bytes, Share, printable, rfc3339};
 
-/// Time that a worker has for an answer beyond the time limit of an upload.
+/// Time that a worker has for an answer beyond the time limit of an upload, and beyond what a simulated network takes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 // Standard deviations between pairs of processes of one build, by case: 0.3 to 8.6 % with everything on one core, 0.6
@@ -90,6 +91,9 @@ impl Gate<'_> {
         if self.head.url.is_some() {
             self.notices.push(TWO_INSTANCES.to_owned());
         }
+        if let Some(network) = &self.settings.network {
+            self.notices.push(format!("measured over a simulated network: {network}"));
+        }
 
         // One key for all workers, so that both sides check and show the same tokens.
         let begin = Begin { key: KeyPair::generate_pem()?, client, stub };
@@ -125,7 +129,10 @@ impl Gate<'_> {
             self.notices.push(format!("sent to the two ingesters in all, warming up included: {sent}"));
         }
 
-        let subject = self.head.url.clone().or(subject).unwrap_or_else(|| "stub".to_owned());
+        let subject = match &self.head.url {
+            Some(url) => name_over(url.clone(), self.settings.network.as_ref()),
+            None => subject.unwrap_or_else(|| "stub".to_owned()),
+        };
         let environment = Environment::read(&self.settings.placed(), subject);
         let lacked = self.wanted(lacking(&met.base, &met.head));
         let (allowed_missing, missing) = lacked.into_iter().partition(|id| self.allow_missing.contains(id));
@@ -187,7 +194,31 @@ impl Gate<'_> {
     }
 
     fn worker(&self, role: Role, side: &Side, copies: &mut Copies) -> Result<(Arm, Hello), Error> {
-        Arm::start(role, side, copies, self.settings.timeout + PATIENCE, self.interrupt)
+        let patience = (self.settings.timeout + PATIENCE).saturating_add(self.time_of_the_network());
+        Arm::start(role, side, copies, patience, self.interrupt)
+    }
+
+    /// What a simulated network takes for one iteration at most.
+    fn time_of_the_network(&self) -> Duration {
+        let Some(network) = &self.settings.network else { return Duration::ZERO };
+        let times = self.suite.cases().iter().map(|spec| spec.allowance_over(network));
+        times.max().unwrap_or_default()
+    }
+
+    /// An error where a worker measures over no simulated network though one is asked for: an older build knows of none,
+    /// and would be compared with one that does.
+    fn check_network(&self, role: Role, subject: &str) -> Result<(), Error> {
+        let Some(network) = &self.settings.network else { return Ok(()) };
+        let network = network.to_string();
+        if network_of(subject) == Some(network.as_str()) {
+            return Ok(());
+        }
+        Err(Error::Worker(format!(
+            "of {} measures {}, and not over the network of INGESTER_NETWORK, {network}: a build that is older than that \
+             variable, or another program, knows nothing of it; unset it, or compare newer builds",
+            role.name(),
+            printable(subject)
+        )))
     }
 
     /// Plans the cases that are compared: their thresholds, and how much of each may be sent.
@@ -326,6 +357,7 @@ impl<'a, W: FnMut(Progress)> Host for Workers<'a, W> {
         let asked = Instant::now();
         let (mut arm, _) = self.gate.worker(role, &side, &mut self.copies)?;
         let subject = arm.begin(&side, &self.begin)?;
+        self.gate.check_network(role, &subject)?;
         self.subject.get_or_insert(subject);
         self.tell_start(&side, asked.elapsed());
         let suite = self.gate.suite;

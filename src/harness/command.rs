@@ -93,9 +93,11 @@ Environment:
   INGESTER_TOKEN          a bearer token
   INGESTER_PRIVATE_KEY    RSA private key to mint tokens with: a file, or the PEM text
   INGESTER_TOKEN_URL      route that gives tokens for INGESTER_CLIENT_ID and INGESTER_CLIENT_SECRET
-  INGESTER_TIMEOUT        time limit of one upload [30s]
+  INGESTER_TIMEOUT        time limit of one upload; what a simulated network takes for it comes on top [30s]
   INGESTER_MAX_BYTES      most bytes sent in one run to what keeps them: a real ingester, a stub with INGESTER_STORAGE [2GB]
   INGESTER_PLACEMENT      split: client and stub on cores of their own; none [split]
+  INGESTER_NETWORK        simulated network: slow-3g, lossy, 3g, dsl, 4g, lte, or RTT,UP,DOWN[,JITTER[,LOSS]] like
+                          100ms,1mbit,10mbit (docs/network.md) [none]
   INGESTER_STORAGE        where the stub stores files: dir:PATH, s3://bucket/prefix, element:URL; several with spaces [discard]
   INGESTER_ELEMENT_TOKEN_FILE  file with a token for element:URL
   INGESTER_REPORT_DIR     where reports go [target/performance_reports]

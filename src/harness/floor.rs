@@ -111,6 +111,10 @@ pub fn measure_this_machine(settings: &mut Settings) {
         );
     }
     settings.storage = Vec::new();
+    if settings.network.is_some() {
+        note("INGESTER_NETWORK is set, but this measures the machine that it runs on, over no network");
+    }
+    settings.network = None;
     settings.api = Arc::default();
     settings.faults.clear();
 }

@@ -222,6 +222,7 @@ fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Re
     document.table(report::targets(reports));
     document.lines(report::failures(reports));
     document.lines(report::unverified(reports));
+    document.lines(report::simulated(reports));
     document.gap();
     // Criterion calls whatever lies below the threshold noise; the reader should know how much that can be.
     if args.compares() {

@@ -1,6 +1,7 @@
 //! Before a real ingester is measured: look at it, say what will be sent to it, and refuse what is too much.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Error;
 use crate::api::Api;
@@ -8,6 +9,7 @@ use crate::case::{PROBES, Spec, probe};
 use crate::client::Http;
 use crate::console::note;
 use crate::ingester::{Ingester, Settings};
+use crate::network::Network;
 use crate::units::Bytes;
 
 use super::args::{Args, Mode};
@@ -31,6 +33,9 @@ pub fn plan(
     let least: u64 = cases.iter().map(|spec| bytes(spec, Sampling::fewest(args))).sum();
     if least > settings.max_bytes.0 {
         return Err(too_much(&format!("at least {}", Bytes(least)), settings));
+    }
+    if let Some(network) = &settings.network {
+        tell_looks(cases, network);
     }
     let share = settings.max_bytes.0 / cases.len() as u64;
     let mut sampling = Vec::new();
@@ -73,6 +78,19 @@ pub fn plan(
     // The looks have been sent already.
     let probed: u64 = cases.iter().map(|spec| bytes(spec, 0)).sum();
     Ok(Plan { sampling, allowance: settings.max_bytes.0 - probed })
+}
+
+/// Says how long the looks take over a simulated network, which may be minutes.
+fn tell_looks(cases: &[Spec], network: &Network) {
+    let mut looks = Duration::ZERO;
+    for (_, size) in cases.iter().filter_map(Spec::sends) {
+        looks += network.exchange(size) * PROBES as u32;
+    }
+    let seconds = Duration::from_secs(looks.as_secs() + 1);
+    note(format_args!(
+        "Looking at it first: two uploads for each case, for which the network alone takes about {}",
+        humantime::format_duration(seconds)
+    ));
 }
 
 /// Bytes of the files that the look before and so many iterations send.

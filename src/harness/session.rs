@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::Error;
 use crate::case::{PROBES, Spec, clean_up_and_tell};
 use crate::client::{Http, Sent};
 use crate::console::note;
 use crate::ingester::{Ingester, Settings, Subject};
+use crate::network::{Network, name_over};
 use crate::targets::Targets;
 use crate::units::Bytes;
 
-use super::args::Args;
+use super::args::{Args, Mode};
 use super::floor;
 use super::halt::Halt;
 use super::outcome::Stop;
@@ -57,8 +59,12 @@ impl Session {
                 Subject::Router(_) => "the service in this process".to_owned(),
                 _ => settings.faulty_stub().unwrap_or_else(|| "the stub in this process".to_owned()),
             };
+            let what = name_over(what, settings.network.as_ref());
             note(format_args!("Measuring {what}; placement {}", settings.placement));
-            sampling = vec![Sampling::local(args, cases.len() as u32); cases.len()];
+            sampling = match &settings.network {
+                None => vec![Sampling::local(args, cases.len() as u32); cases.len()],
+                Some(network) => over_network(cases, args, network),
+            };
             allowance = None;
         } else {
             let plan = remote::plan(cases, args, &ingester, &settings);
@@ -113,4 +119,27 @@ impl Session {
         self.sent.add(iters.saturating_mul(uploads), bytes);
         Ok(())
     }
+}
+
+/// How cases are sampled whose iterations take as long as a simulated network needs for them. That is known beforehand, and
+/// said, as it may be an hour.
+fn over_network(cases: &[Spec], args: &Args, network: &Network) -> Vec<Sampling> {
+    let mut sampling = Vec::new();
+    let mut longest = Duration::ZERO;
+    for spec in cases {
+        let iteration = spec.time_over(network);
+        // Without a limit on bytes: nothing of them is kept.
+        let chosen = if iteration.is_zero() {
+            Sampling::local(args, cases.len() as u32)
+        } else {
+            Sampling::remote(args, iteration, u64::MAX)
+        };
+        longest += iteration.mul_f64(chosen.iterations(iteration) as f64);
+        sampling.push(chosen);
+    }
+    if args.mode == Mode::Measure {
+        let seconds = Duration::from_secs(longest.as_secs() + 1);
+        note(format_args!("The network alone takes about {} for it", humantime::format_duration(seconds)));
+    }
+    sampling
 }

@@ -33,6 +33,7 @@ use crate::api::Api;
 use crate::auth::{Minter, Token};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::network::{Network, name_over};
 use crate::phases::ServicePhases;
 use crate::stub::{FaultOptions, Server, StorageSpec, Stub, StubOptions};
 use tokens::Tokens;
@@ -50,6 +51,8 @@ pub struct Ingester {
     tokens: Tokens,
     leftovers: Arc<Leftovers>,
     running: Running,
+    /// The simulated network before it.
+    network: Option<Network>,
 }
 
 /// What was started for an ingester, and ends with it.
@@ -143,11 +146,17 @@ impl Ingester {
             tokens: Tokens::new(credentials),
             leftovers: Arc::default(),
             running,
+            network: settings.network,
         }
     }
 
-    /// What reports call it: `stub`, with its storage if it has one, or the URL; they hold no credentials.
+    /// What reports call it: `stub`, with its storage if it has one, or the URL; and the simulated network before it. They
+    /// hold no credentials.
     pub fn name(&self) -> String {
+        name_over(self.service_name(), self.network.as_ref())
+    }
+
+    fn service_name(&self) -> String {
         match &self.running {
             Running::Stub(stub) => stub.name.clone(),
             Running::Router(_) => "router".to_owned(),
@@ -225,7 +234,7 @@ impl Ingester {
     }
 
     fn unreachable(&self, reason: String) -> Error {
-        Error::Unreachable { url: self.name(), reason }
+        Error::Unreachable { url: self.service_name(), reason }
     }
 }
 
@@ -286,5 +295,15 @@ mod tests {
         assert_eq!(elsewhere("http://h:8020").upload_url(), "http://h:8020/api/v1/files/upload");
         assert_eq!(elsewhere("http://h/in/").upload_url(), "http://h/in/api/v1/files/upload");
         assert_eq!(elsewhere("http://h/").name(), "http://h");
+    }
+
+    #[test]
+    fn a_simulated_network_is_part_of_the_name() {
+        let settings = Settings { network: "lte".parse().ok(), ..Settings::default() };
+        let url = "http://h/".parse().expect("is a URL");
+        let ingester = Ingester::new(url, &settings, Credentials::None, Running::Elsewhere);
+        assert_eq!(ingester.name(), "http://h over lte (70 ms, 12 Mbit/s up, 12 Mbit/s down)");
+        // What is not there is not there over any network.
+        assert!(ingester.unreachable("gone".to_owned()).to_string().contains("at http://h: gone"));
     }
 }

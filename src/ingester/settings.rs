@@ -16,6 +16,7 @@ use crate::auth::{KeyError, KeyPair, Minter};
 use crate::error::Error;
 use crate::files::read_limited;
 use crate::machine::Placement;
+use crate::network::{Network, NotANetwork};
 use crate::stub::{FaultSpec, StorageSpec};
 use crate::units::Bytes;
 
@@ -31,6 +32,10 @@ const DEFAULT_REPORT_DIR: &str = "target/performance_reports";
 const MAX_FILE: u64 = 1 << 20;
 /// Faults of the stub in this process.
 const FAULTS: &str = "INGESTER_FAULTS";
+/// The simulated network before what is measured.
+const NETWORK: &str = "INGESTER_NETWORK";
+/// What stands in its place where there is none.
+const NO_NETWORK: &str = "none";
 /// The limits that come with the project.
 const DEFAULT_TARGETS: &str = "baseline/targets.toml";
 
@@ -52,8 +57,10 @@ pub struct Settings {
     pub subject: Subject,
     /// How to speak to it.
     pub api: Arc<Api>,
-    /// Time limit of one upload.
+    /// Time limit of one upload, besides what a simulated network takes for it.
     pub timeout: Duration,
+    /// The simulated network between the client and what is measured.
+    pub network: Option<Network>,
     /// Most bytes sent to a real ingester in one run.
     pub max_bytes: Bytes,
     /// Which core runs what.
@@ -93,6 +100,7 @@ impl Default for Settings {
             subject: Subject::Stub,
             api: Arc::default(),
             timeout: DEFAULT_TIMEOUT,
+            network: None,
             max_bytes: DEFAULT_MAX_BYTES,
             placement: Placement::split(),
             report_dir: DEFAULT_REPORT_DIR.into(),
@@ -208,6 +216,7 @@ impl Settings {
                 Some(text) => timeout(&text)?,
                 None => default.timeout,
             },
+            network: variables.network()?,
             max_bytes: variables.parsed("INGESTER_MAX_BYTES")?.unwrap_or(default.max_bytes),
             placement: variables.parsed("INGESTER_PLACEMENT")?.unwrap_or(default.placement),
             report_dir: variables.get("INGESTER_REPORT_DIR")?.map_or(default.report_dir, PathBuf::from),
@@ -270,6 +279,16 @@ impl<F: Fn(&'static str) -> Option<Result<String, ()>>> Variables<F> {
             faults.push(word.parse::<FaultSpec>().map_err(|e| setting(FAULTS, e))?);
         }
         Ok(faults)
+    }
+
+    /// The simulated network, if one is asked for.
+    fn network(&self) -> Result<Option<Network>, Error> {
+        let text = self.get(NETWORK)?;
+        match text.as_deref().map(str::trim) {
+            // To measure without what the environment says.
+            None | Some(NO_NETWORK) => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|e: NotANetwork| setting(NETWORK, e)),
+        }
     }
 
     /// A URL from the environment, before what is described.
@@ -479,6 +498,8 @@ mod tests {
             ("INGESTER_EVEN_IF_FAILING", "yes", "1 or 0"),
             ("INGESTER_MAX_BYTES", "much", "10KB"),
             ("INGESTER_PLACEMENT", "left", "split"),
+            ("INGESTER_NETWORK", "5g", "\"5g\" is not a network: there are slow-3g"),
+            ("INGESTER_NETWORK", "100ms,1mbit,fast", "\"fast\" is not a rate"),
             ("INGESTER_FAULTS", "reset slow", "\"slow\" is not a fault: there are delay=50ms"),
             ("INGESTER_STORAGE", "discard tape:", "dir:PATH"),
             ("INGESTER_STORAGE", "element:http://u:secret@host", "password"),
@@ -568,6 +589,15 @@ mod tests {
         assert_eq!(read(&[]).expect("needs none").faulty_stub(), None);
         let elsewhere = read(&[URL, ("INGESTER_TOKEN", "a.b.c"), faults]).expect_err("is not the stub");
         assert!(elsewhere.starts_with("INGESTER_FAULTS: is for the stub in this process"), "{elsewhere}");
+    }
+
+    #[test]
+    fn a_network_is_simulated_where_one_is_asked_for() {
+        let slow: Network = "slow-3g".parse().expect("is one");
+        for (text, network) in [(" slow-3g ", Some(slow)), ("none", None), ("", None)] {
+            assert_eq!(read(&[("INGESTER_NETWORK", text)]).expect("is valid").network, network, "{text}");
+        }
+        assert_eq!(read(&[]).expect("needs none").network, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::load::{LoadReport, Summary};
 use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
 use super::resource_table::{machine, remarks, sides};
-use super::table::{failures, figures, targets, unverified};
+use super::table::{failures, figures, simulated, targets, unverified};
 use crate::document::{Document, Table};
 use crate::phases::breakdown_table;
 use crate::units::{grouped, latency, significant};
@@ -37,6 +37,7 @@ pub fn outcome_document(LoadOutcome { report, said, .. }: &LoadOutcome) -> Docum
     document.lines(failures(reports));
     document.table(targets(reports));
     document.lines(unverified(reports));
+    document.lines(simulated(reports));
     for finding in report.load.iter().flat_map(|load| &load.findings) {
         document.gap();
         document.line(format!("Finding: {}", finding.what));

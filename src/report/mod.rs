@@ -29,4 +29,4 @@ pub use quantile::{Interval, Intervals};
 pub use resources::{MachineReport, MeanMax, ResourceReport, SecondUse, SideReport};
 pub use save::{check_operation, save_as, save_performance_report};
 pub use series::{SecondReport, seconds_table, write_hlog};
-pub use table::{failures, figures, targets, unverified};
+pub use table::{failures, figures, simulated, targets, unverified};

@@ -3,8 +3,9 @@
 use super::performance::PerformanceReport;
 use super::quantile::Interval;
 use crate::document::Table;
+use crate::network::network_of;
 use crate::targets::{Better, Judgement, Metric};
-use crate::units::{grouped, latency, percent, significant};
+use crate::units::{grouped, latency, percent, printable, significant};
 
 /// Figures with their units, one row a report.
 pub fn figures(reports: &[PerformanceReport]) -> Table {
@@ -85,6 +86,20 @@ pub fn unverified(reports: &[PerformanceReport]) -> Vec<String> {
     said
 }
 
+/// The simulated network over which was measured, once for all reports that name the same.
+pub fn simulated(reports: &[PerformanceReport]) -> Vec<String> {
+    let mut said = Vec::new();
+    for report in reports {
+        let Some(environment) = &report.environment else { continue };
+        if let Some(network) = network_of(&environment.ingester) {
+            // The name may come with a stored record.
+            said.push(format!("Measured over a simulated network: {}.", printable(network)));
+        }
+    }
+    said.dedup();
+    said
+}
+
 /// A percentile; something succeeded and it is still not there where too many failed or never ended.
 fn quantile(report: &PerformanceReport, ms: Option<f64>) -> String {
     match ms {
@@ -139,6 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::machine::{Environment, Placement};
     use crate::recording::{Failure, Finished, Recorder};
     use crate::targets::Targets;
 
@@ -166,6 +182,20 @@ mod tests {
         // Half failed: the median is known, and nothing beyond it.
         let row = ["op", "2", "60 ms", "60 ms", "not known", "not known", "1/s", "50 %"];
         assert_eq!(figures(&report()).rows, [row]);
+    }
+
+    #[test]
+    fn a_simulated_network_is_said_once() {
+        let [report] = report();
+        assert_eq!(simulated(&[report.clone()]), Vec::<String>::new());
+        let placement = Placement::none();
+        let lte = "stub over lte (70 ms, 12 Mbit/s up, 12 Mbit/s down)";
+        let slow = report.clone().at(Environment::read(&placement, lte));
+        let plain = report.at(Environment::read(&placement, "stub"));
+        assert_eq!(
+            simulated(&[slow.clone(), plain, slow]),
+            ["Measured over a simulated network: lte (70 ms, 12 Mbit/s up, 12 Mbit/s down)."]
+        );
     }
 
     #[test]

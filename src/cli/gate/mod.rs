@@ -32,6 +32,8 @@ Examples:
   ingester-perf gate --base-exe old --head-exe new     two builds of this program, or two workers (docs/worker.md)
   INGESTER_TOKEN_FILE=token ingester-perf gate --case upload/10KB \
       --base-url http://127.0.0.1:8020 --head-url http://127.0.0.1:8021
+  INGESTER_NETWORK=lte ingester-perf gate --case upload/1MB --budget 10m
+                                                       over a simulated network (docs/network.md)
   ingester-perf gate --replay gate                     the verdict again, from the slices
 
 Exit codes: 0 no case got slower, 1 a case did, 2 could not measure, 3 inconclusive; 129, 130 and 143 interrupted.
@@ -173,6 +175,9 @@ impl GateArgs {
         ));
         if let Some(stub) = settings.faulty_stub() {
             note(format_args!("Measuring {stub}"));
+        }
+        if let Some(network) = &settings.network {
+            note(format_args!("Over a simulated network: {network}"));
         }
         let bar = Bar::new(&plan);
         let gate = Gate {

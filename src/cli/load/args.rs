@@ -24,6 +24,7 @@ Examples:
   ingester-perf load --preset stress                            1, 2, 5 ... 1000 users, until a target breaks
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --pid $(pgrep -f my-service)
+  ingester-perf load --users 10 --requests 100 --file-size 1MB --network 4g      as users on phones (docs/network.md)
   INGESTER_FAULTS=status=503,share=5% ingester-perf load --users 10 --requests 1000        the stub, failing (docs/faults.md)
   ingester-perf load --users 10 --duration 10s --mix 10KB=9,10MB=1 --phases      what the token check, the hash ... take
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
@@ -65,7 +66,7 @@ pub struct IngesterArgs {
     /// Route that gives tokens for INGESTER_CLIENT_ID and INGESTER_CLIENT_SECRET [default: INGESTER_TOKEN_URL]
     #[arg(long, value_name = "URL")]
     token_url: Option<String>,
-    /// Time limit of one upload [default: INGESTER_TIMEOUT, or 30s]
+    /// Time limit of one upload, besides what --network takes for it [default: INGESTER_TIMEOUT, or 30s]
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
     /// Most bytes sent to a real ingester [default: INGESTER_MAX_BYTES, or 2GB]
@@ -79,6 +80,10 @@ pub struct IngesterArgs {
     // The largest id that Linux gives (PID_MAX_LIMIT) is 2^22.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     pub pid: Option<u32>,
+    /// Simulated network between each user and the ingester: slow-3g, lossy, 3g, dsl, 4g, lte, or
+    /// RTT,UP,DOWN[,JITTER[,LOSS]] like 100ms,1mbit,10mbit [default: INGESTER_NETWORK, or none]
+    #[arg(long)]
+    network: Option<String>,
     /// Load though both uploads of the look before failed alike
     #[arg(long)]
     even_if_failing: bool,
@@ -124,7 +129,7 @@ pub struct OutcomeArgs {
     report_dir: Option<String>,
     /// Report this record (NAME.run.json) again, held against the targets of now; measures nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
-          "max_bytes", "placement", "pid", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
+          "max_bytes", "placement", "pid", "network", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
           "cleanup", "file_size", "mix", "file", "name", "phases"])]
     pub replay: Option<PathBuf>,
@@ -149,6 +154,7 @@ impl IngesterArgs {
             flag("--timeout", "INGESTER_TIMEOUT", &self.timeout),
             flag("--max-bytes", "INGESTER_MAX_BYTES", &self.max_bytes),
             flag("--placement", "INGESTER_PLACEMENT", &self.placement),
+            flag("--network", "INGESTER_NETWORK", &self.network),
             flag("--even-if-failing", "INGESTER_EVEN_IF_FAILING", &even_if_failing),
             flag("--report-dir", "INGESTER_REPORT_DIR", report_dir),
         ];

@@ -70,6 +70,13 @@ impl Generator {
         let ingester = Arc::new(Ingester::start(&settings, &interrupt)?);
         let smallest = files.iter().map(UploadBody::size).min().unwrap_or_default().min(PROBE);
         let http = options.http;
+        if let Some(network) = &settings.network {
+            let looks = network.exchange(smallest) * PROBES as u32;
+            note(format_args!(
+                "Over a simulated network: {network}, which alone takes about {} for the look before",
+                latency(looks)
+            ));
+        }
         let look = probe(&ingester, &settings, smallest, http)?;
         note(format_args!(
             "The look before: two uploads of {smallest} took {} and {}",
@@ -155,6 +162,7 @@ impl Generator {
     /// Makes sure of a descriptor for every connection that users need; of arrivals, that wait for nobody, so many are
     /// let at once as there can be, unless a number was asked for.
     pub fn fit(&self, plan: Plan, asked: Option<u32>) -> Result<Plan, Error> {
+        let plan = self.with_time_for_the_network(plan);
         // The stub's ends are this process's too.
         let ends = if self.settings.subject.is_in_process() { 2 } else { 1 };
         let connections = plan.connections() as u64;
@@ -164,6 +172,14 @@ impl Generator {
         }
         reserve_descriptors(ends * connections)?;
         Ok(plan)
+    }
+
+    /// The plan with a grace that a simulated network does not use up: uploads under way at the end of the schedule would
+    /// all count as unfinished where the network needs longer for one.
+    fn with_time_for_the_network(&self, plan: Plan) -> Plan {
+        let Some(network) = &self.settings.network else { return plan };
+        let largest = self.files.iter().map(UploadBody::size).max().unwrap_or_default();
+        Plan { grace: plan.grace.saturating_add(network.allowance(largest)), ..plan }
     }
 
     fn check_bytes(&self, plan: &Plan) -> Result<(), Error> {

@@ -53,7 +53,7 @@ pub struct ScheduleArgs {
     /// Load for this long before anything is recorded
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
     warm_up: Duration,
-    /// How long uploads under way may take to end once the last one has begun
+    /// How long uploads under way may take to end once the last one has begun, besides what --network takes for one
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     grace: Duration,
     /// Most uploads under way at once with --rate; what is due beyond that is late [default: 10000, or as many as there
