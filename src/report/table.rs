@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_simulated_network_is_said_once() {
         let [report] = report();
-        assert_eq!(simulated(&[report.clone()]), Vec::<String>::new());
+        assert_eq!(simulated(std::slice::from_ref(&report)), Vec::<String>::new());
         let placement = Placement::none();
         let lte = "stub over lte (70 ms, 12 Mbit/s up, 12 Mbit/s down)";
         let slow = report.clone().at(Environment::read(&placement, lte));

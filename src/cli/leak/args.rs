@@ -90,7 +90,7 @@ pub struct LeakOutcomeArgs {
     pub report_dir: Option<String>,
     /// Judge the samples of this report (leak.json) again; measures nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
-          "max_bytes", "placement", "even_if_failing", "http2", "threads", "duration", "users", "file_size", "pid",
+          "max_bytes", "placement", "pid", "network", "even_if_failing", "http2", "threads", "duration", "users", "file_size",
           "gauge", "metrics_url"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
