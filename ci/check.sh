@@ -12,6 +12,7 @@ step ci/layers.sh
 step mutants_apply
 step cargo clippy --locked --all-targets -- -D warnings
 step cargo clippy --locked --no-default-features -- -D warnings
+step cargo clippy --locked --features heap-profile --bin ingester-perf-counting -- -D warnings
 step cargo test --locked
 # Without --bench the benches run each case once and check its outcome.
 step cargo test --locked --benches

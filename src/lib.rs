@@ -2,11 +2,13 @@
 //!
 //! One upload, from the top down: a [`case`] asks its [`client`] for uploads and times them; the client sends a
 //! [`payload`] with a token of [`auth`] to an [`ingester`], as its [`api`] says: the [`stub`], or a service of your own that
-//! [`config`] describes, if need be over a simulated [`network`]; what came of it is kept by [`recording`], made into a [`report`] with the help of [`stats`], and
-//! held against [`targets`].
-//! [`load`] does many operations at once, of any kind; `leak` tells from one whether memory is kept. The `harness` (behind the feature `criterion`) drives the cases
-//! through Criterion, the [`gate`] drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`]
-//! reads what Criterion saved. [`phases`] is where the time of uploads went in the stub. All output is a [`document`].
+//! [`config`] describes, if need be over a simulated [`network`]; what came of it is kept by [`recording`], made into a
+//! [`report`] with the help of [`stats`], and held against [`targets`].
+//!
+//! [`load`] does many operations at once, of any kind; `leak` tells from one whether memory is kept. The `harness` (behind
+//! the feature `criterion`) drives the cases through Criterion, the [`gate`] drives those of two builds in turn and has them
+//! judged by [`lockstep`]; [`baseline`] reads what Criterion saved. [`phases`] is where the time of uploads went in the
+//! stub; `counters` counts what some of them allocate, and their instructions. All output is a [`document`].
 
 pub mod api;
 pub mod auth;
@@ -16,6 +18,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod console;
+mod counters;
 pub mod document;
 mod error;
 mod exit;

@@ -26,7 +26,17 @@ pub fn of_its_own(command: &mut Command) {
 
 /// Runs a command to its end and returns what it printed. An interrupt ends it early, with all that it started: whoever
 /// calls this asks the interrupt before believing the output.
-pub fn output(mut command: Command, interrupt: &Interrupt) -> io::Result<Output> {
+pub fn output(command: Command, interrupt: &Interrupt) -> io::Result<Output> {
+    run(command, interrupt, None)
+}
+
+/// The same for a command that has to end within this time; an error of the kind `TimedOut` where it does not.
+pub fn output_within(command: Command, interrupt: &Interrupt, limit: Duration) -> io::Result<Output> {
+    run(command, interrupt, Some(limit))
+}
+
+fn run(mut command: Command, interrupt: &Interrupt, limit: Option<Duration>) -> io::Result<Output> {
+    let started = Instant::now();
     of_its_own(&mut command);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     // Both at once: a process that fills one pipe waits, while we would wait for the end of the other.
@@ -42,6 +52,12 @@ pub fn output(mut command: Command, interrupt: &Interrupt) -> io::Result<Output>
         if interrupt.signal().is_some() {
             end(&mut child, Duration::ZERO);
             return Ok(Output { status: child.wait()?, stdout: Vec::new(), stderr: Vec::new() });
+        }
+        // One that has ended is not late: what it left behind is waited for above, for a moment.
+        if let Some(limit) = limit.filter(|limit| ended_at.is_none() && started.elapsed() > *limit) {
+            end(&mut child, Duration::ZERO);
+            let problem = format!("it did not end within {}", humantime::format_duration(limit));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
         }
         std::thread::sleep(LOOK_AT_WORK);
     }
@@ -167,6 +183,16 @@ mod tests {
         end(&mut child, Duration::from_millis(50));
         assert!(started.elapsed() >= Duration::from_millis(50));
         assert!(child.try_wait().expect("was waited for").is_some());
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let mut command = Command::new("sleep");
+        command.arg("1000");
+        let started = Instant::now();
+        let late = output_within(command, &Interrupt::default(), Duration::from_millis(50));
+        assert_eq!(late.expect_err("is late").to_string(), "it did not end within 50ms");
+        assert!(started.elapsed() < Duration::from_secs(15));
     }
 
     #[test]

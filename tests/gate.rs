@@ -359,6 +359,7 @@ fn wrong_arguments_are_one_line_and_nothing_starts() {
         (&["--pairs", "10", "--alpha", "0.01%"], "cannot reach a false-alarm rate"),
         (&["--max-pairs", "9"], "is not from 10 (--pairs) to 200"),
         (&["--margin", "5%"], "above --threshold"),
+        (&["--counters-show", "6%"], "--counters-show: 6 % is above --counters-fail 5 %"),
         (&["--threshold", "2"], "write a number from 0 to 100 with %"),
         (&["--budget", "0s"], "no time to measure in"),
         (&["--budget", "soon"], "--budget"),
@@ -508,6 +509,9 @@ fn a_change_is_held_against_the_thresholds_that_were_there_before_it() {
     assert!(run.stdout.contains("FAILED, slower: jwt/validate"), "{}", run.stdout);
     let says = "head's own baseline/targets.toml fails jwt/validate from 50 % on only; base's 3 % was used";
     assert!(run.stdout.contains(says), "{}", run.stdout);
+    // These commits have no program that counts, which is said and no failure.
+    let says = "Note: base has no exact counters, so nothing was counted.";
+    assert!(run.stdout.contains(says), "{}", run.stdout);
 
     // What has landed is the base of the next change.
     repository.commit(&[("worker", "slice(2_200_000)")]);
@@ -521,16 +525,79 @@ fn limit(percent: &str) -> String {
     format!("[jwt_validation]\ngate_threshold_pct = {percent}\n")
 }
 
-/// A program in cargo's place: it prints what cargo prints of a build, and its executable is the worker in the commit.
+/// A program in cargo's place: it prints what cargo prints of a build, and its executables are files of the commit: the
+/// worker, and where it is asked for the source of the program that counts, which is a script too.
 const FAKE_CARGO: &str = r#"#!/usr/bin/env python3
 import json, os, shutil, sys
 if sys.argv[1] == "build":
     given = lambda flag: sys.argv[sys.argv.index(flag) + 1]
-    built = given("--target-dir") + "/worker"
+    source = os.path.dirname(given("--manifest-path"))
     os.makedirs(given("--target-dir"), exist_ok=True)
-    shutil.copy(os.path.dirname(given("--manifest-path")) + "/worker", built)
-    print(json.dumps({"target": {"kind": ["bin"], "name": "ingester-perf"}, "executable": built}))
+    for name, file in [("ingester-perf", "worker"), ("ingester-perf-counting", "src/bin/ingester-perf-counting.rs")]:
+        if name in sys.argv:
+            built = given("--target-dir") + "/" + name
+            shutil.copy(source + "/" + file, built)
+            os.chmod(built, 0o755)
+            print(json.dumps({"target": {"kind": ["bin"], "name": name}, "executable": built}))
 "#;
+
+/// A program that counts this many allocations an iteration.
+const COUNTS: &str = r#"#!/usr/bin/env python3
+import json, sys
+if "--list" in sys.argv:
+    print("jwt/validate")
+else:
+    n = int(sys.argv[sys.argv.index("--iterations") + 1])
+    counted = {"case": "jwt/validate", "iterations": n, "allocations": ALLOCATIONS * n, "bytes": 5000 * n, "held": 700}
+    print(json.dumps(counted))
+"#;
+
+/// A program in Valgrind's place: it counts 1000 instructions an iteration, and 6 % more in a program that is heavier.
+const FAKE_VALGRIND: &str = r#"#!/usr/bin/env python3
+import sys
+if "--version" not in sys.argv:
+    out = next(arg for arg in sys.argv if arg.startswith("--callgrind-out-file=")).split("=", 1)[1]
+    program = next(arg for arg in sys.argv[1:] if not arg.startswith("--"))
+    n = int(sys.argv[sys.argv.index("--iterations") + 1])
+    each = 1060 if "heavier" in open(program).read() else 1000
+    open(out, "w").write(f"events: Ir\n\ntotals: {each * n}\n")
+"#;
+
+#[test]
+fn exact_counters_show_what_time_does_not() {
+    let bench = Bench::new();
+    let repository = Repository::new(&bench);
+    let counting = "src/bin/ingester-perf-counting.rs";
+    repository.commit(&[("worker", STEADY), (counting, &COUNTS.replace("ALLOCATIONS", "40"))]);
+    let heavier = format!("{STEADY}  # heavier");
+    repository.commit(&[("worker", &heavier), (counting, &COUNTS.replace("ALLOCATIONS", "41"))]);
+    let cargo = bench.script("cargo", FAKE_CARGO);
+    let valgrind = bench.script("valgrind", FAKE_VALGRIND);
+    let mut gate = repository.gate(&cargo, &[]);
+    let run: Run = gate.env("VALGRIND", valgrind).output().expect("starts").into();
+    run.exits(1);
+    // One allocation more in 40 is shown, and 6 % more instructions fail the run. All cases are as fast as before.
+    assert!(run.stdout.ends_with("FAILED, more: jwt/validate instructions\n"), "{}", run.stdout);
+    for row in [
+        "jwt/validate allocations 40 41 +1 +2.5 % more",
+        "jwt/validate allocated bytes 5,000 5,000 0 +0.0 % equal",
+        "jwt/validate held bytes 700 700 0 +0.0 % equal",
+        "jwt/validate instructions 1,000 1,060 +60 +6.0 % MORE",
+    ] {
+        let mut rows = run.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert!(rows.any(|found| found == row), "{row}: {}", run.stdout);
+    }
+    // Allocations are counted twice, and instructions again because they changed.
+    let counts = &read_json(&bench.path("out/slices.json"))["counters"]["counts"];
+    assert_eq!(counts[0]["head"], serde_json::json!([820, 820]), "{counts}");
+    assert_eq!(counts[3]["head"], serde_json::json!([53_000, 53_000]), "{counts}");
+    let verdict = read_json(&bench.path("out/verdict.json"));
+    assert_eq!(verdict["counters"][3]["finding"], "risen", "{verdict}");
+
+    let replay = Command::new(GATE).arg("gate").arg("--replay").arg(bench.path("out")).output();
+    let replay: Run = replay.expect("starts").into();
+    assert_eq!((replay.code, replay.stdout), (Some(1), run.stdout));
+}
 
 /// A repository of this package's name, whose commits hold workers.
 struct Repository<'a> {
@@ -558,6 +625,7 @@ impl<'a> Repository<'a> {
     fn commit(&self, files: &[(&str, &str)]) {
         for (name, text) in files {
             let target = self.path.join(name);
+            std::fs::create_dir_all(target.parent().expect("is in the repository")).expect("makes it");
             if *name == "worker" {
                 std::fs::rename(self.bench.worker("made", text), target).expect("moves");
             } else {

@@ -181,7 +181,7 @@ fn a_connection_that_was_closed_while_idle_is_not_used_again() {
     let first = runtime.block_on(client.upload(&upload));
     assert_eq!(first.finished.outcome, Ok(()));
     // A user who thinks, while the event loop runs.
-    runtime.block_on(tokio::time::sleep(pause));
+    runtime.block_on(async { tokio::time::sleep(pause).await });
     let second = runtime.block_on(client.upload(&upload));
     assert_eq!(second.finished.outcome, Ok(()));
     // Between two samples of a bench nothing runs at all.

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ingester_perf::config::TEMPLATE;
 use ingester_perf::load::{run, Function, LoadRecord, Model, Plan as LoadPlan, Profile, RecordedRun};
 use ingester_perf::lockstep::{
-    Block, Build, CasePair, CaseRecord, Measure, Measured, Plan, Record, Role, SCHEMA_VERSION,
+    Block, Build, CasePair, CaseRecord, CountRecord, Counters, Measure, Measured, Plan, Record, Role,
+    SCHEMA_VERSION,
 };
 use ingester_perf::machine::{Conditions, Environment, Placement};
 use ingester_perf::report::PerformanceCollector;
@@ -142,8 +143,27 @@ fn session() -> String {
         numbers: (0..PAIRS).collect(),
         storms: Vec::new(),
         cases: vec![case("jwt/validate", 1_000_000), case("upload/10KB", 1_100_000)],
+        counters: Some(counters()),
     };
     serde_json::to_string(&record).expect("serialises")
+}
+
+/// One more allocation in the head, and instructions of which two counts differ.
+fn counters() -> Counters {
+    let mut counts = Vec::new();
+    for (measure, base, head) in
+        [("allocations", [1160, 1160], [1180, 1180]), ("instructions", [10, 11], [10, 10])]
+    {
+        counts.push(CountRecord {
+            case: "upload/10KB".to_owned(),
+            measure: Measure::Count(measure.to_owned()),
+            iterations: 20,
+            tolerance: 0.001,
+            base: base.to_vec(),
+            head: head.to_vec(),
+        });
+    }
+    Counters { show: 0.01, fail: 0.05, notes: vec!["a note".to_owned()], counts }
 }
 
 /// A case of which a slice of the base takes 1 ms, and one of the head so many ns.

@@ -4,8 +4,10 @@ mod baseline;
 #[cfg(feature = "criterion")]
 mod bench;
 mod compare;
+mod counters;
 mod export;
 mod gate;
+mod heap_profile;
 mod init;
 mod leak;
 mod load;
@@ -52,6 +54,9 @@ enum Command {
     /// Serve the cases of this build over standard input and output, for the gate.
     #[command(hide = true)]
     Worker,
+    /// Count what the stub allocates for a request, and its instructions; for the gate, and docs/memory.md.
+    #[command(hide = true)]
+    Counters(counters::CountersArgs),
 }
 
 /// Does what the arguments of this process say, and tells how to exit. Wrong ones print their own message and exit with 2.
@@ -84,5 +89,6 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Compare(compare) => compare.run(),
         Command::Baseline(baseline) => baseline.run(),
         Command::Worker => worker::run(),
+        Command::Counters(counters) => counters.run(),
     }
 }

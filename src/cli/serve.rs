@@ -20,6 +20,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use url::Url;
 
+use super::heap_profile::HeapProfileArgs;
+
 /// Largest key file that is read.
 const MAX_KEY: u64 = 1 << 20;
 /// How long the printed token is valid.
@@ -80,6 +82,8 @@ pub struct Serve {
     phases: bool,
     #[command(flatten)]
     tokens: TokenArgs,
+    #[command(flatten)]
+    heap_profile: HeapProfileArgs,
     #[command(flatten)]
     faults: FaultArgs,
 }
@@ -145,8 +149,14 @@ impl Serve {
     pub fn run(self) -> Result<Exit, Error> {
         // Watched from the start, so that a signal during start-up is not lost.
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Thread)?;
+        // Made before a heap profile begins: making a key is no part of serving.
+        let own_key = self.tokens.own_key()?;
+        self.heap_profile.around(|| self.serve(&mut signals, own_key.as_ref()))
+    }
+
+    /// Serves until a signal comes.
+    fn serve(&self, signals: &mut Signals, own_key: Option<&KeyPair>) -> Result<Exit, Error> {
         let tokens = &self.tokens;
-        let own_key = tokens.own_key()?;
         let storage = self.storage()?;
         let stub = Stub::start(StubOptions {
             listen: self.listen,
@@ -156,7 +166,7 @@ impl Serve {
             element_token: std::env::var_os("INGESTER_ELEMENT_TOKEN_FILE").map(PathBuf::from),
             faults: self.faults.options(),
             phases: self.phases,
-            ..StubOptions::with(tokens.keys(own_key.as_ref())?)
+            ..StubOptions::with(tokens.keys(own_key)?)
         })?;
         note(format_args!("Listening on http://{}; Ctrl-C stops it", stub.address()));
         for spec in &storage {
@@ -165,7 +175,7 @@ impl Serve {
         self.faults.tell(stub.address());
         match own_key {
             Some(key) if tokens.print_token => {
-                let token = Minter::new(key).mint(TOKEN_LIFETIME)?;
+                let token = Minter::new(key.clone()).mint(TOKEN_LIFETIME)?;
                 writeln!(io::stdout(), "{}", token.as_str()).map_err(Error::Output)?;
             }
             Some(_) if tokens.private_key.is_none() => {

@@ -6,6 +6,7 @@
 mod arm;
 pub mod build;
 mod copies;
+mod counting;
 mod protocol;
 mod run;
 mod running;
@@ -13,6 +14,7 @@ pub mod worker;
 
 pub use arm::{Arm, ArmError, Side, StartedService, own_executable};
 pub use copies::is_script;
+pub use counting::{CountedSides, Counting, CountingPrograms};
 pub use protocol::{Begin, Hello};
 pub use run::Gate;
 pub use running::Running;

@@ -154,6 +154,8 @@ impl Gate<'_> {
             numbers: measured.numbers,
             storms: measured.storms,
             cases: measured.cases,
+            // Counted apart from the session, as nothing may run beside it.
+            counters: None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Cases through Criterion: the one `main` of bench binaries, with arguments, checks, reports and a verdict.
 
+mod allocations;
 mod alternate;
 mod args;
 mod command;
@@ -69,6 +70,21 @@ pub fn main_of_all(suite: &Suite) -> ExitCode {
     main_of(CARGO, suite, None)
 }
 
+/// Counts what uploads and token checks ask the allocator for, in a bench whose allocator counts.
+pub fn main_of_allocations() -> ExitCode {
+    let suite = Suite::default();
+    // Standard output stays as it is: what leads it through this process has threads, which allocate as well.
+    let counted = Args::from_command_line(CARGO, &suite).and_then(|args| {
+        args.filter.check(&all_ids(&suite))?;
+        if args.mode == Mode::List {
+            list_ids(allocations::ids(), &args)?;
+            return Ok(Verdict::Held);
+        }
+        allocations::run(&args)
+    });
+    outcome::exit(counted).into()
+}
+
 /// The groups of a suite, in the order in which cargo runs benches of their names.
 pub fn groups(suite: &Suite) -> Vec<String> {
     let mut groups: BTreeSet<String> = suite.cases().iter().map(|spec| spec.group.clone()).collect();
@@ -99,8 +115,7 @@ pub fn main_of(program: &'static str, suite: &Suite, group: Option<&str>) -> Exi
 
 /// The verdict on everything that was measured.
 fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Result<Verdict, Stop> {
-    let ids: Vec<String> = suite.ids().chain(floor::ids(suite)).collect();
-    args.filter.check(&ids)?;
+    args.filter.check(&all_ids(suite))?;
     if args.mode == Mode::List {
         list(suite, group, args)?;
         return Ok(Verdict::Held);
@@ -112,7 +127,7 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
         check_folder(&settings.report_dir)?;
     }
     if group == Some(floor::GROUP) {
-        // Cargo runs it first: what the other benches will miss is better said now than after it.
+        // Of those that measure time, cargo runs it first: what the others will miss is better said now than after it.
         check_baselines(&selected(suite.cases(), args), args)?;
         return floor::run(suite, args, settings);
     }
@@ -148,6 +163,11 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     run.stopped.map_or(Ok(verdict), Err)
 }
 
+/// What a filter may match, in any bench.
+fn all_ids(suite: &Suite) -> Vec<String> {
+    suite.ids().chain(floor::ids(suite)).chain(allocations::ids()).collect()
+}
+
 /// Cases of this group; of all groups where none is given.
 fn cases_of<'a>(suite: &'a Suite, group: Option<&str>) -> impl Iterator<Item = &'a Spec> {
     suite.cases().iter().filter(move |spec| group.is_none_or(|group| spec.group == group))
@@ -163,8 +183,12 @@ fn list(suite: &Suite, group: Option<&str>, args: &Args) -> Result<(), Stop> {
         Some(floor::GROUP) => floor::ids(suite).collect(),
         _ => cases_of(suite, group).map(Spec::id).collect(),
     };
+    list_ids(ids, args)
+}
+
+fn list_ids(ids: impl IntoIterator<Item = String>, args: &Args) -> Result<(), Stop> {
     let out = &mut io::stdout().lock();
-    for id in ids.iter().filter(|id| args.filter.selects(id)) {
+    for id in ids.into_iter().filter(|id| args.filter.selects(id)) {
         writeln!(out, "{id}: benchmark")?;
     }
     Ok(())

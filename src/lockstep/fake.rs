@@ -216,5 +216,6 @@ fn record(plan: &Plan, measured: Measurements) -> Record {
         numbers: measured.numbers,
         storms: measured.storms,
         cases: measured.cases,
+        counters: None,
     }
 }

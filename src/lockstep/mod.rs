@@ -7,6 +7,8 @@
 mod clocks;
 mod compared;
 mod controls;
+mod counter_table;
+mod counters;
 mod extension;
 #[cfg(test)]
 mod fake;
@@ -27,6 +29,7 @@ mod tail;
 mod verdict;
 
 pub use compared::Effect;
+pub use counters::{CountFinding, CountRecord, CounterVerdict, Counters};
 pub use finding::Finding;
 pub use lock::Lock;
 pub use measure::Measure;

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::compared::Effect;
+use super::counter_table::{add_counters, cases, names, remarks_on_counters};
+use super::counters::CountFinding;
 use super::finding::Finding;
 use super::measure::Measure;
 use super::plan::{Plan, passes_below};
@@ -29,6 +31,7 @@ pub fn verdict_document(record: &Record, verdict: &SessionVerdict) -> Document {
         table.row(row(case, &record.measure));
     }
     document.table(table);
+    add_counters(&mut document, verdict);
     document.gap();
     document.lines(remarks(record, verdict));
     document
@@ -118,6 +121,9 @@ fn remarks(record: &Record, verdict: &SessionVerdict) -> Vec<String> {
     remarks.extend(controls(verdict));
     remarks.extend(tails(verdict));
     remarks.extend(detectable(verdict));
+    if let Some(counters) = &record.counters {
+        remarks.extend(remarks_on_counters(counters, verdict));
+    }
     remarks.push(how(record));
     remarks
 }
@@ -254,8 +260,16 @@ fn sentence(verdict: &SessionVerdict) -> String {
     match verdict.conclusion {
         Verdict::Held => "passed, no case got slower".to_owned(),
         Verdict::Missed => {
+            let mut failed = Vec::new();
             let slower = ids_with(&[Finding::Regressed, Finding::TailRegressed], verdict);
-            format!("FAILED, slower: {slower}")
+            if !slower.is_empty() {
+                failed.push(format!("slower: {slower}"));
+            }
+            let risen = names(verdict, CountFinding::Risen);
+            if !risen.is_empty() {
+                failed.push(format!("more: {risen}"));
+            }
+            format!("FAILED, {}", failed.join("; "))
         }
         Verdict::Untrusted if !verdict.distrust.is_empty() => {
             "inconclusive: this run is not to be trusted, as said above; run it again on a quieter machine"
@@ -274,6 +288,10 @@ fn sentence(verdict: &SessionVerdict) -> String {
                 if !cases.is_empty() {
                     reasons.push(format!("{cases} {advice}"));
                 }
+            }
+            let lost = cases(verdict, CountFinding::Missing);
+            if !lost.is_empty() {
+                reasons.push(format!("counters missing in head: {lost}; --no-counters leaves them out"));
             }
             format!("inconclusive: {}", reasons.join("; "))
         }

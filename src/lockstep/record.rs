@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counters::Counters;
 use super::measure::Measure;
 use super::plan::Plan;
 use super::schedule::{Order, Role};
@@ -52,6 +53,10 @@ pub struct Record {
     pub storms: Vec<Storm>,
     /// The cases that both have.
     pub cases: Vec<CaseRecord>,
+    /// Exact counts of both sides, if they were made.
+    // Left out where there are none, so that the checksum of an older record stays right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
 }
 
 /// One side of the comparison.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 
+use super::counters::Counters;
 use super::lock::Lock;
 use super::print::{identical_document, verdict_document};
 use super::record::{Block, Record, SCHEMA_VERSION};
@@ -111,6 +112,9 @@ impl Record {
         }
         // What follows is not left to the checksum: whoever changes a record by hand can compute that as well.
         self.plan.check().map_err(|e| e.to_string())?;
+        if let Some(problem) = self.counters.as_ref().and_then(Counters::problem) {
+            return Err(problem);
+        }
         let pairs = self.numbers.len();
         if pairs < self.plan.pairs {
             return Err(format!("has {pairs} pairs, and {} were planned", self.plan.pairs));
@@ -215,6 +219,22 @@ mod tests {
         assert!(
             refused(&record, |r| r.cases[0].pairs[4].blocks.clear()).contains("blocks in each of 10 pairs")
         );
+    }
+
+    #[test]
+    fn counts_are_stored_and_a_record_without_them_is_read() {
+        let (dir, record) = stored();
+        // As gates before this field wrote it: without the key, and with a checksum of that.
+        assert!(!text(&record).contains("counters"));
+        let counters =
+            Counters { show: 0.01, fail: 0.05, notes: vec!["none".to_owned()], counts: Vec::new() };
+        let counted = Record { counters: Some(counters), ..record.clone() };
+        assert_ne!(checksum(&counted), checksum(&record));
+        let stored = Record { checksum: checksum(&counted), ..counted.clone() };
+        write_text(&dir.path().join(SLICES), &text(&stored)).expect("writes");
+        assert_eq!(load_record(dir.path()).expect("reads").counters, counted.counters);
+        let says = refused(&counted, |r| r.counters.as_mut().expect("has some").fail = 1e9);
+        assert!(says.contains("counters: limits that are no shares"), "{says}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::clocks::problems_of_clocks;
 use super::compared::{Comparison, Effect, OneCaseArms};
 use super::controls::{problem_of_controls, problems_of_order};
+use super::counters::{CountFinding, CounterVerdict, judge_counters};
 use super::finding::Finding;
 use super::measure::Measure;
 use super::plan::{Plan, passes_below, positive_control};
@@ -30,6 +31,9 @@ pub struct SessionVerdict {
     pub distrust: Vec<String>,
     /// The verdict on each case.
     pub cases: Vec<CaseVerdict>,
+    /// The verdict on each exact count; none where nothing was counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<CounterVerdict>,
 }
 
 /// The words of `verdict.json`.
@@ -91,7 +95,13 @@ pub struct Figures {
 impl SessionVerdict {
     /// The verdict on two builds that are the same bytes.
     pub fn identical() -> Self {
-        Self { conclusion: Verdict::Held, identical: true, distrust: Vec::new(), cases: Vec::new() }
+        Self {
+            conclusion: Verdict::Held,
+            identical: true,
+            distrust: Vec::new(),
+            cases: Vec::new(),
+            counters: Vec::new(),
+        }
     }
 }
 
@@ -102,8 +112,10 @@ pub fn judge(record: &Record) -> SessionVerdict {
     for id in &record.missing {
         verdict.cases.push(without_figures(id, Finding::Missing, record.plan.threshold));
     }
-    // Once more, now with the missing cases, which are no pass.
-    verdict.conclusion = conclusion(&verdict.cases, &verdict.distrust);
+    verdict.counters = record.counters.as_ref().map(judge_counters).unwrap_or_default();
+    // Once more, now with the missing cases, which are no pass, and with what was counted.
+    let of_time = conclusion(&verdict.cases, &verdict.distrust);
+    verdict.conclusion = with_counters(of_time, &verdict.counters);
     verdict
 }
 
@@ -139,6 +151,7 @@ pub(super) fn judge_cases(
         identical: false,
         distrust,
         cases: verdicts,
+        counters: Vec::new(),
     }
 }
 
@@ -155,6 +168,19 @@ fn conclusion(cases: &[CaseVerdict], distrust: &[String]) -> Verdict {
         Verdict::Untrusted
     } else {
         Verdict::Held
+    }
+}
+
+/// The conclusion from time and counters. A count that rose is proved whatever becomes of the session, which it is no
+/// part of. Equal counts prove nothing about time: an inconclusive session stays one.
+fn with_counters(of_time: Verdict, counters: &[CounterVerdict]) -> Verdict {
+    let has_risen = counters.iter().any(|counter| counter.finding == CountFinding::Risen);
+    let lacks_some = counters.iter().any(|counter| counter.finding == CountFinding::Missing);
+    match of_time {
+        _ if has_risen => Verdict::Missed,
+        // As a case that head lacks.
+        Verdict::Held if lacks_some => Verdict::Untrusted,
+        of_time => of_time,
     }
 }
 
@@ -303,6 +329,24 @@ mod tests {
         }
         assert_eq!(conclusion(&[], &[]), Verdict::Untrusted);
         assert_eq!(conclusion(&[without(Finding::Same), without(Finding::Improved)], &[]), Verdict::Held);
+    }
+
+    fn counter(finding: CountFinding) -> CounterVerdict {
+        let measure = Measure::Count("allocations".to_owned());
+        CounterVerdict { case: "a".to_owned(), measure, finding, base: None, head: None, change: None }
+    }
+
+    #[test]
+    fn a_count_that_rose_fails_whatever_time_says() {
+        for of_time in [Verdict::Held, Verdict::Missed, Verdict::Untrusted] {
+            assert_eq!(with_counters(of_time, &[counter(CountFinding::Risen)]), Verdict::Missed);
+            // Nothing else changes what time says.
+            for finding in [CountFinding::More, CountFinding::Equal, CountFinding::NotExact] {
+                assert_eq!(with_counters(of_time, &[counter(finding)]), of_time, "{finding:?}");
+            }
+        }
+        assert_eq!(with_counters(Verdict::Held, &[counter(CountFinding::Missing)]), Verdict::Untrusted);
+        assert_eq!(with_counters(Verdict::Missed, &[counter(CountFinding::Missing)]), Verdict::Missed);
     }
 
     #[test]

@@ -13,13 +13,16 @@ use super::metrics;
 use super::state::State;
 use super::{auth, download, finalize, health, upload};
 
+/// Where files are uploaded.
+pub(super) const UPLOAD_ROUTE: &str = "/api/v1/files/upload";
+
 /// The service, apart from serving it.
 pub(super) fn app(state: Arc<State>) -> Router {
     // The token is checked in front of the handler: no body is parsed for somebody who may not send one.
     let writer = axum::middleware::from_fn_with_state(Arc::clone(&state), auth::require_writer);
     let reader = axum::middleware::from_fn_with_state(Arc::clone(&state), auth::require_token);
     Router::new()
-        .route("/api/v1/files/upload", post(upload::upload).layer(writer.clone()))
+        .route(UPLOAD_ROUTE, post(upload::upload).layer(writer.clone()))
         .route("/api/v1/finalize/{id}", post(finalize::begin).layer(writer))
         .route("/api/v1/finalize/{id}/status", get(finalize::status).layer(reader.clone()))
         .route("/api/v1/files/{id}/download", get(download::download).layer(reader))

@@ -18,12 +18,10 @@ use super::door::{Connections, Door, Limits, Tally};
 use super::fault::{FAULT_ROUTE, FaultOptions, LONGEST_FAULT};
 use super::hangup::Hangups;
 use super::jwks::RemoteKeys;
-use super::last_health::LastHealth;
 use super::metrics::Metrics;
 use super::phase::{self, PhaseLog};
 use super::state::State;
 use super::storage::{NotUsable, Storage, StorageSpec, Stored};
-use super::transactions::Transactions;
 use crate::auth::{KeySet, Policy, PublicKey, Verifier};
 use crate::error::Error;
 use crate::machine::pin;
@@ -165,17 +163,12 @@ impl Stub {
         let faults = options.faults.faults();
         let phases: Option<Arc<PhaseLog>> = if options.phases { Some(Arc::default()) } else { None };
         let state = State {
-            verifier: Arc::new(Verifier::new(keys, options.policy)),
             remote_keys: remote_keys.map(Arc::new),
-            storage: Arc::clone(&storage),
             metrics: phases.as_ref().map_or_else(Metrics::default, Metrics::with_phases),
             dialect: options.dialect,
-            transactions: Transactions::default(),
-            health: LastHealth::default(),
             faults: faults.clone(),
             phases: phases.clone(),
-            #[cfg(feature = "handicap")]
-            handicap: super::handicap::Handicap::of_this_executable(),
+            ..State::new(Verifier::new(keys, options.policy), Arc::clone(&storage))
         };
         let mut app = app::app(Arc::new(state));
         let mut hangups = Hangups::None;

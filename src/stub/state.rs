@@ -38,6 +38,23 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The state of a stub whose keys stay as they are, which answers as the Python service does and has no faults.
+    pub fn new(verifier: Verifier, storage: Arc<Storage>) -> Self {
+        Self {
+            verifier: Arc::new(verifier),
+            remote_keys: None,
+            storage,
+            metrics: Metrics::default(),
+            dialect: Dialect::default(),
+            transactions: Transactions::default(),
+            health: LastHealth::default(),
+            faults: None,
+            phases: None,
+            #[cfg(feature = "handicap")]
+            handicap: super::handicap::Handicap::of_this_executable(),
+        }
+    }
+
     /// Tells the operator what failed behind a request, which its answer does not.
     pub fn tell(&self, what: &str, refusal: &Refusal) {
         if let Refusal::Storage(StorageError::Failed(problem)) = refusal {

@@ -1,6 +1,7 @@
 //! `ingester-perf gate`: two builds, two services, or two running ingesters, in lock-step.
 
 mod bar;
+mod counters;
 mod sides;
 
 use std::io::{self, Write};
@@ -19,6 +20,7 @@ use crate::{Error, Exit};
 
 use super::export::ExportArgs;
 use bar::Bar;
+use counters::CounterArgs;
 use sides::{Configured, Sides};
 
 const EXAMPLES: &str = "\
@@ -36,7 +38,8 @@ Examples:
                                                        over a simulated network (docs/network.md)
   ingester-perf gate --replay gate                     the verdict again, from the slices
 
-Exit codes: 0 no case got slower, 1 a case did, 2 could not measure, 3 inconclusive; 129, 130 and 143 interrupted.
+Exit codes: 0 no case got slower, 1 a case did, or a counter rose by more than --counters-fail, 2 could not measure,
+3 inconclusive; 129, 130 and 143 interrupted.
 How it works, and what it can tell: docs/gate.md.";
 
 /// Sessions that `--proof` draws from the stored pairs.
@@ -117,7 +120,7 @@ pub struct GateArgs {
     /// Judge the slices of this folder again; measures nothing
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "base", "head", "base_exe", "head_exe", "base_serve",
           "head_serve", "base_url", "head_url", "bench", "cases", "allow_missing", "pairs", "max_pairs", "budget", "margin",
-          "threshold", "alpha", "seed", "out", "even_if_identical", "inject"])]
+          "threshold", "alpha", "seed", "out", "even_if_identical", "inject", "no_counters", "counters_show", "counters_fail"])]
     replay: Option<PathBuf>,
     /// Count the sessions stored in this folder, as ci/gate-proof.sh does
     #[arg(long, hide = true, value_name = "DIR", exclusive = true)]
@@ -127,6 +130,8 @@ pub struct GateArgs {
     inject: Option<Injection>,
     #[command(flatten)]
     export: ExportArgs,
+    #[command(flatten)]
+    counters: CounterArgs,
 }
 
 impl GateArgs {
@@ -144,6 +149,7 @@ impl GateArgs {
     fn measure(&self) -> Result<Exit, Error> {
         let plan = self.plan();
         plan.check()?;
+        self.counters.check()?;
         let urls = self.urls()?;
         let config = Config::find(self.config.as_deref())?;
         let suite = config.suite(&Suite::default());
@@ -155,7 +161,7 @@ impl GateArgs {
         let interrupt = Interrupt::watch()?;
         let configured = Configured { config: &config, suite: &suite, settings: &settings };
         let sides = self.sides(urls, &configured, &interrupt)?;
-        let Sides { mut base, mut head, targets, notices, lock: _lock } = sides;
+        let Sides { mut base, mut head, targets, notices, counted, lock: _lock } = sides;
         // Workers read the very file that this process has read.
         base.config.clone_from(&config.path);
         head.config.clone_from(&config.path);
@@ -179,6 +185,13 @@ impl GateArgs {
         if let Some(network) = &settings.network {
             note(format_args!("Over a simulated network: {network}"));
         }
+        // Before the session, which is to have the machine for itself.
+        let counters = match &counted {
+            Some(sides) => {
+                Some(self.counters.counting(sides, &self.cases, &self.allow_missing, &interrupt).count()?)
+            }
+            None => None,
+        };
         let bar = Bar::new(&plan);
         let gate = Gate {
             base: &base,
@@ -196,7 +209,8 @@ impl GateArgs {
         let record = gate.measure(|progress| bar.show(progress));
         // The bar goes before anything else is printed, an error included.
         bar.end();
-        let record = record?;
+        let mut record = record?;
+        record.counters = counters;
         // Stored before it is judged: `--replay` judges the same slices again.
         report.save_record(&record)?;
         if record.partial {

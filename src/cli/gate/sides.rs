@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::Error;
 use crate::case::Suite;
 use crate::config::{self, Build, Config, Restart};
-use crate::gate::build::{Commit, Tree, virtual_environment};
-use crate::gate::{Side, StartedService, own_executable};
+use crate::gate::build::{Build as Built, Commit, Tree, virtual_environment};
+use crate::gate::{CountedSides, CountingPrograms, Side, StartedService, own_executable};
 use crate::ingester::{Described, Settings, base_url};
 use crate::interrupt::Interrupt;
 use crate::lockstep::Lock;
@@ -33,6 +33,8 @@ pub struct Sides {
     pub targets: Targets,
     /// What is known of them, for the reader.
     pub notices: Vec<String>,
+    /// The programs of both, where exact counts can be made of them.
+    pub counted: Option<CountedSides>,
     /// Held until all is measured: a second gate would measure the first.
     pub lock: Option<Lock>,
 }
@@ -79,10 +81,11 @@ impl GateArgs {
             return self.service_sides(&tree, build, configured);
         } else {
             let tree = Tree::find(interrupt)?;
+            let tree = if self.counters.are_wanted() { tree.counting() } else { tree };
             return self.built_sides(&tree, configured);
         };
         let (targets, notices) = limits(configured)?;
-        Ok(Sides { base, head, targets, notices, lock: None })
+        Ok(Sides { base, head, targets, notices, counted: None, lock: None })
     }
 
     /// Both commits, with what is to be known of them.
@@ -117,11 +120,17 @@ impl GateArgs {
             notices.extend(said);
             targets
         };
-        let built = tree.build(&base, &lock)?;
-        let base = Side { name: base.name, ..Side::executable(&built.executable)? };
-        let built = tree.build(&head, &lock)?;
-        let head = Side { name: head.name, ..Side::executable(&built.executable)? };
-        Ok(Sides { base, head, targets, notices, lock: Some(lock) })
+        let built_base = tree.build(&base, &lock)?;
+        let base = Side { name: base.name, ..Side::executable(&built_base.executable)? };
+        let built_head = tree.build(&head, &lock)?;
+        let head = Side { name: head.name, ..Side::executable(&built_head.executable)? };
+        // A crate of the user's has no program of its own that counts.
+        let counted = if is_own && self.counters.are_wanted() {
+            Some(CountedSides { base: programs(built_base), head: programs(built_head) })
+        } else {
+            None
+        };
+        Ok(Sides { base, head, targets, notices, counted, lock: Some(lock) })
     }
 
     /// Both commits of a service, built. How it is started and spoken to is what the file in this tree says, for both.
@@ -175,8 +184,13 @@ impl GateArgs {
         }
         let head = sides.pop().expect("there are two");
         let base = sides.pop().expect("there are two");
-        Ok(Sides { base, head, targets, notices, lock: Some(lock) })
+        Ok(Sides { base, head, targets, notices, counted: None, lock: Some(lock) })
     }
+}
+
+/// The programs of a build that counts are made of.
+fn programs(built: Built) -> CountingPrograms {
+    CountingPrograms { usual: built.executable, counting: built.counting }
 }
 
 /// The service that this command starts, in place of the file's.

@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 use aws_lc_rs::digest;
 use serde_json::Value;
 
-use super::PACKAGE;
 use super::commit::Commit;
 use super::error::BuildError;
+use super::{COUNTING, PACKAGE};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::process_group;
@@ -75,6 +75,15 @@ pub struct Cargo {
     pub interrupt: Interrupt,
 }
 
+/// What a build leaves in cargo's folder, until the next one.
+#[derive(Debug)]
+pub struct Built {
+    /// The executable of what was wanted.
+    pub program: PathBuf,
+    /// That of the program that counts, if it was asked for.
+    pub counting: Option<PathBuf>,
+}
+
 /// What is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
@@ -137,8 +146,9 @@ impl Cargo {
         }
     }
 
-    /// Compiles what is checked out, dependencies once for both arms, and returns the executable.
-    pub fn build(&self, commit: &Commit) -> Result<PathBuf, Error> {
+    /// Compiles what is checked out, dependencies once for both arms. Of this project also the program that counts, if that is
+    /// asked for.
+    pub fn build(&self, commit: &Commit, with_counting: bool) -> Result<Built, Error> {
         let package = match self.wanted {
             Wanted::Own => PACKAGE.to_owned(),
             Wanted::Bench { .. } => package_in(&self.crate_folder())?,
@@ -149,17 +159,25 @@ impl Cargo {
         let messages = ["--message-format", "json-render-diagnostics"];
         let output = match &self.wanted {
             Wanted::Own => {
-                self.run(&[&["build", "--release", "--bin", PACKAGE], &messages[..]].concat(), commit)?
+                let mut args = vec!["build", "--release", "--bin", PACKAGE];
+                if with_counting {
+                    args.extend(["--bin", COUNTING]);
+                }
+                args.extend(messages);
+                self.run(&args, commit)?
             }
             // As `cargo bench` builds it: with the profile that the user measures with.
             Wanted::Bench { name, .. } => {
                 self.run(&[&["bench", "--no-run", "--bench", name], &messages[..]].concat(), commit)?
             }
         };
-        executable(&String::from_utf8_lossy(&output.stdout), &self.wanted).ok_or_else(|| {
+        let said = String::from_utf8_lossy(&output.stdout);
+        let program = executable(&said, self.wanted.name(), self.wanted.kind()).ok_or_else(|| {
             let commit = commit.name.clone();
-            BuildError::NoExecutable { commit, target: self.wanted.to_string() }.into()
-        })
+            BuildError::NoExecutable { commit, target: self.wanted.to_string() }
+        })?;
+        // Cargo has built it if it was asked to, and names none otherwise.
+        Ok(Built { program, counting: executable(&said, COUNTING, "bin") })
     }
 
     fn run(&self, args: &[&str], commit: &Commit) -> Result<Output, BuildError> {
@@ -290,14 +308,13 @@ pub(super) fn package_in(folder: &Path) -> Result<String, BuildError> {
     name.ok_or_else(|| BuildError::NoCrate { path, reason: "it names no package".to_owned() })
 }
 
-/// The path at which cargo says that it put the executable of this target.
-fn executable(messages: &str, target: &Wanted) -> Option<PathBuf> {
+/// The path at which cargo says that it put the executable of the target of this name and kind.
+fn executable(messages: &str, name: &str, kind: &str) -> Option<PathBuf> {
     // A message is a line of JSON. Procedural macros may print other lines among them (Cargo book, "External tools").
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     // A bench and a program of one package may have one name.
-    let mut ours = messages.filter(|message| {
-        message["target"]["name"] == target.name() && message["target"]["kind"][0] == target.kind()
-    });
+    let mut ours =
+        messages.filter(|message| message["target"]["name"] == name && message["target"]["kind"][0] == kind);
     ours.find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
 }
 
@@ -350,6 +367,22 @@ mod tests {
         for name in ["HOME", "PATH", "CCACHE_DIR", "CARGO_TARGET_DIR", "HOST", "ARCH"] {
             assert!(!decides(name), "{name}");
         }
+    }
+
+    #[test]
+    fn each_program_is_found_by_its_own_name() {
+        let mut messages = String::from("printed by a macro\n");
+        for (kind, name) in
+            [("lib", "ingester_perf"), ("bench", PACKAGE), ("bin", COUNTING), ("bin", PACKAGE)]
+        {
+            let target = serde_json::json!({"name": name, "kind": [kind]});
+            messages +=
+                &serde_json::json!({"target": target, "executable": format!("/{kind}/{name}")}).to_string();
+            messages.push('\n');
+        }
+        assert_eq!(executable(&messages, PACKAGE, "bin"), Some("/bin/ingester-perf".into()));
+        assert_eq!(executable(&messages, COUNTING, "bin"), Some("/bin/ingester-perf-counting".into()));
+        assert_eq!(executable(&messages, "other", "bin"), None);
     }
 
     #[test]

@@ -24,5 +24,9 @@ pub use tree::{Build, Tree};
 
 /// Name of this package, which is also that of its program.
 const PACKAGE: &str = env!("CARGO_PKG_NAME");
+/// Name of its other program, whose allocator counts.
+const COUNTING: &str = "ingester-perf-counting";
+/// Where that program is, in a commit that has one.
+const COUNTING_SOURCE: &str = "src/bin/ingester-perf-counting.rs";
 /// Name of the file or folder that a build is kept as, within a folder of its own.
 const BUILT: &str = PACKAGE;

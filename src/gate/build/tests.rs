@@ -63,6 +63,24 @@ fn the_same_source_gives_the_same_bytes_and_a_kept_build_needs_no_cargo() {
 }
 
 #[test]
+fn the_program_that_counts_is_built_too_where_there_is_one() {
+    let repository = Repository::new();
+    let tree = repository.tree().counting();
+    assert_eq!(build(&tree, "main").expect("builds").counting, None);
+
+    repository.write("src/bin/ingester-perf-counting.rs", "fn main() {\n    println!(\"counts\");\n}\n");
+    repository.commit();
+    // Kept without it by a gate that counted nothing, and then built with it.
+    let without = build(&repository.tree(), "main").expect("builds");
+    assert_eq!(without.counting, None);
+    let with = build(&tree, "main").expect("builds");
+    assert_eq!((said(&with.executable), &with.sha256), ("first".to_owned(), &without.sha256));
+    assert_eq!(said(with.counting.as_ref().expect("has one")), "counts");
+    let no_cargo = repository.tree_with("/no/cargo".into()).counting();
+    assert_eq!(build(&no_cargo, "main").expect("is kept"), with);
+}
+
+#[test]
 fn what_a_killed_gate_left_behind_is_in_no_ones_way() {
     let repository = Repository::new();
     let tree = repository.tree();

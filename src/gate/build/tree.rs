@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use aws_lc_rs::digest;
 
-use super::PACKAGE;
 use super::cache::Cache;
-use super::cargo::{Cargo, Wanted, package_in};
+use super::cargo::{Built, Cargo, Wanted, package_in};
 use super::checkout::Checkout;
 use super::commit::Commit;
 use super::error::BuildError;
 use super::git::Git;
+use super::{COUNTING_SOURCE, PACKAGE};
 use crate::console::note;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
@@ -28,6 +28,8 @@ pub struct Tree {
     pub(super) cargo: Cargo,
     /// Names of the branch that changes start from.
     pub(super) mains: Vec<String>,
+    /// Whether the program that counts is built too, of commits that have one.
+    counting: bool,
 }
 
 /// The executable of a commit.
@@ -37,6 +39,8 @@ pub struct Build {
     pub executable: PathBuf,
     /// Its checksum: builds with equal ones are not measured, as they are the same.
     pub sha256: String,
+    /// The program that counts, if it was asked for and the commit has one; kept likewise.
+    pub counting: Option<PathBuf>,
 }
 
 /// Most executables that are kept, of about 10 MB each.
@@ -83,7 +87,12 @@ impl Tree {
         let root = root(here, interrupt)?;
         let home = target.unwrap_or_else(|| root.join("target")).join("gate");
         let cargo = Cargo::new(cargo, &root, &home, interrupt);
-        Ok(Self { git: Git::at(&root, interrupt), home, cargo, mains })
+        Ok(Self { git: Git::at(&root, interrupt), home, cargo, mains, counting: false })
+    }
+
+    /// The same, where the program that counts is built too, of commits that have one.
+    pub fn counting(self) -> Self {
+        Self { counting: true, ..self }
     }
 
     /// This folder as seen from the top of the repository.
@@ -107,19 +116,25 @@ impl Tree {
 
     /// The executable of this commit: the one that is kept, or a new one. Says on standard error what takes long.
     pub fn build(&self, commit: &Commit, _held: &Lock) -> Result<Build, Error> {
-        let cache = Cache::in_folder(self.home.join("builds"), KEPT);
+        let programs = Cache::in_folder(self.home.join("builds"), KEPT);
+        let counting_programs = Cache::in_folder(self.home.join("counting"), KEPT);
         let name = format!("{}-{}", commit.id, self.cargo.key()?);
-        let executable = match cache.get(&name)? {
-            Some(executable) => executable,
-            None => {
-                let built = self.compile(commit)?;
-                cache.put(&name, |path| {
-                    std::fs::copy(&built, path).map(drop).map_err(|e| Error::file(path, "write", e))
-                })?
+        let has_counting = self.counting && self.file(commit, COUNTING_SOURCE)?.is_some();
+        let mut executable = programs.get(&name)?;
+        let mut counting = if has_counting { counting_programs.get(&name)? } else { None };
+        // A gate that counted nothing has kept only the first of the two.
+        let lacks_counting = has_counting && counting.is_none();
+        if executable.is_none() || lacks_counting {
+            let built = self.compile(commit, has_counting)?;
+            executable = Some(kept(&programs, &name, &built.program)?);
+            if let Some(program) = built.counting {
+                counting = Some(kept(&counting_programs, &name, &program)?);
             }
-        };
+        }
+        let executable = executable.expect("it was kept, or has been built just now");
         let bytes = std::fs::read(&executable).map_err(|e| Error::file(&executable, "read", e))?;
-        Ok(Build { executable, sha256: hex(digest::digest(&digest::SHA256, &bytes).as_ref()) })
+        let sha256 = hex(digest::digest(&digest::SHA256, &bytes).as_ref());
+        Ok(Build { executable, sha256, counting })
     }
 
     /// Text of a file as it is in this commit; `None` where the commit lacks it.
@@ -132,16 +147,21 @@ impl Tree {
         Ok(Some(self.git.run(&["show", &format!("{}:{path}", commit.id)])?))
     }
 
-    /// Checks the commit out and builds it. The executable lies in cargo's folder until the next build.
-    fn compile(&self, commit: &Commit) -> Result<PathBuf, Error> {
+    /// Checks the commit out and builds it. The executables lie in cargo's folder until the next build.
+    fn compile(&self, commit: &Commit, with_counting: bool) -> Result<Built, Error> {
         note(format_args!("Building {}; the first build of a checkout takes minutes", commit.name));
         let start = Instant::now();
         // Removed again at the end of this function, whether the build succeeds or not.
         let _source = Checkout::of(&self.git, &commit.id, &self.cargo.source)?;
-        let built = self.cargo.build(commit)?;
+        let built = self.cargo.build(commit, with_counting)?;
         note(format_args!("Built {} in {:.0} s", commit.name, start.elapsed().as_secs_f64()));
         Ok(built)
     }
+}
+
+/// Keeps a copy of this executable; its path there.
+fn kept(cache: &Cache, name: &str, built: &Path) -> Result<PathBuf, Error> {
+    cache.put(name, |path| std::fs::copy(built, path).map(drop).map_err(|e| Error::file(path, "write", e)))
 }
 
 fn current_folder() -> Result<PathBuf, Error> {
