@@ -8,7 +8,8 @@
 //! [`load`] does many operations at once, of any kind; `leak` tells from one whether memory is kept. The `harness` (behind
 //! the feature `criterion`) drives the cases through Criterion, the [`gate`] drives those of two builds in turn and has them
 //! judged by [`lockstep`]; [`baseline`] reads what Criterion saved. [`phases`] is where the time of uploads went in the
-//! stub; `counters` counts what some of them allocate, and their instructions. All output is a [`document`].
+//! stub, [`profile`] samples where CPU time goes, and `counters` counts allocations and instructions. All output is a
+//! [`document`].
 
 pub mod api;
 pub mod auth;
@@ -36,6 +37,7 @@ pub mod network;
 pub mod payload;
 pub mod phases;
 mod process_group;
+pub mod profile;
 pub mod recording;
 pub mod report;
 pub mod stats;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::machine::pin;
+use crate::profile::sample_this_thread;
 use crate::recording::{Recorder, Recording};
 
 /// So many failures in a row end a case: the time of failures is not the time of uploads.
@@ -66,6 +67,7 @@ impl Case {
             .spawn(move || {
                 // Here, as it is the calling thread that is bound to the core.
                 pin(core);
+                sample_this_thread();
                 for Order { iters, spin: share } in asked {
                     let mut recorder = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     let slice = work.time(iters, &mut recorder).and_then(|took| {

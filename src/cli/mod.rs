@@ -43,7 +43,7 @@ enum Command {
     Gate(Box<gate::GateArgs>),
     /// Load an ingester with any number of users, or any rate of uploads.
     Load(Box<load::LoadArgs>),
-    /// Show where the time of a case goes: token check, multipart, hash, storage and so on, against the stub.
+    /// Show where the time of a case goes: token check, multipart, hash, storage and so on, and a flame graph.
     Profile(profile::ProfileArgs),
     /// Tell whether a service keeps memory for every upload that it takes.
     Leak(Box<leak::LeakArgs>),

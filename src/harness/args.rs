@@ -28,7 +28,7 @@ pub enum Mode {
     List,
     /// Run each case once.
     Test,
-    /// Run each case for a while, under a profiler.
+    /// Run each case for a while, and draw where its CPU time goes.
     Profile,
     /// Compare two saved baselines. Nothing is measured.
     Analyse,

@@ -25,7 +25,7 @@ pub fn command(program: &'static str) -> Command {
             .conflicts_with("profile-time"))
         .arg(flag("list").help("List the cases").conflicts_with_all(["test", "profile-time"]))
         .arg(flag("test").help("Run each case once and check its outcome").conflicts_with("profile-time"))
-        .arg(value("profile-time").help("Run each case for this many seconds, for a profiler"))
+        .arg(value("profile-time").help("Run each case for this many seconds, and draw a flame graph of it"))
         .arg(value("sample-size").help("Samples a case, 10 or more"))
         .arg(value("warm-up-time").help("Seconds of warm-up a case"))
         .arg(value("measurement-time").help("Seconds of measuring a case"))
@@ -84,6 +84,7 @@ Examples:
   cargo bench -- 10MB                          what matches 10MB
   cargo bench -- --save-baseline main          save the samples as main
   cargo bench -- --baseline main               compare with them
+  cargo bench -- --profile-time 5 10MB         draw where the CPU time goes
   INGESTER_URL=http://127.0.0.1:8020 INGESTER_TOKEN_FILE=token cargo bench --bench upload
 
 Environment:

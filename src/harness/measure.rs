@@ -15,6 +15,7 @@ use criterion::{Criterion, SamplingMode, Throughput};
 
 use super::args::{Args, Mode};
 use super::outcome::Stop;
+use super::profiler::Hooks;
 use super::sampling::{NOISE_THRESHOLD, Sampling};
 use super::session::Session;
 use super::turns::{Turn, Turns};
@@ -110,7 +111,11 @@ fn throughput(spec: &Spec) -> Throughput {
 fn bench(sampler: &mut Sampler<'_>) -> Result<(), Stop> {
     let spec = sampler.spec;
     let sampling = sampler.sampling;
+    let hooks = Hooks::default();
     let mut criterion = criterion();
+    if sampler.session.cpu_sampler.is_some() {
+        criterion = criterion.with_profiler(hooks.clone());
+    }
     let mut group = criterion.benchmark_group(&spec.group);
     // Flat: every sample has the same number of iterations, which `Sampling::iterations` counts on when it says how much
     // will be sent.
@@ -128,11 +133,18 @@ fn bench(sampler: &mut Sampler<'_>) -> Result<(), Stop> {
             });
         });
     }));
-    match unwound {
+    let ended = match unwound {
         Ok(()) => Ok(()),
         // Anything else that unwinds is a panic, and goes on as one.
         Err(payload) => Err(*payload.downcast::<Stop>().unwrap_or_else(|panic| resume_unwind(panic))),
-    }
+    };
+    // Also of a case that was stopped: what was sampled until then is drawn. Why it stopped counts more than a picture that
+    // could not be drawn.
+    let drawn = match &sampler.session.cpu_sampler {
+        Some(cpu_sampler) => hooks.draw(cpu_sampler, &spec.id(), sampler.environment()),
+        None => Ok(()),
+    };
+    ended.and(drawn)
 }
 
 /// Hands Criterion the measured wall time and nothing else, and keeps the record of everything but the warm-up.
@@ -197,12 +209,16 @@ impl Sampler<'_> {
         Ok(())
     }
 
+    /// Where the case ran, and against what.
+    fn environment(&self) -> Environment {
+        Environment::read(&self.session.settings.placed(), self.session.measured(self.spec))
+    }
+
     fn report(&mut self, stopped: bool) -> PerformanceReport {
         let recording = self.case.take_recording();
         let plan = plan(self.spec, &recording);
-        let environment =
-            Environment::read(&self.session.settings.placed(), self.session.measured(self.spec));
-        let report = PerformanceReport::new(&self.spec.operation, &recording).describe(plan).at(environment);
+        let report = PerformanceReport::new(&self.spec.operation, &recording).describe(plan);
+        let report = report.at(self.environment());
         // A case that uploads nothing leaves nothing unverified.
         let unverified = match self.spec.sends() {
             Some(_) => self.session.ingester.api().unverified(),

@@ -10,6 +10,7 @@ mod halt;
 mod measure;
 mod outcome;
 mod output;
+mod profiler;
 mod ratio;
 mod rejected;
 mod remote;
@@ -125,6 +126,9 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     if args.mode == Mode::Measure {
         // Better said now than after measuring.
         check_folder(&settings.report_dir)?;
+    }
+    if args.mode == Mode::Profile {
+        check_folder(&criterion_home())?;
     }
     if group == Some(floor::GROUP) {
         // Of those that measure time, cargo runs it first: what the others will miss is better said now than after it.

@@ -10,6 +10,7 @@ use crate::client::{Http, Sent};
 use crate::console::note;
 use crate::ingester::{Ingester, Settings, Subject};
 use crate::network::{Network, name_over};
+use crate::profile::{CLIENT_ONLY, CpuSampler};
 use crate::targets::Targets;
 use crate::units::Bytes;
 
@@ -17,6 +18,7 @@ use super::args::{Args, Mode};
 use super::floor;
 use super::halt::Halt;
 use super::outcome::Stop;
+use super::profiler;
 use super::remote;
 use super::sampling::Sampling;
 
@@ -28,6 +30,8 @@ pub struct Session {
     pub halt: Halt,
     /// How each case is sampled, in the order of the cases.
     pub sampling: Vec<Sampling>,
+    /// Samples stacks, where the run is for a profiler.
+    pub cpu_sampler: Option<CpuSampler>,
     /// Bytes that may still be sent to a real ingester.
     allowance: Option<AtomicU64>,
     /// What was sent to it, or just begun.
@@ -47,6 +51,11 @@ impl Session {
         // A token check touches no service: none is started, looked at or named for it.
         if !uploads {
             floor::measure_this_machine(&mut settings);
+        }
+        // Before the ingester: it sees the threads that are started after it.
+        let cpu_sampler = profiler::sampler(args);
+        if cpu_sampler.is_some() && !settings.subject.is_in_process() {
+            note(CLIENT_ONLY);
         }
         let ingester = Arc::new(Ingester::start(&settings, halt.interrupt())?);
         let sent = Sent::default();
@@ -77,7 +86,7 @@ impl Session {
             sampling = plan.sampling;
             allowance = Some(AtomicU64::new(plan.allowance));
         }
-        Ok(Self { settings, targets, ingester, halt, sampling, allowance, sent })
+        Ok(Self { settings, targets, ingester, halt, sampling, cpu_sampler, allowance, sent })
     }
 
     /// What was sent to a real ingester in all, for people: it may have kept it.

@@ -22,6 +22,7 @@ use super::second::Second;
 use super::usage::{Resources, WatchedService};
 use crate::error::Error;
 use crate::machine::pin;
+use crate::profile;
 
 /// Time between the last thread being ready and the start, so that all threads have been told of it when it comes.
 const READY: Duration = Duration::from_millis(20);
@@ -101,6 +102,7 @@ pub fn run_watching<O: Operation + Send>(
             let thread = builder.spawn_scoped(scope, move || {
                 // Where the system refuses, the scheduler places the thread.
                 pin(core);
+                profile::sample_this_thread();
                 worker.run(ready, &begins)
             });
             threads.push((thread.map_err(Error::Thread)?, begin));
@@ -117,6 +119,8 @@ pub fn run_watching<O: Operation + Send>(
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        // Warming up is over.
+        profile::resume();
         let start = Instant::now() + READY;
         let started_at = SystemTime::now() + READY;
         let (running, ended) = mpsc::channel();
@@ -132,6 +136,7 @@ pub fn run_watching<O: Operation + Send>(
         }
         let seconds = collect(&seconds, workers, &mut pulse, &mut watch, &stop);
         pulse.end();
+        profile::pause();
         // The sampler waits for this.
         drop(running);
         let resources = sampler.join().map_err(|_| Error::ThreadEnded("resources".to_owned()))?;

@@ -26,6 +26,7 @@ use crate::auth::{KeySet, Policy, PublicKey, Verifier};
 use crate::error::Error;
 use crate::machine::pin;
 use crate::phases::ServicePhases;
+use crate::profile::sample_this_thread;
 
 /// How long uploads under way may take to end once the stub stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -257,10 +258,14 @@ impl Listening {
         limits: Limits,
         hangups: Hangups,
     ) -> Result<Server, StubError> {
-        // Made on this thread and not on the new one, so that a failure can be returned. The threads that write to disks
-        // for it get its name, too.
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.thread_name(SERVER_THREAD).enable_all().build().map_err(StubError::Thread)?;
+        // Made on this thread and not on the new one, so that a failure can be returned. Its threads for files have the name of
+        // the stub's thread: what they use is the stub's.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name(SERVER_THREAD)
+            .on_thread_start(sample_this_thread)
+            .build()
+            .map_err(StubError::Thread)?;
         let tally = Arc::new(Tally::default());
         let door = Door::new(router, limits, hangups, Arc::clone(&tally));
         let (stop, stopped) = oneshot::channel();
@@ -268,6 +273,7 @@ impl Listening {
             .name(SERVER_THREAD.to_owned())
             .spawn(move || {
                 pin(core);
+                sample_this_thread();
                 runtime.block_on(serve(self.socket, door, stopped));
                 // A disk that hangs must not keep the process: what waits for it is left behind.
                 runtime.shutdown_timeout(GRACE);

@@ -27,6 +27,7 @@ Examples:
   ingester-perf load --users 10 --requests 100 --file-size 1MB --network 4g      as users on phones (docs/network.md)
   INGESTER_FAULTS=status=503,share=5% ingester-perf load --users 10 --requests 1000        the stub, failing (docs/faults.md)
   ingester-perf load --users 10 --duration 10s --mix 10KB=9,10MB=1 --phases      what the token check, the hash ... take
+  ingester-perf load --users 10 --duration 30s --profile        where the CPU time goes: a flame graph beside the report
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
@@ -124,6 +125,9 @@ pub struct OutcomeArgs {
     /// size; for the stub in this process
     #[arg(long)]
     pub phases: bool,
+    /// Sample where the CPU time of generator and stub goes, warming up left out, and draw it beside the report; Linux only
+    #[arg(long)]
+    pub profile: bool,
     /// Folder for reports [default: INGESTER_REPORT_DIR, or target/performance_reports]
     #[arg(long, value_name = "DIR")]
     report_dir: Option<String>,
@@ -131,7 +135,7 @@ pub struct OutcomeArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
           "max_bytes", "placement", "pid", "network", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
-          "cleanup", "file_size", "mix", "file", "name", "phases"])]
+          "cleanup", "file_size", "mix", "file", "name", "phases", "profile"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub export: ExportArgs,

@@ -7,7 +7,7 @@ mod schedule;
 mod stress;
 mod watched;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,6 +18,7 @@ use crate::files::{check_folder, write_text};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
 use crate::load::{LoadRecord, Plan, RECORD, RecordedRun};
+use crate::profile::{self, CpuSampler, DEFAULT_FREQUENCY_HZ, FlameFiles, FlameGraph};
 use crate::report::{
     LEAST_SUCCESS_PCT, LoadOutcome, PerformanceReport, check_operation, outcome_document, people, save_as,
     seconds_table, write_hlog,
@@ -54,6 +55,11 @@ impl LoadArgs {
         if let Some(stub) = settings.faulty_stub() {
             note(format_args!("Measuring {stub}"));
         }
+        // Before all threads that it is to see.
+        let sampler = if self.outcome.profile { Some(profile::start(DEFAULT_FREQUENCY_HZ)?) } else { None };
+        if self.outcome.profile && !settings.subject.is_in_process() {
+            note(profile::CLIENT_ONLY);
+        }
         let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let mut record = generator.record(self.operation());
@@ -83,11 +89,15 @@ impl LoadArgs {
             (None, Ok(())) => None,
         };
         let exit = self.conclude(&record, &targets, Some(&path))?;
+        let drawn = match &sampler {
+            Some(sampler) => draw(sampler, &record, &path),
+            None => Ok(()),
+        };
         // A signal before all else, as the figures are of a part only. It reaches what ran between the runs, too.
         match (signal, measured) {
             (Some(signal), _) => Ok(Exit::Interrupted(signal)),
             (None, Err(error)) => Err(error),
-            (None, Ok(())) => Ok(exit),
+            (None, Ok(())) => drawn.map(|()| exit),
         }
     }
 
@@ -205,6 +215,13 @@ impl LoadArgs {
         }
         Ok(outcome.report.verdict().into())
     }
+}
+
+/// Draws what was sampled of all runs beside the report.
+fn draw(sampler: &CpuSampler, record: &LoadRecord, path: &Path) -> Result<(), Error> {
+    let graph = FlameGraph::taken(sampler, &record.operation, record.environment.clone());
+    let document = graph.save(&FlameFiles::beside(path))?;
+    write!(io::stdout().lock(), "{document}").map_err(Error::Output)
 }
 
 /// Writes the report, the seconds of the run that it is of, and the record that all of it follows from.

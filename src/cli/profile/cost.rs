@@ -132,9 +132,8 @@ pub fn verdict(costs: &[CaseCost]) -> Verdict {
 }
 
 /// All that is to be said of these cases.
-pub fn cost_document(about: String, costs: &[CaseCost]) -> Document {
-    let mut document = Document::new("Profile");
-    document.about = Some(about);
+pub fn cost_document(costs: &[CaseCost]) -> Document {
+    let mut document = Document::new("Phases");
     let breakdowns: Vec<Breakdown> = costs.iter().map(CaseCost::breakdown).collect();
     document.table(breakdown_table("case", &breakdowns));
     document.gap();
@@ -247,7 +246,7 @@ mod tests {
     #[test]
     fn the_document_says_all_of_it() {
         let load = cost("load/10_users", vec![slice(1, 30), slice(1, 30)]);
-        let document = cost_document("2 cases".to_owned(), &[upload(), load]);
+        let document = cost_document(&[upload(), load]);
         let expected = concat!(
             " case             n      avg   token    hash  network, client      sum \n",
             " upload/10KB    400   200 µs   45 µs  105 µs            50 µs   200 µs \n",

@@ -1,4 +1,5 @@
-//! Measures what a case costs, slice by slice: the client's latencies, and what the stub tells of the same uploads.
+//! Measures what a case costs, slice by slice: the client's latencies, what the stub tells of the same uploads, and where the
+//! CPU time of both goes meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,8 @@ use crate::Error;
 use crate::case::{Case, Spec};
 use crate::ingester::{Ingester, Settings};
 use crate::interrupt::Interrupt;
+use crate::machine::Environment;
+use crate::profile::{self, CpuSampler, FlameGraph};
 use crate::units::Bytes;
 
 use super::cost::{CaseCost, SliceCost};
@@ -21,19 +24,40 @@ pub struct Profiler<'a> {
     ingester: &'a Arc<Ingester>,
     settings: &'a Settings,
     interrupt: &'a Interrupt,
+    /// What samples the threads of this process, where that can be had.
+    sampler: Option<&'a CpuSampler>,
     /// Bytes that may still be sent.
     left: u64,
 }
 
+/// What was measured of a case.
+pub struct ProfiledCase {
+    pub cost: CaseCost,
+    /// Where the CPU time went, if it was sampled.
+    pub graph: Option<FlameGraph>,
+    /// What ended it before its time.
+    pub stopped: Option<Error>,
+}
+
 impl<'a> Profiler<'a> {
-    pub fn new(ingester: &'a Arc<Ingester>, settings: &'a Settings, interrupt: &'a Interrupt) -> Self {
-        // A stub with a disk behind it would fill that.
+    pub fn new(
+        ingester: &'a Arc<Ingester>,
+        settings: &'a Settings,
+        interrupt: &'a Interrupt,
+        sampler: Option<&'a CpuSampler>,
+    ) -> Self {
+        // A service that keeps files would fill its disk.
         let left = if settings.keeps_nothing() { u64::MAX } else { settings.max_bytes.0 };
-        Self { ingester, settings, interrupt, left }
+        Self { ingester, settings, interrupt, sampler, left }
     }
 
     /// Measures one case for so long, after warming up.
-    pub fn measure(&mut self, spec: &Spec, warm_up: Duration, duration: Duration) -> Result<CaseCost, Error> {
+    pub fn measure(
+        &mut self,
+        spec: &Spec,
+        warm_up: Duration,
+        duration: Duration,
+    ) -> Result<ProfiledCase, Error> {
         let mut case = spec.start(self.ingester, self.settings)?;
         let iteration = self.warm_up(spec, &mut case, warm_up)?;
         // What was recorded until now is no part of the figures, on either side.
@@ -42,8 +66,13 @@ impl<'a> Profiler<'a> {
         let slices = slices_in(duration);
         let iters = iterations_in(duration / slices, iteration);
         let mut cost = CaseCost::of(spec);
+        let mut stopped = None;
+        profile::resume();
         for _ in 0..slices {
-            self.run(spec, &mut case, iters)?;
+            if let Err(error) = self.run(spec, &mut case, iters) {
+                stopped = Some(error);
+                break;
+            }
             let latencies = case.take_recording().ok;
             // An upload is in the stub's log before its answer is sent, so both sides tell of the same ones.
             cost.add(SliceCost {
@@ -52,7 +81,19 @@ impl<'a> Profiler<'a> {
                 phases: self.ingester.take_phases().unwrap_or_default(),
             });
         }
-        Ok(cost)
+        profile::pause();
+        let graph =
+            self.sampler.map(|sampler| FlameGraph::taken(sampler, &spec.id(), self.environment(spec)));
+        Ok(ProfiledCase { cost, graph, stopped })
+    }
+
+    /// Where a case was measured, and against what.
+    fn environment(&self, spec: &Spec) -> Environment {
+        let measured = match spec.sends() {
+            Some(_) => self.ingester.name(),
+            None => "none: this machine".to_owned(),
+        };
+        Environment::read(&self.settings.placed(), measured)
     }
 
     /// Runs the case for so long, in slices that double. Returns what an iteration took in the last one.
@@ -85,7 +126,7 @@ impl<'a> Profiler<'a> {
         let rest = self.left.checked_sub(bytes);
         self.left = rest.ok_or_else(|| {
             Error::TooMuch(format!(
-                "{}: the storage keeps what it is sent, and {} more would exceed INGESTER_MAX_BYTES ({}); raise that, or \
+                "{}: what it is sent is kept, and {} more would exceed INGESTER_MAX_BYTES ({}); raise that, or \
                  profile fewer cases, or for a shorter --duration",
                 spec.id(),
                 Bytes(bytes),
