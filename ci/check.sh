@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; "$@"; }
 
-mutants_apply() { for patch in ci/mutants/*.patch; do git apply --check "$patch"; done; }
+mutants_apply() { for patch in ci/mutants/*.patch ci/explain/*.patch; do git apply --check "$patch"; done; }
 
 step cargo fmt --check
 step ci/layers.sh

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::copies::{Copies, FolderCopy};
-use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
+use super::protocol::{Begin, Explained, Hello, PROTOCOL, Reply, Request, read_line};
 use crate::config;
 use crate::error::Error;
 use crate::files::open_plain;
@@ -236,6 +236,17 @@ impl Arm {
         }
         let expected = side.url.as_deref().unwrap_or("its own service");
         Err(self.error(format!("it measures {}, not {expected}", printable(&subject))))
+    }
+
+    /// Asks where the time of all operations since the last such request went. Stacks are written to this file, if there is
+    /// one.
+    pub fn explain(&mut self, stacks: Option<&Path>) -> Result<Explained, Error> {
+        // A path that is not UTF-8 cannot be told in JSON. Then there are no stacks.
+        let stacks = stacks.and_then(Path::to_str).map(str::to_owned);
+        match self.ask(&Request::Explain { stacks })? {
+            (_, Reply::Explained(explained)) => Ok(explained),
+            (_, reply) => Err(self.unexpected(&reply)),
+        }
     }
 
     /// Sends a request and waits for the answer. Returns how long that took, too.

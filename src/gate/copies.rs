@@ -1,4 +1,4 @@
-//! Fresh copies of executables, one for every process that is started.
+//! Fresh copies of executables, one for every process that is started, and what else a process needs a file for.
 //!
 //! Processes of one file share its pages, in memory and in the processor's caches. Were base and its control two processes
 //! of one file and head one of another, head alone would always find its instructions cold: measured, that made head look
@@ -60,6 +60,12 @@ impl Copies {
         Ok(copy)
     }
 
+    /// A file for a worker to write to. It goes as copies do: when it is dropped, or with those that a killed gate left.
+    pub fn file(&mut self) -> ScratchFile {
+        self.made += 1;
+        ScratchFile { path: self.dir.join(format!("{:0DIGITS$}", self.made)) }
+    }
+
     /// The file for the output of a role's service. All names have the same length, as the paths of copies have.
     pub fn log_of(&self, role: Role) -> PathBuf {
         let name = match role {
@@ -69,6 +75,19 @@ impl Copies {
         };
         // Beside the folder of the copies, which is removed at the end: the output is needed where a service fails.
         self.dir.parent().unwrap_or(&self.dir).join(name)
+    }
+}
+
+/// A file that somebody else writes. Dropping it removes it.
+#[derive(Debug)]
+pub struct ScratchFile {
+    /// Its path; there may be nothing yet.
+    pub path: PathBuf,
+}
+
+impl Drop for ScratchFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -152,6 +171,19 @@ mod tests {
         assert!(!dir.join("00000001").exists() && dir.join("mine").exists());
         drop(copies);
         assert!(dir.join("mine").exists());
+    }
+
+    #[test]
+    fn a_file_for_a_worker_is_named_like_a_copy_and_goes_as_one() {
+        let home = tempfile::tempdir().expect("makes one");
+        let dir = home.path().join("arms");
+        let mut copies = Copies::in_folder(dir.clone()).expect("makes it");
+        let files = [copies.file(), copies.file()];
+        assert_eq!(files[1].path, dir.join("00000002"));
+        std::fs::write(&files[0].path, "stub;hash 1\n").expect("writes");
+        drop(files);
+        drop(copies);
+        assert!(!dir.exists());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The messages between the gate and a worker: one JSON value per line, requests and answers in turn.
 //!
 //! A worker greets first. The gate begins, prepares a case, asks for slices of it, asks for their latencies, prepares the
-//! next case, and quits. `docs/worker.md` describes the protocol for those who write a worker of their own.
+//! next case, and quits. To explain a case, it asks where the time of the slices went in place of their latencies.
+//! `docs/worker.md` describes the protocol for those who write a worker of their own.
 
 use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
 use crate::lockstep::{Build, Measure};
+use crate::phases::PhaseTime;
 
 /// Version of the protocol. It rises when a line below changes its meaning; workers of another version are not
 /// measured.
@@ -29,6 +31,9 @@ pub struct Hello {
     pub measure: Measure,
     /// Ids of the cases that it can run, in their order.
     pub cases: Vec<String>,
+    /// Whether it can tell where the time of operations goes. Workers of earlier builds cannot, and do not say so.
+    #[serde(default)]
+    pub explains: bool,
 }
 
 /// A request of the gate.
@@ -52,6 +57,14 @@ pub enum Request {
     /// Tell the latencies of all operations since the last such request, or since the case was prepared. Answered by
     /// `Latencies`.
     Latencies,
+    /// Tell where the time of all operations since the last such request went, or since the case was prepared. Answered by
+    /// `Explained`.
+    Explain {
+        /// File that the sampled stacks are written to, from the first such request on. They may have many times a line's
+        /// length. None where nobody wants them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stacks: Option<String>,
+    },
     /// End. Not answered.
     Quit,
 }
@@ -65,6 +78,10 @@ pub struct Begin {
     pub client: Option<usize>,
     /// Core of the stub.
     pub stub: Option<usize>,
+    /// Whether requests to explain will come: only then phases are timed and stacks sampled. Left out where they will not, so
+    /// that the text is that of earlier builds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
 }
 
 /// An answer of a worker.
@@ -87,11 +104,28 @@ pub enum Reply {
     },
     /// The latencies of operations, as pairs of nanoseconds and a count; none where the worker keeps none.
     Latencies(Vec<(u64, u64)>),
+    /// Where the time of operations went.
+    Explained(Explained),
     /// The request cannot be fulfilled.
     Failed {
         /// The reason.
         problem: String,
     },
+}
+
+/// Where the time of operations went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// How many there were.
+    pub operations: u64,
+    /// The sum of their latencies.
+    pub latency_ns: u64,
+    /// The time of all of them in each phase of the service; none where nobody times phases.
+    #[serde(default)]
+    pub phases: Vec<PhaseTime>,
+    /// The reason why no stacks were written, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_stacks: Option<String>,
 }
 
 /// Reads a line, without its end. `None` at the end of the stream; an error for a line that is too long or not UTF-8.
@@ -128,10 +162,35 @@ mod tests {
     }
 
     #[test]
+    fn what_explains_is_as_the_documentation_has_it() {
+        let text = serde_json::to_string(&Request::Explain { stacks: None }).expect("serialises");
+        assert_eq!(text, r#"{"explain":{}}"#);
+        let request = Request::Explain { stacks: Some("/out/arms/00000003".to_owned()) };
+        let text = serde_json::to_string(&request).expect("serialises");
+        assert_eq!(text, r#"{"explain":{"stacks":"/out/arms/00000003"}}"#);
+        let text = r#"{"explained":{"operations":2,"latency_ns":90,"phases":[{"phase":"hash","ns":40}]}}"#;
+        let reply: Reply = serde_json::from_str(text).expect("is one");
+        let phases = vec![PhaseTime { phase: "hash".to_owned(), ns: 40 }];
+        let explained = Explained { operations: 2, latency_ns: 90, phases, without_stacks: None };
+        assert_eq!(reply, Reply::Explained(explained));
+        assert_eq!(serde_json::to_string(&reply).expect("serialises"), text);
+    }
+
+    #[test]
+    fn a_session_that_explains_nothing_speaks_as_earlier_builds_do() {
+        let begin = Begin { key: "PEM".to_owned(), client: Some(0), stub: None, explain: false };
+        let text = serde_json::to_string(&Request::Begin(begin)).expect("serialises");
+        assert_eq!(text, r#"{"begin":{"key":"PEM","client":0,"stub":null}}"#);
+        let Ok(Request::Begin(begin)) = serde_json::from_str(&text) else { panic!("is one") };
+        assert!(!begin.explain);
+    }
+
+    #[test]
     fn a_greeting_needs_no_more_than_its_version_cases_and_checksum() {
         let text = r#"{"protocol":2,"build":{"sha256":"00"},"cases":["a"]}"#;
         let hello: Hello = serde_json::from_str(text).expect("is one");
         assert_eq!((hello.measure, hello.build.version.as_str()), (Measure::WallTime, ""));
+        assert!(!hello.explains);
         let older = text.replace("\"cases\"", "\"unit\":\"allocations\",\"cases\"");
         let hello: Hello = serde_json::from_str(&older).expect("is one");
         assert_eq!(hello.measure, Measure::Count("allocations".to_owned()));

@@ -96,7 +96,7 @@ impl Gate<'_> {
         }
 
         // One key for all workers, so that both sides check and show the same tokens.
-        let begin = Begin { key: KeyPair::generate_pem()?, client, stub };
+        let begin = Begin { key: KeyPair::generate_pem()?, client, stub, explain: false };
         let mut copies = Copies::in_folder(self.copies.to_owned())?;
         let running = Running::start(self.base, self.head, &mut copies, &begin, self.interrupt)?;
         if running.is_some() {
@@ -196,15 +196,8 @@ impl Gate<'_> {
     }
 
     fn worker(&self, role: Role, side: &Side, copies: &mut Copies) -> Result<(Arm, Hello), Error> {
-        let patience = (self.settings.timeout + PATIENCE).saturating_add(self.time_of_the_network());
+        let patience = patience(self.settings, self.suite);
         Arm::start(role, side, copies, patience, self.interrupt)
-    }
-
-    /// What a simulated network takes for one iteration at most.
-    fn time_of_the_network(&self) -> Duration {
-        let Some(network) = &self.settings.network else { return Duration::ZERO };
-        let times = self.suite.cases().iter().map(|spec| spec.allowance_over(network));
-        times.max().unwrap_or_default()
     }
 
     /// An error where a worker measures over no simulated network though one is asked for: an older build knows of none,
@@ -378,6 +371,18 @@ impl<'a, W: FnMut(Progress)> Host for Workers<'a, W> {
         (self.watch)(progress);
         self.gate.interrupt.check()
     }
+}
+
+/// Time within which a worker has to answer.
+pub(super) fn patience(settings: &Settings, suite: &Suite) -> Duration {
+    (settings.timeout + PATIENCE).saturating_add(time_of_the_network(settings, suite))
+}
+
+/// What a simulated network takes for one iteration at most.
+fn time_of_the_network(settings: &Settings, suite: &Suite) -> Duration {
+    let Some(network) = &settings.network else { return Duration::ZERO };
+    let times = suite.cases().iter().map(|spec| spec.allowance_over(network));
+    times.max().unwrap_or_default()
 }
 
 /// Notices for the reader: builds that were not made alike, and cases that are left out.

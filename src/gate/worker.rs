@@ -1,20 +1,22 @@
 //! A worker: the cases of this build, served over standard input and output. It ends when its input does.
 
 use std::io::{self, BufRead, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::arm::{own_executable, sha256_of};
-use super::protocol::{Begin, Hello, PROTOCOL, Reply, Request, read_line};
+use super::protocol::{Begin, Explained, Hello, PROTOCOL, Reply, Request, read_line};
+use super::stacks::StackSampler;
 use crate::auth::KeyPair;
 use crate::case::{Case, Suite, clean_up};
 use crate::client::Http;
 use crate::config::Config;
 use crate::console::note;
 use crate::error::Error;
-use crate::ingester::{Ingester, Settings};
+use crate::ingester::{Ingester, Settings, Subject};
 use crate::interrupt::Interrupt;
 use crate::lockstep::{Build, Measure};
 use crate::machine::{Environment, Placement};
@@ -36,8 +38,10 @@ pub fn serve(
     suite: &Suite,
     settings: Settings,
 ) -> Result<(), Error> {
-    send(output, &hello(suite)?)?;
-    let mut worker = Worker { suite, settings, ingester: None, case: None };
+    // Of a service in another process, it would see its own half of the work only.
+    let explains = settings.subject.is_in_process();
+    send(output, &hello(suite, explains)?)?;
+    let mut worker = Worker { suite, settings, ingester: None, case: None, sampler: None };
     while let Some(line) = read_line(input).map_err(Error::Pipe)? {
         // A request that fails is answered, too: only the gate decides whether to go on.
         let reply = match serde_json::from_str(&line) {
@@ -57,6 +61,8 @@ struct Worker<'a> {
     settings: Settings,
     ingester: Option<Arc<Ingester>>,
     case: Option<Case>,
+    /// Samples stacks, where the gate has said that it will ask for an explanation.
+    sampler: Option<StackSampler>,
 }
 
 impl Worker<'_> {
@@ -66,14 +72,21 @@ impl Worker<'_> {
             Request::Prepare { case } => self.prepare(&case),
             Request::Slice { iters, spin } => self.slice(iters, spin),
             Request::Latencies => self.latencies(),
+            Request::Explain { stacks } => self.explain(stacks.as_deref()),
             Request::Quit => unreachable!("the caller ends on it"),
         }
     }
 
-    fn begin(&mut self, Begin { key, client, stub }: Begin) -> Result<Reply, Error> {
+    fn begin(&mut self, Begin { key, client, stub, explain }: Begin) -> Result<Reply, Error> {
         // Cores and key come from the gate, so that all arms have the same.
         self.settings.placement = Placement { client, stub };
         self.settings.key = Some(KeyPair::from_pem(&key)?);
+        if explain {
+            // Before the threads that it is to see: those of the service start below, the client's with its case.
+            self.sampler.get_or_insert_with(StackSampler::start);
+            // A router of somebody else's has no phases that are known here.
+            self.settings.phases = matches!(self.settings.subject, Subject::Stub);
+        }
         // The gate ends a worker by the end of its input, which a service's start does not wait for.
         let ingester = Ingester::start(&self.settings, &Interrupt::default())?;
         let subject = ingester.name();
@@ -86,6 +99,8 @@ impl Worker<'_> {
         self.end_case();
         let ingester = self.ingester.as_ref().ok_or_else(|| out_of_turn("prepare"))?;
         let spec = self.suite.case(id).ok_or_else(|| Error::Worker(format!("has no case {id}")))?;
+        // The phases of the case before are no part of this one's.
+        ingester.take_phases();
         self.case = Some(spec.start(ingester, &self.settings)?);
         Ok(Reply::Prepared)
     }
@@ -125,9 +140,39 @@ impl Worker<'_> {
         }
         Ok(Reply::Latencies(latencies))
     }
+
+    /// Where the time of all operations since the last call went. Stacks are written to this file, if there is one; they are
+    /// sampled from the first call on.
+    fn explain(&mut self, stacks: Option<&str>) -> Result<Reply, Error> {
+        let ingester = self.ingester.as_ref().ok_or_else(|| out_of_turn("explain"))?;
+        let case = self.case.as_mut().ok_or_else(|| out_of_turn("explain"))?;
+        let Some(sampler) = &self.sampler else {
+            return Err(Error::Worker("was asked to explain, and was not begun for that".to_owned()));
+        };
+        let latencies = case.take_recording().ok;
+        let operations = latencies.count();
+        let mut phases = Vec::new();
+        if let Some(timed) = ingester.take_phases().and_then(|phases| phases.total()) {
+            // An upload is in the stub's log before its answer is sent, so both sides tell of the same ones.
+            if timed.operations != operations {
+                return Err(Error::Worker(format!(
+                    "times the phases of {} uploads where its client has sent {operations}",
+                    timed.operations
+                )));
+            }
+            phases = timed.phases;
+        }
+        let without_stacks = match stacks {
+            Some(path) => sampler.write(Path::new(path))?,
+            None => None,
+        };
+        sampler.resume();
+        let latency_ns = u64::try_from(latencies.sum_ns()).unwrap_or(u64::MAX);
+        Ok(Reply::Explained(Explained { operations, latency_ns, phases, without_stacks }))
+    }
 }
 
-fn hello(suite: &Suite) -> Result<Hello, Error> {
+fn hello(suite: &Suite, explains: bool) -> Result<Hello, Error> {
     let here = Environment::read(&Placement::none(), "none");
     let build = Build {
         version: here.version,
@@ -136,7 +181,8 @@ fn hello(suite: &Suite) -> Result<Hello, Error> {
         // So that the gate can tell that it started what it meant to start.
         sha256: sha256_of(&own_executable()?)?,
     };
-    Ok(Hello { protocol: PROTOCOL, build, measure: Measure::WallTime, cases: suite.ids().collect() })
+    let cases = suite.ids().collect();
+    Ok(Hello { protocol: PROTOCOL, build, measure: Measure::WallTime, cases, explains })
 }
 
 fn out_of_turn(what: &str) -> Error {
@@ -170,7 +216,7 @@ mod tests {
 
     fn begin() -> Request {
         let key = KeyPair::generate_pem().expect("makes one");
-        Request::Begin(Begin { key, client: None, stub: None })
+        Request::Begin(Begin { key, client: None, stub: None, explain: false })
     }
 
     fn prepare(case: &str) -> Request {
@@ -218,11 +264,14 @@ mod tests {
             begin(),
             prepare("upload/1TB"),
             one_iteration(),
+            prepare("jwt/validate"),
+            Request::Explain { stacks: None },
             Request::Quit,
         ]);
         let failed: Vec<bool> = said.iter().map(|answer| answer.contains("failed")).collect();
-        assert_eq!(failed, [true, true, false, true, true], "{said:?}");
+        assert_eq!(failed, [true, true, false, true, true, false, true], "{said:?}");
         assert!(said[3].contains("has no case upload/1TB"), "{said:?}");
+        assert!(said[6].contains("was asked to explain, and was not begun for that"), "{said:?}");
         assert!(say("garbage")[0].contains("does not understand"));
     }
 }

@@ -152,6 +152,7 @@ mod tests {
     use super::super::record::Record;
     use super::super::schedule::Role;
     use super::super::verdict::judge;
+    use super::super::why::Why;
     use super::*;
     use crate::document::Format;
     use crate::verdict::Verdict;
@@ -174,7 +175,7 @@ mod tests {
     }
 
     fn printed(record: &Record) -> String {
-        verdict_document(record, &judge(record)).render(Format::Text)
+        verdict_document(record, &judge(record), &Why::default()).render(Format::Text)
     }
 
     #[test]

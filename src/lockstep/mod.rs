@@ -2,19 +2,24 @@
 //!
 //! A [`Session`] has a [`Host`] start the processes of both arms in pairs, and runs slices of them in turn, as the
 //! [`Plan`] and its seed say; what it measured is a [`Record`], and the verdict is a pure function of that. What the arms
-//! are and what they do is the host's affair.
+//! are and what they do is the host's affair. A case that got slower is explained by further pairs, whose workers tell
+//! where their time goes: [`explain_case`] measures, an [`Explanation`] is what follows.
 
 mod clocks;
 mod compared;
 mod controls;
 mod counter_table;
 mod counters;
+mod difference;
+mod explaining;
+mod explanation;
 mod extension;
 #[cfg(test)]
 mod fake;
 mod finding;
 mod lock;
 mod measure;
+mod parts;
 mod plan;
 mod print;
 mod proof;
@@ -27,12 +32,17 @@ mod store;
 mod storm;
 mod tail;
 mod verdict;
+mod why;
 
 pub use compared::Effect;
 pub use counters::{CountFinding, CountRecord, CounterVerdict, Counters};
+pub use difference::{Difference, SampledArm};
+pub use explaining::{ExplainHost, Explains, explain_case, takes_too_long};
+pub use explanation::{Explanation, PartChange};
 pub use finding::Finding;
 pub use lock::Lock;
 pub use measure::Measure;
+pub use parts::{ArmTime, CaseTimes, ExplanationRecord, PairTime, PairTold, PartTime, PartTimes, Told};
 pub use plan::{CasePlan, Injection, Plan};
 pub use print::{identical_document, verdict_document};
 pub use proof::prove;
@@ -41,6 +51,7 @@ pub use record::{
 };
 pub use schedule::Role;
 pub use session::{Host, LEAST_SLICES, Measurements, Progress, Session, Timed, TimedSlice};
-pub use store::{Report, load_record};
+pub use store::{DifferenceFiles, Report, load_explanation, load_record};
 pub use tail::Tail;
 pub use verdict::{CaseVerdict, Figures, SessionVerdict, judge};
+pub use why::Why;

@@ -13,14 +13,15 @@ use super::record::{CaseRecord, Record};
 use super::session::BLOCK_AT_MOST;
 use super::tail::{LEAST_OPERATIONS, Tail};
 use super::verdict::{CaseVerdict, Figures, SessionVerdict};
+use super::why::Why;
 use crate::document::{Document, Table};
 use crate::units::{Share, change, latency, printable};
 use crate::verdict::Verdict;
 
 const COLUMNS: usize = 7;
 
-/// The table, what a reader has to know of the run, and the conclusion.
-pub fn verdict_document(record: &Record, verdict: &SessionVerdict) -> Document {
+/// The table, what a reader has to know of the run, why cases got slower, and the conclusion.
+pub fn verdict_document(record: &Record, verdict: &SessionVerdict, why: &Why) -> Document {
     let mut document = Document::new("Gate");
     let head = printable(&record.head.name);
     let base = printable(&record.base.name);
@@ -34,6 +35,7 @@ pub fn verdict_document(record: &Record, verdict: &SessionVerdict) -> Document {
     add_counters(&mut document, verdict);
     document.gap();
     document.lines(remarks(record, verdict));
+    why.tell(&mut document);
     document
 }
 
@@ -322,7 +324,7 @@ mod tests {
     }
 
     fn both(record: &Record) -> [String; 2] {
-        let document = verdict_document(record, &judge(record));
+        let document = verdict_document(record, &judge(record), &Why::default());
         [Format::Text, Format::Markdown].map(|format| document.render(format))
     }
 
@@ -354,6 +356,15 @@ mod tests {
             assert!(row.contains("+5.") || row.contains("+4."), "{row}");
         }
         assert!(text.contains("base slowed by 5 % (positive) +"), "{text}");
+    }
+
+    #[test]
+    fn why_stands_before_the_conclusion_of_a_terminal() {
+        let record = session(&fake::plan(1), &["a"], &[Trait::Slower(0.05)]);
+        let why = Why { problems: vec!["base cannot tell".to_owned()], ..Why::default() };
+        let text = verdict_document(&record, &judge(&record), &why).to_string();
+        let last: Vec<&str> = text.lines().rev().take(3).collect();
+        assert_eq!(last, ["FAILED, slower: a", "", "Not explained: base cannot tell."], "{text}");
     }
 
     #[test]

@@ -89,6 +89,15 @@ pub fn block_orders(seed: u64, pair: usize, case: usize) -> impl Iterator<Item =
     })
 }
 
+/// Which of base and head begins in one of the pairs that explain a case, the `case`th of those that are explained. In every
+/// two of these pairs, each begins once.
+pub fn first_of_two(seed: u64, pair: usize, case: usize) -> Role {
+    let mut dealt = [Role::Base, Role::Head];
+    // Counted down from the last stream, as those of the blocks are counted up.
+    dealt.shuffle(&mut stream(seed, pair / 2, u64::MAX - case as u64));
+    dealt[pair % 2]
+}
+
 /// The square and the row of a pair's first order: over six pairs each of the six orders comes first once.
 fn first_of_pair(seed: u64, pair: usize, of: u64) -> (usize, usize) {
     let mut dealt = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)];
@@ -169,6 +178,19 @@ mod tests {
         // Four places of six orders. 600 over 6 orders: 100 each, standard deviation 9.1.
         assert_eq!(seen.len(), 24);
         assert!(seen.values().all(|n| (60..=140).contains(n)), "{seen:?}");
+    }
+
+    #[test]
+    fn of_two_arms_each_begins_in_every_other_pair_that_explains() {
+        let mut begun: BTreeMap<Role, u32> = BTreeMap::new();
+        for seed in 0..600 {
+            let both = [first_of_two(seed, 4, 0), first_of_two(seed, 5, 0)];
+            assert_ne!(both[0], both[1], "seed {seed}");
+            assert!(!both.contains(&Role::Control), "seed {seed}");
+            *begun.entry(both[0]).or_default() += 1;
+        }
+        // Which one is a coin's affair: 300 each, standard deviation 12.2.
+        assert!(begun.values().all(|n| (250..=350).contains(n)) && begun.len() == 2, "{begun:?}");
     }
 
     #[test]

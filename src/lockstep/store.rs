@@ -1,14 +1,19 @@
-//! A session on disk: `slices.json` holds all that was measured; `verdict.json` and `summary.md` follow from it.
+//! A session on disk: `slices.json` holds all that was measured; `verdict.json` and `summary.md` follow from it. Where a case
+//! got slower, `explanation.json` holds what explains it, and there is a flame graph of it.
 
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use serde::Serialize;
 
 use super::counters::Counters;
+use super::difference::Difference;
 use super::lock::Lock;
+use super::parts::ExplanationRecord;
 use super::print::{identical_document, verdict_document};
 use super::record::{Block, Record, SCHEMA_VERSION};
 use super::verdict::SessionVerdict;
+use super::why::Why;
 use crate::document::Format;
 use crate::error::Error;
 use crate::files::{read_limited, remove, write_json, write_text};
@@ -17,6 +22,11 @@ use crate::units::{hex, printable};
 const SLICES: &str = "slices.json";
 const VERDICT: &str = "verdict.json";
 const SUMMARY: &str = "summary.md";
+const EXPLANATION: &str = "explanation.json";
+/// What the names of the files of a case that was explained end with: the flame graph, and what it was made of.
+const OF_A_CASE: [&str; 3] = [".diff.svg", ".base.folded", ".head.folded"];
+/// Characters of a case's id that its files are named by at most.
+const LONGEST_NAME: usize = 100;
 const COPIES: &str = "arms";
 /// Not the name of the lock of all that is built, which may lie in the same folder.
 const LOCK: &str = "report.lock";
@@ -38,8 +48,15 @@ impl Report {
         // Workers are told of folders below it, and look for them from elsewhere.
         let dir = &std::path::absolute(dir).map_err(|e| Error::file(dir, "find", e))?;
         let lock = Lock::take(dir, LOCK)?;
-        for file in [SLICES, VERDICT, SUMMARY] {
+        for file in [SLICES, VERDICT, SUMMARY, EXPLANATION] {
             remove(&dir.join(file))?;
+        }
+        for entry in std::fs::read_dir(dir).map_err(|e| Error::file(dir, "list", e))?.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if OF_A_CASE.iter().any(|ending| name.ends_with(ending)) {
+                remove(&entry.path())?;
+            }
         }
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
@@ -61,10 +78,29 @@ impl Report {
         write_text(&self.dir.join(SLICES), &(text(&sealed) + "\n"))
     }
 
-    /// Writes the verdict on a record, and its summary.
-    pub fn save_verdict(&self, record: &Record, verdict: &SessionVerdict) -> Result<(), Error> {
-        write_json(&self.dir.join(VERDICT), verdict)?;
-        write_text(&self.dir.join(SUMMARY), &verdict_document(record, verdict).render(Format::Markdown))
+    /// Writes the verdict on a record, and its summary; both with the reasons for it, if there are any yet.
+    pub fn save_verdict(&self, record: &Record, verdict: &SessionVerdict, why: &Why) -> Result<(), Error> {
+        write_json(&self.dir.join(VERDICT), &VerdictWithWhy { verdict, why })?;
+        let document = verdict_document(record, verdict, why);
+        write_text(&self.dir.join(SUMMARY), &document.render(Format::Markdown))
+    }
+
+    /// Writes what explains the slower cases of a session.
+    pub fn save_explanation(&self, record: &Record, explanation: &ExplanationRecord) -> Result<(), Error> {
+        let sealed = ExplanationRecord { session: checksum(record), ..explanation.clone() };
+        let text = serde_json::to_string(&sealed).expect("an explanation has only texts and whole numbers");
+        write_text(&self.dir.join(EXPLANATION), &(text + "\n"))
+    }
+
+    /// Writes both profiles of a case, and their difference as a flame graph. Nothing where nothing was sampled.
+    pub fn save_difference(&self, difference: &Difference<'_>) -> Result<Option<DifferenceFiles>, Error> {
+        let Some(picture) = difference.svg() else { return Ok(None) };
+        let name = file_name(difference.case);
+        let [svg, base, head] = OF_A_CASE.map(|ending| self.dir.join(format!("{name}{ending}")));
+        write_text(&base, difference.base.folded)?;
+        write_text(&head, difference.head.folded)?;
+        write_text(&svg, &picture)?;
+        Ok(Some(DifferenceFiles { svg, base, head }))
     }
 
     /// Writes the verdict on two identical builds.
@@ -72,6 +108,36 @@ impl Report {
         write_json(&self.dir.join(VERDICT), &SessionVerdict::identical())?;
         write_text(&self.dir.join(SUMMARY), &identical_document(sentence).render(Format::Markdown))
     }
+}
+
+/// The files of a case whose profiles were compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DifferenceFiles {
+    /// The differential flame graph.
+    pub svg: PathBuf,
+    /// The folded stacks of base.
+    pub base: PathBuf,
+    /// The folded stacks of head.
+    pub head: PathBuf,
+}
+
+/// `verdict.json`: the verdict, and behind it why cases got slower.
+#[derive(Serialize)]
+struct VerdictWithWhy<'a> {
+    #[serde(flatten)]
+    verdict: &'a SessionVerdict,
+    #[serde(flatten)]
+    why: &'a Why,
+}
+
+/// The id of a case as the name of a file. Ids come from workers, and must lead to no other folder.
+fn file_name(case: &str) -> String {
+    let mut name = String::new();
+    for character in case.chars().take(LONGEST_NAME) {
+        let is_plain = character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_');
+        name.push(if is_plain { character } else { '_' });
+    }
+    name
 }
 
 fn text(record: &Record) -> String {
@@ -93,6 +159,20 @@ pub fn load_record(dir: &Path) -> Result<Record, Error> {
         serde_json::from_str(&text).map_err(|e| Error::malformed(&path, printable(&e.to_string())))?;
     record.check().map_err(|problem| Error::malformed(&path, problem))?;
     Ok(record)
+}
+
+/// Reads what explains the slower cases of this record, which was read from the same folder. Nothing where none was
+/// explained.
+pub fn load_explanation(dir: &Path, record: &Record) -> Result<Option<ExplanationRecord>, Error> {
+    let path = dir.join(EXPLANATION);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = read_limited(&path, MAX_BYTES)?;
+    let explanation: ExplanationRecord =
+        serde_json::from_str(&text).map_err(|e| Error::malformed(&path, printable(&e.to_string())))?;
+    explanation.check(&checksum(record)).map_err(|problem| Error::malformed(&path, printable(&problem)))?;
+    Ok(Some(explanation))
 }
 
 impl Record {
@@ -142,8 +222,10 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use super::super::difference::SampledArm;
     use super::super::fake::{self, Trait, session};
     use super::super::schedule::Role;
+    use super::super::verdict::judge;
     use super::*;
 
     fn stored() -> (tempfile::TempDir, Record) {
@@ -235,6 +317,73 @@ mod tests {
         assert_eq!(load_record(dir.path()).expect("reads").counters, counted.counters);
         let says = refused(&counted, |r| r.counters.as_mut().expect("has some").fail = 1e9);
         assert!(says.contains("counters: limits that are no shares"), "{says}");
+    }
+
+    #[test]
+    fn an_explanation_belongs_to_its_session_and_goes_with_it() {
+        let (dir, record) = stored();
+        assert_eq!(load_explanation(dir.path(), &record).expect("there is none"), None);
+        let report = Report::begin(dir.path()).expect("is free");
+        report.save_record(&record).expect("writes");
+        let problems = vec!["base cannot tell".to_owned()];
+        let explanation = ExplanationRecord { problems, ..ExplanationRecord::empty() };
+        report.save_explanation(&record, &explanation).expect("writes");
+        let read = load_record(dir.path()).expect("reads");
+        let found = load_explanation(dir.path(), &read).expect("reads").expect("is there");
+        assert_eq!(found, ExplanationRecord { session: checksum(&record), ..explanation });
+
+        let other = session(&fake::plan(2), &["a", "b"], &[Trait::Quiet]);
+        let error = load_explanation(dir.path(), &other).expect_err("is another session's").to_string();
+        assert!(error.contains("explanation.json: explains another session"), "{error}");
+        std::fs::write(dir.path().join(EXPLANATION), "{}").expect("writes");
+        assert!(load_explanation(dir.path(), &read).is_err());
+        drop(report);
+        drop(Report::begin(dir.path()).expect("is free"));
+        assert!(!dir.path().join(EXPLANATION).exists(), "the next session begins without it");
+    }
+
+    #[test]
+    fn files_of_an_explained_case_go_with_the_session() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let report = Report::begin(dir.path()).expect("is free");
+        let base = SampledArm { name: "old", folded: "stub;hash 10\n", operations: 1 };
+        let head = SampledArm { name: "new", folded: "stub;hash 20\n", operations: 1 };
+        let files = report.save_difference(&Difference { case: "../a/1 KB", base, head }).expect("writes");
+        let files = files.expect("has stacks");
+        assert!(files.svg == dir.path().join(".._a_1_KB.diff.svg") && files.svg.exists(), "{files:?}");
+        assert_eq!(std::fs::read_to_string(&files.base).expect("is there"), "stub;hash 10\n");
+        let folded = std::fs::read_to_string(dir.path().join(".._a_1_KB.head.folded")).expect("is there");
+        assert_eq!(folded, "stub;hash 20\n");
+        let nothing = SampledArm { folded: "", ..head };
+        let files = report.save_difference(&Difference { case: "b", base, head: nothing }).expect("is fine");
+        assert_eq!(files, None);
+        std::fs::write(dir.path().join("mine.svg"), "").expect("writes");
+        drop(report);
+        drop(Report::begin(dir.path()).expect("is free"));
+        let mut left = Vec::new();
+        for entry in dir.path().read_dir().expect("can be listed") {
+            left.push(entry.expect("reads").file_name());
+        }
+        left.sort();
+        assert_eq!(left, ["mine.svg", LOCK]);
+    }
+
+    #[test]
+    fn a_verdict_without_reasons_is_stored_as_it_was() {
+        let (dir, record) = stored();
+        let verdict = judge(&record);
+        let report = Report::begin(dir.path()).expect("is free");
+        report.save_verdict(&record, &verdict, &Why::default()).expect("writes");
+        let path = dir.path().join(VERDICT);
+        let plain = std::fs::read_to_string(&path).expect("is there");
+        assert_eq!(plain, serde_json::to_string_pretty(&verdict).expect("serialises") + "\n");
+        let why = Why { problems: vec!["base cannot tell".to_owned()], ..Why::default() };
+        report.save_verdict(&record, &verdict, &why).expect("writes");
+        let text = std::fs::read_to_string(&path).expect("is there");
+        let with: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+        assert_eq!(with["not_explained"][0], "base cannot tell");
+        assert_eq!(with["conclusion"], "pass");
+        assert!(with["explanations"].is_null(), "{with}");
     }
 
     #[test]

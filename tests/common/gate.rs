@@ -31,14 +31,26 @@ def slice(ns, clock=1.0, hidden_ns=0, spins=True):
     time.sleep((ns + hidden_ns + spun) / 1e9)
     say({"slice": {"value": value, "spun": spun}})
 
+def account(latency_ns, phases, stacks={}):
+    # Of one operation each; a slice of this worker is one operation.
+    global told
+    operations, told = n - told, n
+    path = request["explain"].get("stacks")
+    if path:
+        with open(path, "w") as file:
+            file.writelines(f"{stack} {operations * ns}\n" for stack, ns in stacks.items())
+    phases = [{"phase": name, "ns": operations * ns} for name, ns in phases.items()]
+    say({"explained": {"operations": operations, "latency_ns": operations * latency_ns, "phases": phases}})
+
 counter = __file__ + ".starts"
 start = int(open(counter).read()) + 1 if os.path.exists(counter) else 1
 open(counter, "w").write(str(start))
-n = 0
+n = told = 0
 latencies = []
 with open(__file__, "rb") as file:
     sha256 = hashlib.sha256(file.read()).hexdigest()
-say({"protocol": PROTOCOL, "build": {"profile": "NAME", "sha256": sha256}, "measure": "MEASURE", "cases": [CASES]})
+say({"protocol": PROTOCOL, "build": {"profile": "NAME", "sha256": sha256}, "measure": "MEASURE", "cases": [CASES],
+     "explains": TELLS})
 for line in sys.stdin:
     request = json.loads(line)
     if request == "quit":
@@ -50,6 +62,8 @@ for line in sys.stdin:
     elif "prepare" in request:
         case = request["prepare"]["case"]
         say("prepared")
+    elif "explain" in request:
+        ACCOUNT
     else:
         n += 1
         SLICE
@@ -63,11 +77,14 @@ pub struct Worker<'a> {
     pub protocol: u32,
     pub measure: &'a str,
     pub cases: &'a [&'a str],
+    /// How it answers where its time goes, as a line of Python: `account(ns, phases, stacks)` says so for one operation.
+    /// Nothing if it says that it cannot.
+    pub account: Option<&'a str>,
 }
 
 impl Default for Worker<'_> {
     fn default() -> Self {
-        Self { protocol: 2, measure: "wall_time", cases: &["jwt/validate"] }
+        Self { protocol: 2, measure: "wall_time", cases: &["jwt/validate"], account: None }
     }
 }
 
@@ -93,6 +110,8 @@ impl Bench {
             .replace("NAME", name)
             .replace("MEASURE", worker.measure)
             .replace("CASES", &cases.join(", "))
+            .replace("TELLS", if worker.account.is_some() { "True" } else { "False" })
+            .replace("ACCOUNT", worker.account.unwrap_or("sys.exit('was asked what it cannot tell')"))
             .replace("SLICE", slice);
         self.script(name, &text)
     }

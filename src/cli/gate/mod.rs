@@ -5,16 +5,16 @@ mod counters;
 mod sides;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::case::Suite;
 use crate::config::Config;
 use crate::console::note;
-use crate::gate::{self, Gate, Side};
+use crate::gate::{self, Explaining, Gate, Side};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
-use crate::lockstep::{self, Injection, Plan, Record, Report};
+use crate::lockstep::{self, Injection, Plan, Record, Report, SessionVerdict, Why};
 use crate::units::{Share, printable};
 use crate::{Error, Exit};
 
@@ -37,6 +37,10 @@ Examples:
   INGESTER_NETWORK=lte ingester-perf gate --case upload/1MB --budget 10m
                                                        over a simulated network (docs/network.md)
   ingester-perf gate --replay gate                     the verdict again, from the slices
+
+Where a case of a build of this program got slower, the gate says why: by how much of it the token check, the hash and other
+phases got slower, each with an interval, and a differential flame graph. That takes some ten seconds for each of three cases
+at most (--no-explain leaves it out).
 
 Exit codes: 0 no case got slower, 1 a case did, or a counter rose by more than --counters-fail, 2 could not measure,
 3 inconclusive; 129, 130 and 143 interrupted.
@@ -117,10 +121,13 @@ pub struct GateArgs {
     /// Measure even where both executables are the same
     #[arg(long)]
     even_if_identical: bool,
+    /// Do not explain why a case got slower
+    #[arg(long)]
+    no_explain: bool,
     /// Judge the slices of this folder again; measures nothing
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "base", "head", "base_exe", "head_exe", "base_serve",
           "head_serve", "base_url", "head_url", "bench", "cases", "allow_missing", "pairs", "max_pairs", "budget", "margin",
-          "threshold", "alpha", "seed", "out", "even_if_identical", "inject", "no_counters", "counters_show", "counters_fail"])]
+          "threshold", "alpha", "seed", "out", "even_if_identical", "no_explain", "inject", "no_counters", "counters_show", "counters_fail"])]
     replay: Option<PathBuf>,
     /// Count the sessions stored in this folder, as ci/gate-proof.sh does
     #[arg(long, hide = true, value_name = "DIR", exclusive = true)]
@@ -137,7 +144,10 @@ pub struct GateArgs {
 impl GateArgs {
     pub fn run(self) -> Result<Exit, Error> {
         if let Some(dir) = &self.replay {
-            return self.conclude(&lockstep::load_record(dir)?, None);
+            let record = lockstep::load_record(dir)?;
+            let verdict = lockstep::judge(&record);
+            let why = stored_reasons(dir, &record, &verdict);
+            return self.tell(&record, &verdict, &why);
         }
         if let Some(dir) = &self.proof {
             write!(io::stdout(), "{}", lockstep::prove(dir, DRAWS)?).map_err(Error::Output)?;
@@ -217,17 +227,36 @@ impl GateArgs {
             note(format_args!("what was measured until now is in {}", report.dir().display()));
             interrupt.check()?;
         }
-        self.conclude(&record, Some(&report))
+        let verdict = lockstep::judge(&record);
+        // Before it is explained: whatever happens then, the verdict stands.
+        report.save_verdict(&record, &verdict, &Why::default())?;
+        let mut why = Why::default();
+        if !self.no_explain {
+            let explaining = Explaining {
+                base: &base,
+                head: &head,
+                suite: &suite,
+                settings: &settings,
+                report: &report,
+                interrupt: &interrupt,
+            };
+            if let Some(explanation) = explaining.explain(&record, &verdict) {
+                why = Why::of(&explanation, &verdict, record.plan.seed);
+                let stored = report
+                    .save_explanation(&record, &explanation)
+                    .and_then(|()| report.save_verdict(&record, &verdict, &why));
+                if let Err(error) = stored {
+                    note(format_args!("What explains the verdict is printed, and not stored: {error}"));
+                }
+            }
+        }
+        note(format_args!("Slices, verdict and summary: {}", report.dir().display()));
+        self.tell(&record, &verdict, &why)
     }
 
-    /// Tells the verdict, writes it to `report`, and says how to exit.
-    fn conclude(&self, record: &Record, report: Option<&Report>) -> Result<Exit, Error> {
-        let verdict = lockstep::judge(record);
-        if let Some(report) = report {
-            report.save_verdict(record, &verdict)?;
-            note(format_args!("Slices, verdict and summary: {}", report.dir().display()));
-        }
-        self.export.write(&lockstep::verdict_document(record, &verdict))?;
+    /// Tells the verdict and the reasons for it, and says how to exit.
+    fn tell(&self, record: &Record, verdict: &SessionVerdict, why: &Why) -> Result<Exit, Error> {
+        self.export.write(&lockstep::verdict_document(record, verdict, why))?;
         Ok(verdict.conclusion.into())
     }
 
@@ -257,6 +286,19 @@ impl GateArgs {
             tail_alpha: default.tail_alpha,
             seed: self.seed.unwrap_or(default.seed),
             injected: self.inject.clone(),
+        }
+    }
+}
+
+/// The reasons for a verdict, from what is stored beside it. Where that cannot be read, it is said, and the verdict stands
+/// without them.
+fn stored_reasons(dir: &Path, record: &Record, verdict: &SessionVerdict) -> Why {
+    match lockstep::load_explanation(dir, record) {
+        Ok(Some(explanation)) => Why::of(&explanation, verdict, record.plan.seed),
+        Ok(None) => Why::default(),
+        Err(error) => {
+            note(format_args!("The verdict is told without its reasons: {error}"));
+            Why::default()
         }
     }
 }
