@@ -473,7 +473,10 @@ fn an_arm_that_hangs_does_not_keep_an_interrupt_waiting() {
     assert_eq!(interrupted(&mut child, "TERM"), Some(143));
     let record = read_json(&bench.path("out").join("slices.json"));
     assert_eq!(record["partial"], true);
-    assert_eq!(record["cases"][0]["pairs"].as_array().map(Vec::len), Some(1), "{record}");
+    // The pair that hung counts, unless the machine was so busy that it would have been repeated.
+    let pairs = record["cases"][0]["pairs"].as_array().map_or(0, Vec::len);
+    let repeated = record["storms"].as_array().map_or(0, Vec::len);
+    assert_eq!(pairs + repeated, 1, "{record}");
 }
 
 #[test]

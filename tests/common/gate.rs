@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -18,7 +19,7 @@ pub const SLOWER: &str = "slice(2_100_000)";
 
 /// A worker in Python. Its times are as told to the nanosecond, so that a verdict is the same on a busy machine; it sleeps
 /// for as long, so that the gate's clock agrees.
-const WORKER: &str = r#"#!/usr/bin/env python3
+const WORKER: &str = r#"#!PYTHON -IS
 import hashlib, json, os, signal, sys, time
 
 def say(message):
@@ -69,6 +70,17 @@ for line in sys.stdin:
         SLICE
 "#;
 
+/// The interpreter itself, which `python3` may be a script in front of: a session starts forty workers, and each of them
+/// would pay for that script.
+fn python() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let path = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+        let path = path.expect("the tests need Python 3").stdout;
+        String::from_utf8(path).expect("is UTF-8").trim().to_owned()
+    })
+}
+
 /// A folder for workers and for what the gate writes.
 pub struct Bench(pub TempDir);
 
@@ -106,6 +118,7 @@ impl Bench {
         let cases: Vec<String> = worker.cases.iter().map(|case| format!("{case:?}")).collect();
         // The slice is put in last: whatever a test writes there stays as it is.
         let text = WORKER
+            .replace("PYTHON", python())
             .replace("PROTOCOL", &worker.protocol.to_string())
             .replace("NAME", name)
             .replace("MEASURE", worker.measure)
