@@ -1,7 +1,10 @@
 //! The verdict of a measurement, for every command and bench.
 
+use serde::Serialize;
+
 /// The verdict of a measurement. Whatever could not be measured at all is an error, and no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Everything held: no target was missed, no case got slower.
     Held,

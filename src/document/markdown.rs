@@ -28,6 +28,7 @@ pub fn render(document: &Document) -> String {
                 let _ = writeln!(out, "* {}", escaped(line.trim_start()));
             }
             Part::Gap => end_block(&mut out),
+            Part::Section(_) | Part::Chart(_) | Part::Link(_) => {}
         }
     }
     out.truncate(out.trim_end().len());

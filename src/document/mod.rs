@@ -1,5 +1,7 @@
 //! Output as a value: tables, lines, a conclusion. Renderers make text of it, and know nothing of where it came from.
 
+mod chart;
+mod check;
 mod csv;
 mod markdown;
 mod table;
@@ -10,10 +12,14 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::verdict::Verdict;
+
+pub use chart::{Axis, Chart, ChartLimit, ChartPoint, ChartSeries, Drawn, Quantity, Scale};
+pub use check::{Check, CheckOutcome};
 pub use table::Table;
 
 /// The output of a command.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Document {
     /// Its title.
     pub title: String,
@@ -23,12 +29,19 @@ pub struct Document {
     /// The conclusion, in a sentence: first on a page, last on a terminal, which shows it without scrolling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conclusion: Option<String>,
+    /// What the conclusion comes to, if it is one of a measurement. A page shows it in colour and in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// What had to hold, each with how it came out: the tests of a JUnit file. A terminal and a page show them as the tables
+    /// among the parts do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// Everything else, in the order in which it is read.
     pub parts: Vec<Part>,
 }
 
 /// A part of a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Rows and columns.
@@ -37,6 +50,30 @@ pub enum Part {
     Line(String),
     /// An empty line between groups.
     Gap,
+    /// What only a page has room for; all other forms but JSON leave it out.
+    Section(Section),
+    /// A chart; all other forms but pages and JSON leave it out.
+    Chart(Chart),
+    /// Where more is to be found. On pages only, and in JSON.
+    Link(Link),
+}
+
+/// A part of a page under a heading of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Section {
+    /// Its heading.
+    pub heading: String,
+    /// What stands in it.
+    pub parts: Vec<Part>,
+}
+
+/// A file or a page with more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// What is to be found there.
+    pub text: String,
+    /// Where, as a path relative to the page.
+    pub path: String,
 }
 
 /// A form that a document can be written in.
@@ -79,6 +116,13 @@ impl Document {
     pub fn gap(&mut self) {
         if !matches!(self.parts.last(), None | Some(Part::Gap)) {
             self.parts.push(Part::Gap);
+        }
+    }
+
+    /// Adds a section of a page, unless there is nothing in it.
+    pub fn section(&mut self, heading: &str, parts: Vec<Part>) {
+        if !parts.is_empty() {
+            self.parts.push(Part::Section(Section { heading: heading.to_owned(), parts }));
         }
     }
 

@@ -16,6 +16,7 @@ pub fn render(document: &Document) -> String {
             Part::Table(table) => writeln!(out, "{}", lay_out(table)),
             Part::Line(line) => writeln!(out, "{line}"),
             Part::Gap => writeln!(out),
+            Part::Section(_) | Part::Chart(_) | Part::Link(_) => Ok(()),
         };
     }
     if let Some(conclusion) = &document.conclusion {
