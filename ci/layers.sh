@@ -12,6 +12,7 @@ method=(stats targets recording load report lockstep machine document phases lea
 pure=(stats targets document phases verdict load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/second.rs load/usage.rs
       lockstep/verdict.rs lockstep/compared.rs lockstep/controls.rs lockstep/clocks.rs lockstep/tail.rs lockstep/extension.rs lockstep/storm.rs
       lockstep/parts.rs lockstep/explanation.rs lockstep/why.rs lockstep/difference.rs
+      lockstep/search.rs lockstep/bisect.rs lockstep/bisect_document.rs
       lockstep/counters.rs lockstep/counter_table.rs lockstep/schedule.rs lockstep/measure.rs lockstep/print.rs report/performance.rs report/of_load.rs report/of_record.rs
       report/findings.rs report/table.rs report/load_table.rs report/resources.rs report/resource_findings.rs
       report/resource_table.rs leak/judge.rs leak/gauge.rs leak/document.rs baseline/compare.rs api/pointer.rs api/path.rs stub/fault/spec.rs stub/fault/draw.rs

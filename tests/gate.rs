@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::bench::{Run, read_json};
-use common::gate::{Bench, GATE, SLOWER, STEADY, Worker};
+use common::gate::{Bench, FAKE_CARGO, GATE, Repository, SLOWER, STEADY, Worker};
 use common::serve::{Serve, key_file};
 
 #[test]
@@ -528,22 +528,6 @@ fn limit(percent: &str) -> String {
     format!("[jwt_validation]\ngate_threshold_pct = {percent}\n")
 }
 
-/// A program in cargo's place: it prints what cargo prints of a build, and its executables are files of the commit: the
-/// worker, and where it is asked for the source of the program that counts, which is a script too.
-const FAKE_CARGO: &str = r#"#!/usr/bin/env python3
-import json, os, shutil, sys
-if sys.argv[1] == "build":
-    given = lambda flag: sys.argv[sys.argv.index(flag) + 1]
-    source = os.path.dirname(given("--manifest-path"))
-    os.makedirs(given("--target-dir"), exist_ok=True)
-    for name, file in [("ingester-perf", "worker"), ("ingester-perf-counting", "src/bin/ingester-perf-counting.rs")]:
-        if name in sys.argv:
-            built = given("--target-dir") + "/" + name
-            shutil.copy(source + "/" + file, built)
-            os.chmod(built, 0o755)
-            print(json.dumps({"target": {"kind": ["bin"], "name": name}, "executable": built}))
-"#;
-
 /// A program that counts this many allocations an iteration.
 const COUNTS: &str = r#"#!/usr/bin/env python3
 import json, sys
@@ -600,59 +584,6 @@ fn exact_counters_show_what_time_does_not() {
     let replay = Command::new(GATE).arg("gate").arg("--replay").arg(bench.path("out")).output();
     let replay: Run = replay.expect("starts").into();
     assert_eq!((replay.code, replay.stdout), (Some(1), run.stdout));
-}
-
-/// A repository of this package's name, whose commits hold workers.
-struct Repository<'a> {
-    bench: &'a Bench,
-    path: PathBuf,
-}
-
-impl<'a> Repository<'a> {
-    fn new(bench: &'a Bench) -> Self {
-        let repository = Self { bench, path: bench.path("repository") };
-        std::fs::create_dir_all(repository.path.join("baseline")).expect("makes it");
-        repository.git(&["init", "--quiet", "--initial-branch=main"]);
-        std::fs::write(repository.path.join("Cargo.toml"), "[package]\nname = \"ingester-perf\"\n")
-            .expect("writes");
-        std::fs::write(repository.path.join(".gitignore"), "target\n").expect("writes");
-        repository
-    }
-
-    fn git(&self, args: &[&str]) {
-        let done = Command::new("git").arg("-C").arg(&self.path).args(args).output().expect("git exists");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    }
-
-    /// Commits these files; what is given for the file `worker` is how it answers.
-    fn commit(&self, files: &[(&str, &str)]) {
-        for (name, text) in files {
-            let target = self.path.join(name);
-            std::fs::create_dir_all(target.parent().expect("is in the repository")).expect("makes it");
-            if *name == "worker" {
-                std::fs::rename(self.bench.worker("made", text), target).expect("moves");
-            } else {
-                std::fs::write(target, text).expect("writes");
-            }
-        }
-        self.git(&["add", "--all"]);
-        self.git(&[
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@b",
-            "commit",
-            "--quiet",
-            "--message",
-            "a change",
-        ]);
-    }
-
-    fn gate(&self, cargo: &Path, args: &[&str]) -> Command {
-        let mut gate = self.bench.gate(args);
-        gate.current_dir(&self.path).env("CARGO", cargo).env_remove("CARGO_TARGET_DIR");
-        gate
-    }
 }
 
 /// A run that measures real time ends with this code; where the machine was too busy it is tried twice more.

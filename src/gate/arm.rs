@@ -122,8 +122,32 @@ pub fn sha256_of(path: &Path) -> Result<String, Error> {
 #[derive(Debug, thiserror::Error)]
 #[error("{arm}: {problem}")]
 pub struct ArmError {
+    role: Role,
     arm: String,
     problem: String,
+}
+
+impl ArmError {
+    /// What is wrong with this role's arm, which runs `side`.
+    pub(super) fn new(role: Role, side: &Side, problem: String) -> Self {
+        Self { role, arm: name_of(role, side), problem }
+    }
+}
+
+/// Whether this error is of head alone, so that another head may well be measured against the same base.
+pub(crate) fn is_of_head(error: &Error) -> bool {
+    match error {
+        Error::InPair { problem, .. } => is_of_head(problem),
+        Error::Unusable(source) => {
+            source.downcast_ref::<ArmError>().is_some_and(|error| error.role == Role::Head)
+        }
+        _ => false,
+    }
+}
+
+/// What people call the arm.
+fn name_of(role: Role, side: &Side) -> String {
+    format!("{} ({})", role.name(), printable(&side.name))
 }
 
 impl From<ArmError> for Error {
@@ -137,6 +161,7 @@ type Line = (Instant, Result<String, String>);
 
 /// A running worker. Dropping it ends the process and all that it started.
 pub struct Arm {
+    role: Role,
     name: String,
     child: Child,
     input: Option<ChildStdin>,
@@ -161,7 +186,7 @@ impl Arm {
         patience: Duration,
         interrupt: &Interrupt,
     ) -> Result<(Self, Hello), Error> {
-        let name = format!("{} ({})", role.name(), printable(&side.name));
+        let name = name_of(role, side);
         // Each process runs a file of its own: those of one file share its pages, and an arm that shares with none is
         // slower.
         let program = copies.of(&side.executable)?;
@@ -178,17 +203,27 @@ impl Arm {
         if side.service.is_some() {
             command.env(SERVICE_LOG, copies.log_of(role));
         }
-        let mut child = command.spawn().map_err(|e| ArmError {
-            arm: name.clone(),
-            problem: format!("cannot start {}: {e}", side.executable.display()),
+        let mut child = command.spawn().map_err(|e| {
+            let problem = format!("cannot start {}: {e}", side.executable.display());
+            ArmError::new(role, side, problem)
         })?;
         let input = child.stdin.take();
         let lines = read_in_background(child.stdout.take().expect("stdout is piped"));
         let grace = if side.is_a_service() { GRACE_OF_A_SERVICE } else { GRACE };
         let interrupt = interrupt.clone();
         let leaves_files = side.url.is_some() && side.service.is_none();
-        let arm =
-            Self { name, child, input, lines, patience, grace, leaves_files, interrupt, _folder: folder };
+        let arm = Self {
+            role,
+            name,
+            child,
+            input,
+            lines,
+            patience,
+            grace,
+            leaves_files,
+            interrupt,
+            _folder: folder,
+        };
         // The worker has hashed its own file by the time it greets. The copy is removed here, so that a gate that is
         // killed later leaves none behind.
         let hello = arm.hello(side)?;
@@ -321,7 +356,7 @@ impl Arm {
     }
 
     fn error(&self, problem: String) -> Error {
-        ArmError { arm: self.name.clone(), problem }.into()
+        ArmError { role: self.role, arm: self.name.clone(), problem }.into()
     }
 }
 

@@ -14,6 +14,7 @@ mod running;
 mod stacks;
 pub mod worker;
 
+pub(crate) use arm::is_of_head;
 pub use arm::{Arm, ArmError, Side, StartedService, own_executable};
 pub use copies::is_script;
 pub use counting::{CountedSides, Counting, CountingPrograms};

@@ -1,6 +1,6 @@
 //! Services that are started once for a session (`restart = "session"`): one for each role.
 
-use super::arm::{Side, StartedService};
+use super::arm::{ArmError, Side, StartedService};
 use super::copies::{Copies, FolderCopy};
 use super::protocol::Begin;
 use crate::auth::KeyPair;
@@ -46,7 +46,12 @@ impl Running {
             }
             // The service checks tokens by the public half of the session's key; workers sign them with the private
             // one.
-            let service = Service::start(&command, key.public(), begin.stub, interrupt)?;
+            let service = match Service::start(&command, key.public(), begin.stub, interrupt) {
+                Ok(service) => service,
+                // An interrupt has an exit code of its own.
+                Err(Error::Interrupted(signal)) => return Err(Error::Interrupted(signal)),
+                Err(error) => return Err(ArmError::new(role, side, error.to_string()).into()),
+            };
             let mut env = started.env.clone();
             // A token of the user's own comes before those of this session's key.
             let has_own = OF_A_REAL_INGESTER[1..].iter().any(|variable| std::env::var_os(variable).is_some());

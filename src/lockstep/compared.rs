@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::finding::Finding;
@@ -18,7 +18,7 @@ const POWER: f64 = 0.9;
 const NEGLIGIBLE: f64 = 1e-12;
 
 /// A share with its confidence interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
     /// By what share slower than the base; below 0, faster. Median over pairs.
     pub share: f64,

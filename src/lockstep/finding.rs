@@ -1,9 +1,9 @@
 //! What can be found of one case.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The finding about a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// It got slower.

@@ -3,8 +3,11 @@
 //! A [`Session`] has a [`Host`] start the processes of both arms in pairs, and runs slices of them in turn, as the
 //! [`Plan`] and its seed say; what it measured is a [`Record`], and the verdict is a pure function of that. What the arms
 //! are and what they do is the host's affair. A case that got slower is explained by further pairs, whose workers tell
-//! where their time goes: [`explain_case`] measures, an [`Explanation`] is what follows.
+//! where their time goes: [`explain_case`] measures, an [`Explanation`] is what follows. `bisect` is the search for
+//! the commit with which it got slower.
 
+mod bisect;
+mod bisect_document;
 mod clocks;
 mod compared;
 mod controls;
@@ -25,6 +28,7 @@ mod print;
 mod proof;
 mod record;
 mod schedule;
+mod search;
 mod session;
 #[cfg(test)]
 mod simulation;
@@ -34,6 +38,10 @@ mod tail;
 mod verdict;
 mod why;
 
+pub(crate) use bisect::{
+    BisectComparison, BisectPlan, BisectRecord, BisectState, BisectStep, LineCommit, SessionKind, StepOutcome,
+};
+pub(crate) use bisect_document::{bisect_document, step_line};
 pub use compared::Effect;
 pub use counters::{CountFinding, CountRecord, CounterVerdict, Counters};
 pub use difference::{Difference, SampledArm};

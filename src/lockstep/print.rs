@@ -78,7 +78,8 @@ fn row(case: &CaseVerdict, measure: &Measure) -> [String; COLUMNS] {
     ]
 }
 
-fn label(finding: Finding) -> &'static str {
+/// A finding in a cell of a table.
+pub(super) fn label(finding: Finding) -> &'static str {
     match finding {
         Finding::Regressed => "SLOWER",
         Finding::TailRegressed => "SLOWER in the tail",
@@ -300,7 +301,8 @@ fn sentence(verdict: &SessionVerdict) -> String {
     }
 }
 
-fn interval(effect: Effect) -> String {
+/// An effect with its interval.
+pub(super) fn interval(effect: Effect) -> String {
     format!("{} [{}, {}]", change(effect.share), bound(effect.lower), bound(effect.upper))
 }
 

@@ -188,3 +188,79 @@ impl Bench {
         why
     }
 }
+
+/// A program in cargo's place: it prints what cargo prints of a build, and its executables are files of the commit: the
+/// worker, and where it is asked for the source of the program that counts, which is a script too. A worker that says so does
+/// not build.
+pub const FAKE_CARGO: &str = r#"#!/usr/bin/env python3
+import json, os, shutil, sys
+if sys.argv[1] == "build":
+    given = lambda flag: sys.argv[sys.argv.index(flag) + 1]
+    source = os.path.dirname(given("--manifest-path"))
+    os.makedirs(given("--target-dir"), exist_ok=True)
+    for name, file in [("ingester-perf", "worker"), ("ingester-perf-counting", "src/bin/ingester-perf-counting.rs")]:
+        if name in sys.argv:
+            built = given("--target-dir") + "/" + name
+            if "does not build" in open(source + "/" + file).read():
+                sys.exit("error: no luck")
+            shutil.copy(source + "/" + file, built)
+            os.chmod(built, 0o755)
+            print(json.dumps({"target": {"kind": ["bin"], "name": name}, "executable": built}))
+"#;
+
+/// A repository of this package's name, whose commits hold workers.
+pub struct Repository<'a> {
+    bench: &'a Bench,
+    path: PathBuf,
+}
+
+impl<'a> Repository<'a> {
+    pub fn new(bench: &'a Bench) -> Self {
+        let repository = Self { bench, path: bench.path("repository") };
+        std::fs::create_dir_all(repository.path.join("baseline")).expect("makes it");
+        repository.git(&["init", "--quiet", "--initial-branch=main"]);
+        std::fs::write(repository.path.join("Cargo.toml"), "[package]\nname = \"ingester-perf\"\n")
+            .expect("writes");
+        std::fs::write(repository.path.join(".gitignore"), "target\n").expect("writes");
+        repository
+    }
+
+    /// Runs git with these arguments. Returns what it prints.
+    pub fn git(&self, args: &[&str]) -> String {
+        let done = Command::new("git")
+            .arg("-C")
+            .arg(&self.path)
+            .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+            .args(args)
+            .output()
+            .expect("git exists");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
+    }
+
+    /// Commits these files; what is given for the file `worker` is how it answers.
+    pub fn commit(&self, files: &[(&str, &str)]) {
+        self.commit_as("a change", files);
+    }
+
+    /// The same with this message.
+    pub fn commit_as(&self, message: &str, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            let target = self.path.join(name);
+            std::fs::create_dir_all(target.parent().expect("is in the repository")).expect("makes it");
+            if *name == "worker" {
+                std::fs::rename(self.bench.worker("made", text), target).expect("moves");
+            } else {
+                std::fs::write(target, text).expect("writes");
+            }
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+    }
+
+    pub fn gate(&self, cargo: &Path, args: &[&str]) -> Command {
+        let mut gate = self.bench.gate(args);
+        gate.current_dir(&self.path).env("CARGO", cargo).env_remove("CARGO_TARGET_DIR");
+        gate
+    }
+}

@@ -1,6 +1,7 @@
 //! `ingester-perf gate`: two builds, two services, or two running ingesters, in lock-step.
 
 mod bar;
+mod bisect;
 mod counters;
 mod sides;
 
@@ -20,6 +21,7 @@ use crate::{Error, Exit};
 
 use super::export::ExportArgs;
 use bar::Bar;
+use bisect::BisectArgs;
 use counters::CounterArgs;
 use sides::{Configured, Sides};
 
@@ -37,15 +39,22 @@ Examples:
   INGESTER_NETWORK=lte ingester-perf gate --case upload/1MB --budget 10m
                                                        over a simulated network (docs/network.md)
   ingester-perf gate --replay gate                     the verdict again, from the slices
+  ingester-perf gate --bisect v1.2..main --case upload/1MB
+                                                       the commit with which it got slower
 
 Where a case of a build of this program got slower, the gate says why: by how much of it the token check, the hash and other
 phases got slower, each with an interval, and a differential flame graph. That takes some ten seconds for each of three cases
 at most (--no-explain leaves it out).
 
 Exit codes: 0 no case got slower, 1 a case did, or a counter rose by more than --counters-fail, 2 could not measure,
-3 inconclusive; 129, 130 and 143 interrupted.
+3 inconclusive; 129, 130 and 143 interrupted. With --bisect: 0 the case did not get slower, 1 the commit was found, 3 it cannot
+be told, or not to one commit.
 How it works, and what it can tell: docs/gate.md.";
 
+/// Where a session is stored, unless told otherwise.
+const OUT: &str = "target/gate/report";
+/// Where a search for a commit is.
+const BISECT_OUT: &str = "target/gate/bisect";
 /// Sessions that `--proof` draws from the stored pairs.
 const DRAWS: u32 = 10_000;
 
@@ -115,9 +124,9 @@ pub struct GateArgs {
     /// Seed of all orders [default: random; printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Keep slices, verdict and summary in this folder
-    #[arg(long, default_value = "target/gate/report", value_name = "DIR")]
-    out: PathBuf,
+    /// Keep slices, verdict and summary in this folder [default: target/gate/report; with --bisect target/gate/bisect]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Measure even where both executables are the same
     #[arg(long)]
     even_if_identical: bool,
@@ -127,7 +136,7 @@ pub struct GateArgs {
     /// Judge the slices of this folder again; measures nothing
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "base", "head", "base_exe", "head_exe", "base_serve",
           "head_serve", "base_url", "head_url", "bench", "cases", "allow_missing", "pairs", "max_pairs", "budget", "margin",
-          "threshold", "alpha", "seed", "out", "even_if_identical", "no_explain", "inject", "no_counters", "counters_show", "counters_fail"])]
+          "threshold", "alpha", "bisect", "seed", "out", "even_if_identical", "no_explain", "inject", "no_counters", "counters_show", "counters_fail"])]
     replay: Option<PathBuf>,
     /// Count the sessions stored in this folder, as ci/gate-proof.sh does
     #[arg(long, hide = true, value_name = "DIR", exclusive = true)]
@@ -139,6 +148,8 @@ pub struct GateArgs {
     export: ExportArgs,
     #[command(flatten)]
     counters: CounterArgs,
+    #[command(flatten)]
+    bisect: BisectArgs,
 }
 
 impl GateArgs {
@@ -153,7 +164,16 @@ impl GateArgs {
             write!(io::stdout(), "{}", lockstep::prove(dir, DRAWS)?).map_err(Error::Output)?;
             return Ok(Exit::Held);
         }
+        if let Some(range) = &self.bisect.range {
+            return self.search(range);
+        }
         self.measure()
+    }
+
+    /// The folder for what is stored.
+    fn out(&self) -> &Path {
+        let usual = if self.bisect.range.is_some() { BISECT_OUT } else { OUT };
+        self.out.as_deref().unwrap_or_else(|| Path::new(usual))
     }
 
     fn measure(&self) -> Result<Exit, Error> {
@@ -165,7 +185,7 @@ impl GateArgs {
         let suite = config.suite(&Suite::default());
         let settings = Settings::measuring(&config.describe(&suite), urls.as_ref().map(|[base, _]| base))?;
         // The folder is claimed now: minutes of measuring must not be lost because it cannot be written.
-        let report = Report::begin(&self.out)?;
+        let report = Report::begin(self.out())?;
         self.export.check()?;
         // Watched before anything is built: a build takes minutes, and ends at once when asked to.
         let interrupt = Interrupt::watch()?;

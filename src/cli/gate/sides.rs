@@ -39,6 +39,15 @@ pub struct Sides {
     pub lock: Option<Lock>,
 }
 
+/// A commit, built.
+pub(super) struct BuiltSide {
+    pub(super) side: Side,
+    /// What is known of it, for the reader.
+    pub(super) notices: Vec<String>,
+    /// The programs that counts are made of, where there are any.
+    counted: Option<CountingPrograms>,
+}
+
 /// What the gate was told of the service and its cases.
 pub struct Configured<'a> {
     pub config: &'a Config,
@@ -73,19 +82,55 @@ impl GateArgs {
         } else if let (Some(base), Some(head)) = (&self.base_serve, &self.head_serve) {
             // Named by the flags: a command line may hold a password, and a verdict is published.
             (served("--base-serve", base, configured)?, served("--head-serve", head, configured)?)
-        } else if let Some(bench) = &self.bench {
-            let tree = Tree::of_bench(bench, interrupt)?;
-            return self.built_sides(&tree, configured);
-        } else if let Some(build) = &configured.config.build {
-            let tree = Tree::of_any(interrupt)?;
-            return self.service_sides(&tree, build, configured);
         } else {
-            let tree = Tree::find(interrupt)?;
-            let tree = if self.counters.are_wanted() { tree.counting() } else { tree };
-            return self.built_sides(&tree, configured);
+            return self.sides_of_commits(configured, interrupt);
         };
         let (targets, notices) = limits(configured)?;
         Ok(Sides { base, head, targets, notices, counted: None, lock: None })
+    }
+
+    /// The repository whose commits are compared: that of a crate with a bench, of a service, or of this project.
+    pub(super) fn tree(&self, configured: &Configured<'_>, interrupt: &Interrupt) -> Result<Tree, Error> {
+        if let Some(bench) = &self.bench {
+            Tree::of_bench(bench, interrupt)
+        } else if configured.config.build.is_some() {
+            Tree::of_any(interrupt)
+        } else {
+            Tree::find(interrupt)
+        }
+    }
+
+    /// How the service is built whose commits are compared, if it is one.
+    fn service_of<'a>(&self, configured: &Configured<'a>) -> Option<&'a Build> {
+        if self.bench.is_some() { None } else { configured.config.build.as_ref() }
+    }
+
+    /// Whether commits of this project are compared. A crate of the user's has neither its sources nor its file of limits.
+    fn is_own(&self, configured: &Configured<'_>) -> bool {
+        self.bench.is_none() && configured.config.build.is_none()
+    }
+
+    /// Whether exact counts are made: a crate of the user's has no program of its own that counts.
+    fn counts(&self, configured: &Configured<'_>) -> bool {
+        self.is_own(configured) && self.counters.are_wanted()
+    }
+
+    /// Both commits, built.
+    fn sides_of_commits(&self, configured: &Configured<'_>, interrupt: &Interrupt) -> Result<Sides, Error> {
+        let tree = self.tree(configured, interrupt)?;
+        let tree = if self.counts(configured) { tree.counting() } else { tree };
+        let lock = tree.lock()?;
+        let (base, head, mut notices) = self.commits(&tree)?;
+        let (targets, said) = self.limits_of_commits(&tree, &base, &head, configured)?;
+        notices.extend(said);
+        let base = self.built(&tree, &base, configured, &lock)?;
+        let head = self.built(&tree, &head, configured, &lock)?;
+        notices.extend([base.notices, head.notices].concat());
+        let counted = match (base.counted, head.counted) {
+            (Some(base), Some(head)) => Some(CountedSides { base, head }),
+            _ => None,
+        };
+        Ok(Sides { base: base.side, head: head.side, targets, notices, counted, lock: Some(lock) })
     }
 
     /// Both commits, with what is to be known of them.
@@ -96,96 +141,115 @@ impl GateArgs {
         Ok((base, head, notices))
     }
 
-    /// Both commits of a crate, built.
-    fn built_sides(&self, tree: &Tree, configured: &Configured<'_>) -> Result<Sides, Error> {
-        let lock = tree.lock()?;
-        let (base, head, mut notices) = self.commits(tree)?;
-        // A crate of the user's has neither this project's sources nor its file of limits.
-        let is_own = self.bench.is_none();
-        if is_own {
-            notices.extend(changed_cases(&tree.changed(&base, &head)?, configured.suite));
+    /// What fails a case of two commits, and what is to be known of that. A change must not loosen the limits that it is
+    /// held against, so those of base count.
+    pub(super) fn limits_of_commits(
+        &self,
+        tree: &Tree,
+        base: &Commit,
+        head: &Commit,
+        configured: &Configured<'_>,
+    ) -> Result<(Targets, Vec<String>), Error> {
+        if self.service_of(configured).is_some() {
+            return limits_of_service(tree, base, configured);
         }
-        // A change must not loosen the limits that it is held against.
-        let targets = if is_own && configured.settings.targets == Settings::default().targets {
-            // Those of base count; head's are read to say where they are looser.
-            let own = targets_of(tree, &base)?;
-            match targets_of(tree, &head) {
-                Ok(heads) => notices.extend(looser_thresholds(&own, &heads, self.threshold.0)),
-                // The gate of base need not know what head's file may hold.
-                Err(e) => notices.push(format!("{e}; base's was used")),
-            }
-            own
-        } else {
+        if !self.is_own(configured) {
+            return limits(configured);
+        }
+        let mut notices = Vec::new();
+        notices.extend(changed_cases(&tree.changed(base, head)?, configured.suite));
+        if configured.settings.targets != Settings::default().targets {
             let (targets, said) = limits(configured)?;
             notices.extend(said);
-            targets
-        };
-        let built_base = tree.build(&base, &lock)?;
-        let base = Side { name: base.name, ..Side::executable(&built_base.executable)? };
-        let built_head = tree.build(&head, &lock)?;
-        let head = Side { name: head.name, ..Side::executable(&built_head.executable)? };
-        // A crate of the user's has no program of its own that counts.
-        let counted = if is_own && self.counters.are_wanted() {
-            Some(CountedSides { base: programs(built_base), head: programs(built_head) })
-        } else {
-            None
-        };
-        Ok(Sides { base, head, targets, notices, counted, lock: Some(lock) })
+            return Ok((targets, notices));
+        }
+        let own = targets_of(tree, base)?;
+        // Head's are read to say where they are looser.
+        match targets_of(tree, head) {
+            Ok(heads) => notices.extend(looser_thresholds(&own, &heads, self.threshold.0)),
+            // The gate of base need not know what head's file may hold.
+            Err(e) => notices.push(format!("{e}; base's was used")),
+        }
+        Ok((own, notices))
     }
 
-    /// Both commits of a service, built. How it is started and spoken to is what the file in this tree says, for both.
-    fn service_sides(&self, tree: &Tree, build: &Build, configured: &Configured<'_>) -> Result<Sides, Error> {
-        let lock = tree.lock()?;
-        let (base, head, mut notices) = self.commits(tree)?;
-        let (mut targets, said) = limits(configured)?;
-        notices.extend(said);
-        let usual = configured.settings.targets == Settings::default().targets;
-        if let Some(path) = configured.config.path.as_ref().filter(|_| usual) {
-            // A change must not loosen the limits that it is held against.
-            let folder = tree.below(path.parent().unwrap_or_else(|| Path::new(".")))?;
-            let file = folder.join(path.file_name().unwrap_or_default());
-            if let Some(text) = tree.file(&base, &file.to_string_lossy())? {
-                // Where base has no limits of its own, the usual ones held for it.
-                let of_base = match Config::targets_in(path, &text, configured.suite) {
-                    Ok(Some(of_base)) => Ok(of_base),
-                    Ok(None) => configured.suite.targets_in(&configured.settings.targets),
-                    Err(e) => Err(e),
-                };
-                match of_base {
-                    Ok(of_base) if of_base == targets => {}
-                    Ok(of_base) => {
-                        notices.push(format!("limits are those of base's {}", file.display()));
-                        targets = of_base;
-                    }
-                    Err(e) => notices.push(format!(
-                        "base's own limits cannot be read ({e}); those of this tree were used"
-                    )),
-                }
-            }
+    /// A commit, built. How a service is started and spoken to is what the file in this tree says, for every commit.
+    pub(super) fn built(
+        &self,
+        tree: &Tree,
+        commit: &Commit,
+        configured: &Configured<'_>,
+        lock: &Lock,
+    ) -> Result<BuiltSide, Error> {
+        if let Some(build) = self.service_of(configured) {
+            return built_service(tree, commit, build, configured, lock);
         }
-        let folder = tree.below(&build.dir)?;
-        let mut sides = Vec::new();
-        for commit in [base, head] {
-            let built = tree.build_service(&commit, build, &folder, &lock)?;
-            // Should the service not start, this says why.
-            if let Some(environment) = virtual_environment(&built) {
-                let name = environment.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                notices.push(format!(
-                    "{} has a virtual environment ({name}), whose programs name the folder that it was built in and will not \
-                     start from a copy: install with pip --target instead",
-                    commit.name
-                ));
-            }
-            let mut service = started(configured, None)?;
-            service.built = Some(built);
-            // For a service whose build leaves its product elsewhere, as an image is.
-            service.env.push((config::COMMIT_VARIABLE, commit.id.clone()));
-            sides.push(Side::service(&commit.name, service, &own_executable()?)?);
-        }
-        let head = sides.pop().expect("there are two");
-        let base = sides.pop().expect("there are two");
-        Ok(Sides { base, head, targets, notices, counted: None, lock: Some(lock) })
+        let built = tree.build(commit, lock)?;
+        let side = Side { name: commit.name.clone(), ..Side::executable(&built.executable)? };
+        let counted = if self.counts(configured) { Some(programs(built)) } else { None };
+        Ok(BuiltSide { side, notices: Vec::new(), counted })
     }
+}
+
+/// The service of a commit, built.
+fn built_service(
+    tree: &Tree,
+    commit: &Commit,
+    build: &Build,
+    configured: &Configured<'_>,
+    lock: &Lock,
+) -> Result<BuiltSide, Error> {
+    let folder = tree.below(&build.dir)?;
+    let built = tree.build_service(commit, build, &folder, lock)?;
+    let mut notices = Vec::new();
+    // Should the service not start, this says why.
+    if let Some(environment) = virtual_environment(&built) {
+        let name = environment.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        notices.push(format!(
+            "{} has a virtual environment ({name}), whose programs name the folder that it was built in and will not \
+             start from a copy: install with pip --target instead",
+            commit.name
+        ));
+    }
+    let mut service = started(configured, None)?;
+    service.built = Some(built);
+    // For a service whose build leaves its product elsewhere, as an image is.
+    service.env.push((config::COMMIT_VARIABLE, commit.id.clone()));
+    let side = Side::service(&commit.name, service, &own_executable()?)?;
+    Ok(BuiltSide { side, notices, counted: None })
+}
+
+/// The limits of two commits of a service: those of base's file, if it has some.
+fn limits_of_service(
+    tree: &Tree,
+    base: &Commit,
+    configured: &Configured<'_>,
+) -> Result<(Targets, Vec<String>), Error> {
+    let (mut targets, mut notices) = limits(configured)?;
+    let usual = configured.settings.targets == Settings::default().targets;
+    let Some(path) = configured.config.path.as_ref().filter(|_| usual) else {
+        return Ok((targets, notices));
+    };
+    let folder = tree.below(path.parent().unwrap_or_else(|| Path::new(".")))?;
+    let file = folder.join(path.file_name().unwrap_or_default());
+    let Some(text) = tree.file(base, &file.to_string_lossy())? else { return Ok((targets, notices)) };
+    // Where base has no limits of its own, the usual ones held for it.
+    let of_base = match Config::targets_in(path, &text, configured.suite) {
+        Ok(Some(of_base)) => Ok(of_base),
+        Ok(None) => configured.suite.targets_in(&configured.settings.targets),
+        Err(e) => Err(e),
+    };
+    match of_base {
+        Ok(of_base) if of_base == targets => {}
+        Ok(of_base) => {
+            notices.push(format!("limits are those of base's {}", file.display()));
+            targets = of_base;
+        }
+        Err(e) => {
+            notices.push(format!("base's own limits cannot be read ({e}); those of this tree were used"));
+        }
+    }
+    Ok((targets, notices))
 }
 
 /// The programs of a build that counts are made of.

@@ -71,6 +71,45 @@ pub enum BuildError {
         /// Whether history is cut short.
         shallow: bool,
     },
+    /// No line of commits leads from one to the other.
+    #[error(
+        "{good} is not an ancestor of {bad}, so no commits lie between them{}{}",
+        missing(*shallow),
+        instead.as_ref().map(|id| format!("; the last commit that both have is {id}: give that for GOOD")).unwrap_or_default()
+    )]
+    NotAnAncestor {
+        /// What people call the first of them.
+        good: String,
+        /// What people call the last.
+        bad: String,
+        /// The last commit that they have in common.
+        instead: Option<String>,
+        /// Whether history is cut short.
+        shallow: bool,
+    },
+    /// It is an ancestor, but by a merge.
+    #[error(
+        "{good} came into {bad} by a merge, and only first parents are searched; give a commit of that line for GOOD, like \
+         {instead}, the last one before what {good} lacks"
+    )]
+    NotOnTheLine {
+        /// What people call the first of them.
+        good: String,
+        /// What people call the last.
+        bad: String,
+        /// A commit that could be given.
+        instead: String,
+    },
+    /// Both are one commit.
+    #[error(
+        "{good} and {bad} are one commit: there is nothing to search; give the last good commit and the first bad one"
+    )]
+    OneCommit {
+        /// What people call it.
+        good: String,
+        /// The other name.
+        bad: String,
+    },
     /// A signal ended the build.
     #[error("interrupted")]
     Interrupted(u8),
@@ -137,6 +176,32 @@ pub enum BuildError {
         /// The largest size allowed.
         most: Bytes,
     },
+}
+
+impl BuildError {
+    /// Whether it is of what the commit holds: another one may well build.
+    fn is_of_the_commit(&self) -> bool {
+        matches!(
+            self,
+            Self::Compile { .. }
+                | Self::NoExecutable { .. }
+                | Self::NoCrate { .. }
+                | Self::NoFolder { .. }
+                | Self::Service { .. }
+                | Self::NotKept { .. }
+                | Self::TooLarge { .. }
+        )
+    }
+}
+
+/// Whether this error says that a commit does not build, and not that nothing can be built.
+pub(crate) fn does_not_build(error: &Error) -> bool {
+    match error {
+        Error::Unusable(source) => {
+            source.downcast_ref::<BuildError>().is_some_and(BuildError::is_of_the_commit)
+        }
+        _ => false,
+    }
 }
 
 /// Advice for a clone whose history is cut short, which is what CI makes by default.

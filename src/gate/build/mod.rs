@@ -10,6 +10,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod git;
+mod line;
 mod refs;
 mod service;
 mod standing;
@@ -19,6 +20,7 @@ mod tree;
 
 pub use commit::Commit;
 pub use error::BuildError;
+pub(crate) use error::does_not_build;
 pub use service::virtual_environment;
 pub use tree::{Build, Tree};
 

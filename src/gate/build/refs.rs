@@ -77,7 +77,7 @@ impl Tree {
     }
 
     /// The commit of this ref; an error where there is none.
-    fn named(&self, name: &str) -> Result<Commit, BuildError> {
+    pub(super) fn named(&self, name: &str) -> Result<Commit, BuildError> {
         match self.resolve(name)? {
             Some(id) => Ok(Commit::new(id, name)),
             None => Err(BuildError::NoSuchRef { name: name.to_owned(), shallow: self.is_shallow()? }),
@@ -94,7 +94,7 @@ impl Tree {
         self.git.ask(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")])
     }
 
-    fn is_shallow(&self) -> Result<bool, BuildError> {
+    pub(super) fn is_shallow(&self) -> Result<bool, BuildError> {
         Ok(self.git.run(&["rev-parse", "--is-shallow-repository"])? == "true")
     }
 }
