@@ -53,6 +53,7 @@ busy() { # kind and number of a session, and the rest of it
   while [ -e "$out/hold" ]; do sleep 1; done
   sh -c 'while :; do :; done' &
   local loop=$!
+  # shellcheck disable=SC2064 # expanded now: the variable is gone when the script ends
   trap "kill $loop" EXIT
   session "$@"
   kill "$loop"

@@ -6,24 +6,15 @@
 #
 # usage: [GATE_BASE=BRANCH] [GATE_DRIVER=base|head] ci/gate.sh [ARGUMENTS OF ingester-perf gate, but --base]
 #
-# The base is the merge-base with GATE_BASE (default: GITHUB_BASE_REF, else main), or the commit before where this is
-# that branch itself. The gate that judges is base's: a change that loosens the gate does not judge itself by it. Where
-# a change gives the gate's workers another protocol, base's gate refuses head's worker; GATE_DRIVER=head takes head's.
+# The base is what ci/gate-base.sh prints. The gate that judges is base's: a change that loosens the gate does not judge
+# itself by it. Where a change gives the gate's workers another protocol, base's gate refuses head's worker;
+# GATE_DRIVER=head takes head's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 gate=${CARGO_TARGET_DIR:-$PWD/target}/gate
 mkdir -p "$gate"
-main=${GATE_BASE:-${GITHUB_BASE_REF:-main}}
-git rev-parse --quiet --verify "origin/$main^{commit}" >/dev/null && main=origin/$main
-base=$(git merge-base HEAD "$main") || {
-  echo "there is no $main to compare with; name a branch with GATE_BASE, and fetch its history" >&2
-  exit 2
-}
-# On main itself, without uncommitted changes.
-if [ "$base" = "$(git rev-parse HEAD)" ] && git diff --quiet HEAD; then
-  base=$(git rev-parse --quiet --verify HEAD^1) || { echo "there is no commit before HEAD" >&2; exit 2; }
-fi
+base=$(ci/gate-base.sh)
 
 source=$PWD
 if [ "${GATE_DRIVER:-base}" = base ]; then

@@ -31,11 +31,14 @@ sources() { # the files of a module
   if [ -d "$1" ]; then find "$1" -name '*.rs'; else ls "${1%.rs}.rs"; fi
 }
 
+# shellcheck disable=SC2016 # the dollars are awk's
 code() { # lines of a module with this pattern, but for its tests, which stand at the end of a file and may speak of anything
   sources "$1" | PATTERN=$2 xargs awk '/^mod tests \{$/ { nextfile } $0 ~ ENVIRON["PATTERN"] { print FILENAME ":" FNR ": " $0 }'
 }
 
-for module in $(ls | sed 's/\.rs$//' | grep -vxE 'bin|lib|main'); do
+for module in *; do
+  module=${module%.rs}
+  case $module in bin | lib | main) continue ;; esac
   case " ${layers[*]} " in *" $module "*) ;; *) complain "module without a layer" "$module" ;; esac
 done
 

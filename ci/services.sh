@@ -8,6 +8,7 @@
 #
 # usage: ci/services.sh [PART...]      parts: fastapi node crate nginx; default: all
 #   SESSIONS=10 ci/services.sh fastapi      so many sessions of the comment, not one
+# shellcheck disable=SC2329 # parts are called by name
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

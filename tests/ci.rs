@@ -24,13 +24,15 @@ fn gate(folder: &Path, codes: &[i32]) -> std::path::PathBuf {
     path
 }
 
-/// Runs the script with such a gate. Returns how it ended, and the arguments of the gate's calls.
-fn check(args: &[&str], codes: &[i32]) -> (Output, String) {
+/// Runs the script with this setting, such a gate, and these arguments for it. Returns how it ended, and the arguments of the
+/// gate's calls.
+fn check(setting: &[&str], codes: &[i32], args: &[&str]) -> (Output, String) {
     let folder = TempDir::new().expect("makes one");
     let output = Command::new("ci/gate-check.sh")
+        .args(setting)
+        .arg(gate(folder.path(), codes))
         .args(args)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("GATE", gate(folder.path(), codes))
         .output()
         .expect("bash exists");
     // There is no such file where the gate was not called.
@@ -44,7 +46,7 @@ fn a_gate_that_decides_is_asked_once() {
     for (code, verdict) in
         [(0, "success\n"), (1, "failure\n"), (2, "failure\n"), (4, "failure\n"), (130, "failure\n")]
     {
-        let (output, calls) = check(&["neutral"], &[code]);
+        let (output, calls) = check(&["neutral"], &[code], &[]);
         assert_eq!(String::from_utf8_lossy(&output.stdout), verdict, "{code}");
         assert_eq!(calls, "\n", "{code}: no arguments, one call");
         assert!(String::from_utf8_lossy(&output.stderr).contains("a table"), "people see what was measured");
@@ -59,7 +61,7 @@ fn an_inconclusive_gate_is_asked_once_more_with_more_pairs() {
         [(0, "success\n", "success\n"), (1, "failure\n", "failure\n"), (3, "neutral\n", "failure\n")]
     {
         for (setting, verdict) in [("neutral", neutral), ("failure", failure)] {
-            let (output, calls) = check(&[setting], &[3, second]);
+            let (output, calls) = check(&[setting], &[3, second], &[]);
             assert_eq!(String::from_utf8_lossy(&output.stdout), verdict, "{setting} {second}");
             assert_eq!(calls, "\n--pairs 40 --max-pairs 80 --budget 120s\n");
         }
@@ -67,10 +69,31 @@ fn an_inconclusive_gate_is_asked_once_more_with_more_pairs() {
 }
 
 #[test]
+fn the_second_run_has_twice_of_what_the_first_was_given() {
+    let args = ["--case", "upload/1MB", "--pairs", "10", "--budget=2m", "--max-pairs", "15"];
+    let (output, calls) = check(&["neutral"], &[3, 0], &args);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "success\n");
+    let first = "--case upload/1MB --pairs 10 --budget=2m --max-pairs 15\n";
+    let second = "--case upload/1MB --pairs 20 --max-pairs 30 --budget 4m\n";
+    assert_eq!(calls, [first, second].concat());
+}
+
+#[test]
+fn what_cannot_be_doubled_is_told_before_measuring() {
+    // A gate with these arguments might be fine; the second run would not be, minutes later.
+    for args in [["--pairs", "many"], ["--max-pairs", "08"], ["--budget", "1m 30s"], ["--budget", "60"]] {
+        let (output, calls) = check(&["neutral"], &[3, 0], &args);
+        assert_eq!((output.status.code(), calls.as_str()), (Some(2), ""), "{args:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(&args.join(" ")) && told.contains("so that they can be doubled"), "{told}");
+    }
+}
+
+#[test]
 fn no_other_setting_is_taken() {
     // Above all not one that would make an inconclusive run green.
     for setting in [&["success"][..], &[], &["green"]] {
-        let (output, calls) = check(setting, &[0]);
+        let (output, calls) = check(setting, &[0], &[]);
         assert_eq!((output.status.code(), calls.as_str()), (Some(2), ""), "{setting:?}");
         assert!(output.stdout.is_empty());
     }

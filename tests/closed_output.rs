@@ -111,6 +111,8 @@ fn every_subcommand_ends_in_order() {
     check("baseline", &|| perf(&dir, &["baseline", "export", "none"]), 2, 2);
     check("gate", &|| perf(&dir, &["gate", "--replay", "no/such/folder"]), 2, 2);
     check("help", &|| perf(&dir, &["--help"]), 0, 0);
+    check("completions", &|| perf(&dir, &["completions", "bash"]), 0, 2);
+    check("man", &|| perf(&dir, &["man"]), 0, 2);
     check("bench", &|| perf(&dir, &["bench", "--list"]), 0, 2);
     check("worker", &|| perf(&dir, &["worker"]), 0, 2);
 }

@@ -4,6 +4,7 @@ mod baseline;
 #[cfg(feature = "criterion")]
 mod bench;
 mod compare;
+mod completions;
 mod counters;
 mod export;
 mod gate;
@@ -11,13 +12,14 @@ mod heap_profile;
 mod init;
 mod leak;
 mod load;
+mod man;
 mod profile;
 mod serve;
 mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::console::note;
 use crate::{Error, Exit};
@@ -51,6 +53,10 @@ enum Command {
     Compare(compare::Compare),
     /// Keep a saved baseline in one file, or put one back.
     Baseline(baseline::BaselineArgs),
+    /// Print the script by which a shell completes subcommands and options.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write those of all subcommands.
+    Man(man::ManArgs),
     /// Serve the cases of this build over standard input and output, for the gate.
     #[command(hide = true)]
     Worker,
@@ -88,6 +94,8 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Leak(leak) => leak.run(),
         Command::Compare(compare) => compare.run(),
         Command::Baseline(baseline) => baseline.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
         Command::Worker => worker::run(),
         Command::Counters(counters) => counters.run(),
     }
