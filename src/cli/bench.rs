@@ -75,6 +75,12 @@ impl BenchArgs {
         Ok(exit)
     }
 
+    /// An error where the benches would refuse these options. Nothing is run.
+    pub fn check(mut self) -> Result<(), String> {
+        self.take_config().map_err(|error| error.to_string())?;
+        harness::check_options(PROGRAM, &self.options)
+    }
+
     fn has_any(&self, names: &[&str]) -> bool {
         self.options.iter().any(|option| names.iter().any(|name| option == name))
     }

@@ -82,6 +82,29 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+/// An error where the command line would refuse these arguments, as its user would read it. Nothing is run: the commands in the
+/// documentation are checked by this.
+///
+/// ```
+/// use ingester_perf::cli::check_arguments;
+///
+/// assert_eq!(check_arguments(&["load", "--preset", "normal"]), Ok(()));
+/// assert!(check_arguments(&["load", "--preset", "usual"]).is_err());
+/// ```
+pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
+    // The first argument of a process is its name.
+    let line = [&["ingester-perf"][..], arguments].concat();
+    match Cli::try_parse_from(line) {
+        // Its options are Criterion's, and are read apart from all others.
+        #[cfg(feature = "criterion")]
+        Ok(Cli { command: Command::Bench(bench) }) => bench.check(),
+        Ok(_) => Ok(()),
+        // clap calls a request for help or for the version an error, too.
+        Err(error) if error.exit_code() == 0 => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn run(command: Command) -> Result<Exit, Error> {
     match command {
         #[cfg(feature = "criterion")]

@@ -1,6 +1,7 @@
 //! Criterion's command line, read before Criterion reads it: it panics or exits by itself on values it cannot use, and
 //! keeps mode, filter and baseline to itself.
 
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -84,7 +85,7 @@ impl Args {
 
     fn parse(
         command: Command,
-        args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
         slowdown: Option<&str>,
         suite: &Suite,
     ) -> Result<Self, Rejected> {
@@ -146,6 +147,20 @@ impl Args {
     /// The share of its own time by which the case is to be slowed down; 0 for most.
     pub fn slowdown_of(&self, id: &str) -> f64 {
         self.slowdown.as_ref().filter(|(slow, _)| slow == id).map_or(0.0, |(_, share)| *share)
+    }
+}
+
+/// An error where a bench of this suite would refuse these options, in a line. Nothing is run.
+pub fn check(program: &'static str, options: &[OsString], suite: &Suite) -> Result<(), String> {
+    // As cargo starts a bench: without `--bench` it would be one of its tests.
+    let mut line = vec![OsString::from(program), OsString::from("--bench")];
+    line.extend_from_slice(options);
+    match Args::parse(command(program), line, None, suite) {
+        Ok(_) => Ok(()),
+        // A request for help or for the version.
+        Err(Rejected::Clap(error)) if error.exit_code() == 0 => Ok(()),
+        Err(Rejected::Clap(error)) => Err(one_line(program, &error)),
+        Err(Rejected::Value(problem)) => Err(problem),
     }
 }
 

@@ -89,7 +89,7 @@ Examples:
 
 Environment:
   INGESTER_CONFIG         file that says what is measured [ingester-perf.toml, in this folder or above it]
-  INGESTER_URL            a running ingester; with one of the next three
+  INGESTER_URL            a running ingester; needs one of the next four
   INGESTER_TOKEN_FILE     file with a bearer token
   INGESTER_TOKEN          a bearer token
   INGESTER_PRIVATE_KEY    RSA private key to mint tokens with: a file, or the PEM text

@@ -19,6 +19,7 @@ mod session;
 mod turns;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -165,6 +166,11 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     };
     // What stopped a case counts more than the verdict on what was measured until then.
     run.stopped.map_or(Ok(verdict), Err)
+}
+
+/// An error where the benches of the usual suite would refuse these options, as their user would read it. Nothing is run.
+pub(crate) fn check_options(program: &'static str, options: &[OsString]) -> Result<(), String> {
+    args::check(program, options, &Suite::default())
 }
 
 /// What a filter may match, in any bench.

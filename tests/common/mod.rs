@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod bench;
+pub mod docs;
 #[cfg(unix)]
 pub mod form;
 #[cfg(unix)]
