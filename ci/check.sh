@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The interpreter itself. Behind a version manager's script it starts in 140 ms instead of 30, and tests start hundreds.
+PATH=$(dirname "$(python3 -c 'import sys; print(sys.executable)')"):$PATH
+
 step() { printf '\n== %s\n' "$*"; "$@"; }
 
 mutants_apply() { for patch in ci/mutants/*.patch ci/explain/*.patch; do git apply --check "$patch"; done; }
