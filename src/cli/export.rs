@@ -10,7 +10,8 @@ use crate::files::{check_folder, write_text};
 /// Where a document goes besides standard output.
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// Write what is printed to a file too: as text, markdown, csv (its tables) or json; can be given several times
+    /// Write what is printed to a file too: as text, markdown, csv (its tables), json, or
+    /// html (a page for a browser); can be given several times
     #[arg(long = "export", value_name = "FORMAT=FILE", value_parser = export)]
     exports: Vec<Export>,
 }

@@ -3,7 +3,10 @@
 mod chart;
 mod check;
 mod csv;
+mod escape;
+pub(crate) mod html;
 mod markdown;
+mod svg;
 mod table;
 mod text;
 
@@ -87,6 +90,8 @@ pub enum Format {
     Csv,
     /// For a program.
     Json,
+    /// For a browser: a file of its own, with charts.
+    Html,
 }
 
 impl Document {
@@ -133,6 +138,7 @@ impl Document {
             Format::Markdown => markdown::render(self),
             Format::Csv => csv::render(self),
             Format::Json => serde_json::to_string_pretty(self).expect("a document has only texts") + "\n",
+            Format::Html => html::page(self, None),
         }
     }
 }
@@ -146,7 +152,7 @@ impl fmt::Display for Document {
 
 /// Error for a word that names no form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a valid format; there are text, markdown, csv and json")]
+#[error("\"{0}\" is not a valid format; there are text, markdown, csv, json and html")]
 pub struct NotAFormat(String);
 
 impl FromStr for Format {
@@ -158,6 +164,7 @@ impl FromStr for Format {
             "markdown" => Ok(Self::Markdown),
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
+            "html" => Ok(Self::Html),
             _ => Err(NotAFormat(name.to_owned())),
         }
     }
@@ -232,7 +239,9 @@ mod tests {
 
     #[test]
     fn formats_have_names() {
-        assert_eq!(["text", "markdown", "csv", "json"].map(|name| name.parse::<Format>().is_ok()), [true; 4]);
-        assert!("html".parse::<Format>().expect_err("is none").to_string().contains("markdown"));
+        for name in ["text", "markdown", "csv", "json", "html"] {
+            assert!(name.parse::<Format>().is_ok(), "{name}");
+        }
+        assert!("pdf".parse::<Format>().expect_err("is none").to_string().contains("markdown"));
     }
 }
