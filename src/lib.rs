@@ -5,11 +5,11 @@
 //! [`config`] describes, if need be over a simulated [`network`]; what came of it is kept by [`recording`], made into a
 //! [`report`] with the help of [`stats`], and held against [`targets`].
 //!
-//! [`load`] does many operations at once, of any kind; `leak` tells from one whether memory is kept. The `harness` (behind
-//! the feature `criterion`) drives the cases through Criterion, the [`gate`] drives those of two builds in turn and has them
-//! judged by [`lockstep`]; [`baseline`] reads what Criterion saved. [`phases`] is where the time of uploads went in the
-//! stub, [`profile`] samples where CPU time goes, and `counters` counts allocations and instructions. All output is a
-//! [`document`].
+//! [`load`] does many operations at once, of any kind; `live` tells of a run while it goes on, and `leak` tells from one
+//! whether memory is kept. The `harness` (behind the feature `criterion`) drives the cases through Criterion, the [`gate`]
+//! drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`] reads what Criterion saved.
+//! [`phases`] is where the time of uploads went in the stub, [`profile`] samples where CPU time goes, and `counters` counts
+//! allocations and instructions. All output is a [`document`].
 
 pub mod api;
 pub mod auth;
@@ -30,6 +30,7 @@ pub mod harness;
 pub mod ingester;
 pub mod interrupt;
 mod leak;
+mod live;
 pub mod load;
 pub mod lockstep;
 pub mod machine;

@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::recorder::{LoadRecorder, LoadRecording};
 use super::sampler;
 use super::second::Second;
-use super::usage::{Resources, WatchedService};
+use super::usage::{ResourceSample, Resources, WatchedService};
 use crate::error::Error;
 use crate::machine::pin;
 use crate::profile;
@@ -58,6 +58,25 @@ impl Run {
     }
 }
 
+/// Receives what is known of a run while it goes on, on a thread that sends nothing.
+pub trait Watch {
+    /// The seconds that are over since the last call: about once every ten milliseconds, and mostly none. Where it returns
+    /// false, nothing further begins.
+    fn seconds(&mut self, seconds: &[Second]) -> bool;
+
+    /// What was used since the last reading: about once a second.
+    fn used(&mut self, _sample: &ResourceSample) {}
+}
+
+/// A closure that is told of the seconds only.
+struct ToldOfSeconds<F>(F);
+
+impl<F: FnMut(&[Second]) -> bool> Watch for ToldOfSeconds<F> {
+    fn seconds(&mut self, seconds: &[Second]) -> bool {
+        (self.0)(seconds)
+    }
+}
+
 /// Runs a plan, with a worker for each operation on the core beside it. `watch` is told about once every ten
 /// milliseconds, with the seconds that are over since; where it returns false, nothing further begins.
 pub fn run<O: Operation + Send>(
@@ -73,7 +92,17 @@ pub fn run_watching<O: Operation + Send>(
     plan: &Plan,
     operations: Vec<(O, Option<usize>)>,
     service: &WatchedService,
-    mut watch: impl FnMut(&[Second]) -> bool,
+    watch: impl FnMut(&[Second]) -> bool,
+) -> Result<Run, Error> {
+    run_watched_by(plan, operations, service, &mut ToldOfSeconds(watch))
+}
+
+/// The same, for somebody who is told what is used as well.
+pub fn run_watched_by<O: Operation + Send>(
+    plan: &Plan,
+    operations: Vec<(O, Option<usize>)>,
+    service: &WatchedService,
+    watch: &mut impl Watch,
 ) -> Result<Run, Error> {
     let stop = AtomicBool::new(false);
     let workers = operations.len();
@@ -115,7 +144,7 @@ pub fn run_watching<O: Operation + Send>(
         while waiting > 0 {
             match all_ready.recv_timeout(PULSE) {
                 Ok(()) => waiting -= 1,
-                Err(RecvTimeoutError::Timeout) => tell(&mut watch, &stop, &[]),
+                Err(RecvTimeoutError::Timeout) => tell(watch, &stop, &[]),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -124,8 +153,10 @@ pub fn run_watching<O: Operation + Send>(
         let start = Instant::now() + READY;
         let started_at = SystemTime::now() + READY;
         let (running, ended) = mpsc::channel();
+        let (tell_used, used) = mpsc::channel();
         let sampler = thread::Builder::new().name("resources".to_owned());
-        let sampler = sampler.spawn_scoped(scope, move || sampler::sample(service, start, &ended));
+        let sampler =
+            sampler.spawn_scoped(scope, move || sampler::sample(service, start, &ended, &tell_used));
         let sampler = sampler.map_err(Error::Thread)?;
         let mut pulse = Heartbeat::new();
         let mut begun = Vec::with_capacity(workers);
@@ -134,7 +165,7 @@ pub fn run_watching<O: Operation + Send>(
             let _ = begin.send(start);
             begun.push(thread);
         }
-        let seconds = collect(&seconds, workers, &mut pulse, &mut watch, &stop);
+        let seconds = collect(&seconds, &used, workers, &mut pulse, watch, &stop);
         pulse.end();
         profile::pause();
         // The sampler waits for this.
@@ -146,8 +177,8 @@ pub fn run_watching<O: Operation + Send>(
 }
 
 /// Tells `watch` of these seconds, and all workers to stop where it returns false.
-fn tell(watch: &mut impl FnMut(&[Second]) -> bool, stop: &AtomicBool, seconds: &[Second]) {
-    if !watch(seconds) {
+fn tell(watch: &mut impl Watch, stop: &AtomicBool, seconds: &[Second]) {
+    if !watch.seconds(seconds) {
         stop.store(true, Ordering::Relaxed);
     }
 }
@@ -224,9 +255,10 @@ impl<O: Operation> Worker<'_, O> {
 /// Puts together the seconds of all workers until they have all ended.
 fn collect(
     done: &Receiver<Second>,
+    used: &Receiver<ResourceSample>,
     workers: usize,
     pulse: &mut Heartbeat,
-    watch: &mut impl FnMut(&[Second]) -> bool,
+    watch: &mut impl Watch,
     stop: &AtomicBool,
 ) -> Vec<Second> {
     let mut seconds: Vec<Second> = Vec::new();
@@ -249,6 +281,9 @@ fn collect(
             }
             Err(RecvTimeoutError::Timeout) => {
                 pulse.beat();
+                for sample in used.try_iter() {
+                    watch.used(&sample);
+                }
                 // Only seconds that all workers have sent: the others are not whole yet.
                 let whole = heard[told..].iter().take_while(|heard| **heard == workers).count();
                 tell(watch, stop, &seconds[told..told + whole]);

@@ -28,7 +28,7 @@ pub use clock::Clock;
 pub use drive::Operation;
 #[cfg(test)]
 pub use drive::Sink;
-pub use engine::{Run, run, run_watching};
+pub use engine::{Run, Watch, run, run_watched_by, run_watching};
 pub use health::{Health, Readings};
 pub use pacer::Pacer;
 pub use pass::{Function, load_test_scenario, run_pass};

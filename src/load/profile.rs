@@ -136,6 +136,20 @@ impl Profile {
         self.0.iter().map(|stage| stage.from.max(stage.to)).fold(0.0, f64::max)
     }
 
+    /// The level at this time. Where one stage ends and the next begins, that of the one that ends; 0 after the last one.
+    pub fn level_at(&self, at: Duration) -> f64 {
+        let mut begin = Duration::ZERO;
+        for stage in &self.0 {
+            let end = begin + stage.lasting;
+            if at <= end {
+                let into_the_stage = at.saturating_sub(begin).as_secs_f64();
+                return stage.from + stage.slope() * into_the_stage;
+            }
+            begin = end;
+        }
+        0.0
+    }
+
     /// Integral of the level over time: of a rate, how many requests arrive.
     pub fn area(&self) -> f64 {
         self.0.iter().map(|stage| stage.area()).sum()
@@ -199,6 +213,14 @@ mod tests {
         for text in ["", "50", "50:", "..5:1s", "5..:1s", "-1:1s", "nan:1s", "1:0s", "1..2..3:1s", "1e9:1s"] {
             assert!(text.parse::<Stage>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_level_is_that_of_the_stage_that_is_under_way() {
+        let profile = profile(&["0..10:10s", "40:5s"]);
+        // Half way up the ramp; at its end; in the stage after it; and when all are over.
+        let levels = [S(0), S(5), S(10), S(11), S(15), S(16)].map(|at| profile.level_at(at));
+        assert_eq!(levels, [0.0, 5.0, 10.0, 40.0, 40.0, 0.0]);
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Sink for LoadRecorder<'_> {
                 }
             }
         }
-        self.seconds.ended(response, finished.outcome.is_ok());
+        let failure = finished.outcome.as_ref().err().map(|failure| failure.class);
+        self.seconds.ended(response, send_delay, failure);
         self.recorder.record(Finished { latency: response, outcome: finished.outcome });
     }
 

@@ -1,19 +1,25 @@
 //! Reads once a second what is used, on the run's own axis of time and on a thread that does nothing else.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::health::CpuShare;
 use super::usage::{Counters, ResourceSample, Resources, WatchedService};
 use crate::machine::{MachineCounters, ProcessTree, this_process};
 
-/// Reads at the start, at the end of every second, and once more when the run ends: when the sender of `ended` is gone.
-pub(super) fn sample(service: &WatchedService, start: Instant, ended: &Receiver<()>) -> Resources {
+/// Reads at the start, at the end of every second, and once more when the run ends: when the sender of `ended` is gone. Each
+/// sample goes to `told` too.
+pub(super) fn sample(
+    service: &WatchedService,
+    start: Instant,
+    ended: &Receiver<()>,
+    told: &Sender<ResourceSample>,
+) -> Resources {
     let own = CpuShare::begin();
     let mut resources = Resources { service: service.clone(), ..Resources::default() };
     wait(ended, start);
-    match samples(&mut resources, start, ended) {
+    match samples(&mut resources, start, ended, told) {
         Ok(()) => resources.reading = own.end().share(),
         Err(error) => resources.unread = Some(error.to_string()),
     }
@@ -21,7 +27,12 @@ pub(super) fn sample(service: &WatchedService, start: Instant, ended: &Receiver<
 }
 
 /// Adds a sample for each second. An error where not even this process can be read.
-fn samples(resources: &mut Resources, start: Instant, ended: &Receiver<()>) -> io::Result<()> {
+fn samples(
+    resources: &mut Resources,
+    start: Instant,
+    ended: &Receiver<()>,
+    told: &Sender<ResourceSample>,
+) -> io::Result<()> {
     let mut second = 0;
     let mut read_at = Instant::now();
     let mut before = read(resources, second)?;
@@ -31,7 +42,10 @@ fn samples(resources: &mut Resources, start: Instant, ended: &Receiver<()>) -> i
         let now = Instant::now();
         let after = read(resources, second)?;
         let lasting = now - read_at;
-        resources.samples.push(ResourceSample::between(&before, &after, second, lasting, &resources.service));
+        let sample = ResourceSample::between(&before, &after, second, lasting, &resources.service);
+        resources.samples.push(sample);
+        // Nobody listens any more once the run is over.
+        let _ = told.send(sample);
         if is_over {
             return Ok(());
         }
@@ -106,13 +120,17 @@ mod tests {
     /// Samples while this is done, which takes less than a second.
     fn sampled(service: &WatchedService, meanwhile: impl FnOnce()) -> Resources {
         let (running, ended) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
         let start = Instant::now();
-        std::thread::scope(|scope| {
-            let sampler = scope.spawn(move || sample(service, start, &ended));
+        let resources = std::thread::scope(|scope| {
+            let sampler = scope.spawn(move || sample(service, start, &ended, &tell));
             std::thread::sleep(Duration::from_millis(50));
             meanwhile();
             drop(running);
             sampler.join().expect("does not panic")
-        })
+        });
+        // Whoever listens hears of the same samples.
+        assert_eq!(told.iter().collect::<Vec<_>>(), resources.samples);
+        resources
     }
 }

@@ -65,6 +65,19 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 9] = [
+        Self::Local,
+        Self::Connect,
+        Self::Timeout,
+        Self::Reset,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::Protocol,
+        Self::Corrupt,
+        Self::Other,
+    ];
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -129,9 +142,7 @@ mod tests {
 
     #[test]
     fn names_are_the_serialised_ones() {
-        for class in
-            [Class::Local, Class::Connect, Class::Http4xx, Class::Http5xx, Class::Corrupt, Class::Other]
-        {
+        for class in Class::ALL {
             assert_eq!(serde_json::to_value(class).expect("serialises"), class.name());
         }
     }

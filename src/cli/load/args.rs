@@ -13,6 +13,7 @@ use crate::units::Bytes;
 
 use super::super::export::ExportArgs;
 use super::generator::GeneratorOptions;
+use super::live::LiveArgs;
 use super::schedule::{Preset, ScheduleArgs};
 
 const EXAMPLES: &str = "\
@@ -28,6 +29,9 @@ Examples:
   INGESTER_FAULTS=status=503,share=5% ingester-perf load --users 10 --requests 1000        the stub, failing (docs/faults.md)
   ingester-perf load --users 10 --duration 10s --mix 10KB=9,10MB=1 --phases      what the token check, the hash ... take
   ingester-perf load --users 10 --duration 30s --profile        where the CPU time goes: a flame graph beside the report
+  ingester-perf load --rate 50 --duration 10m --live 127.0.0.1:8099              a page that shows it (docs/live.md)
+  ingester-perf load --rate 50 --duration 10m --metrics-addr 127.0.0.1:9464 --baseline reports/load.json
+  ingester-perf load --rate 50 --duration 1m --push-url http://127.0.0.1:9090/api/v1/write    into Prometheus
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
@@ -44,6 +48,8 @@ pub struct LoadArgs {
     pub schedule: ScheduleArgs,
     #[command(flatten)]
     pub files: FileArgs,
+    #[command(flatten)]
+    pub live: LiveArgs,
     #[command(flatten)]
     pub outcome: OutcomeArgs,
 }
@@ -135,7 +141,8 @@ pub struct OutcomeArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
           "max_bytes", "placement", "pid", "network", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
-          "cleanup", "file_size", "mix", "file", "name", "phases", "profile"])]
+          "cleanup", "file_size", "mix", "file", "name", "phases", "profile", "live", "metrics_addr", "push_url",
+          "baseline"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub export: ExportArgs,

@@ -13,7 +13,8 @@ use crate::client::{Client, Http, UploadBody};
 use crate::console::note;
 use crate::ingester::{Ingester, Renewal, Settings};
 use crate::interrupt::Interrupt;
-use crate::load::{self, LoadRecord, LookBefore, Plan, Run, WatchedService};
+use crate::live::LiveFeed;
+use crate::load::{self, LoadRecord, LookBefore, Plan, ResourceSample, Run, Second, Watch, WatchedService};
 use crate::machine::{Environment, possible_connections, reserve_descriptors};
 use crate::payload::{Content, LargeFile, Mix, TestFile};
 use crate::phases::ServicePhases;
@@ -61,6 +62,31 @@ pub struct Generator {
     look: Look,
     /// Where the service runs.
     service: WatchedService,
+    /// Where runs tell of themselves while they go on, if somebody wants to know.
+    feed: Option<LiveFeed>,
+}
+
+/// Whoever watches a run: the bar, and whoever else wants to know.
+struct LoadWatch<'a> {
+    bar: Bar,
+    feed: Option<&'a mut LiveFeed>,
+    interrupt: &'a Interrupt,
+}
+
+impl Watch for LoadWatch<'_> {
+    fn seconds(&mut self, seconds: &[Second]) -> bool {
+        self.bar.show(seconds);
+        if let Some(feed) = &mut self.feed {
+            feed.seconds(seconds);
+        }
+        self.interrupt.signal().is_none()
+    }
+
+    fn used(&mut self, sample: &ResourceSample) {
+        if let Some(feed) = &mut self.feed {
+            feed.used(sample);
+        }
+    }
 }
 
 impl Generator {
@@ -107,18 +133,28 @@ impl Generator {
             shared,
             look,
             service,
+            feed: None,
         })
+    }
+
+    /// Runs tell of themselves here while they go on.
+    pub fn tell(&mut self, feed: LiveFeed) {
+        self.feed = Some(feed);
     }
 
     /// Runs a plan once. Shows how it is going.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Error> {
         let workers = self.workers(plan)?;
-        let mut bar = Bar::new(plan);
-        let run = load::run_watching(plan, workers, &self.service, |seconds| {
-            bar.show(seconds);
-            self.interrupt.signal().is_none()
-        });
-        bar.end();
+        if let Some(feed) = &mut self.feed {
+            feed.begins(plan);
+        }
+        let mut watch =
+            LoadWatch { bar: Bar::new(plan), feed: self.feed.as_mut(), interrupt: &self.interrupt };
+        let run = load::run_watched_by(plan, workers, &self.service, &mut watch);
+        watch.bar.end();
+        if let (Some(feed), Ok(run)) = (watch.feed, &run) {
+            feed.over(run);
+        }
         run
     }
 

@@ -3,7 +3,9 @@
 mod args;
 mod bar;
 mod generator;
+mod live;
 mod schedule;
+mod sparkline;
 mod stress;
 mod watched;
 
@@ -17,6 +19,7 @@ use crate::console::note;
 use crate::files::{check_folder, write_text};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
+use crate::live::RunAbout;
 use crate::load::{LoadRecord, Plan, RECORD, RecordedRun};
 use crate::profile::{self, CpuSampler, DEFAULT_FREQUENCY_HZ, FlameFiles, FlameGraph};
 use crate::report::{
@@ -49,6 +52,8 @@ impl LoadArgs {
         self.check_stress_only(stress)?;
         let plan = if stress { None } else { Some(self.schedule.plan()?) };
         watched::check(self.ingester.pid, &settings)?;
+        let baseline = self.live.baseline(self.operation(), &suite, &settings.report_dir)?;
+        let bound = self.live.bind()?;
         let path = settings.report_dir.join(format!("{}.json", self.file_name(&suite)));
         let interrupt = Interrupt::watch()?;
         config.build_for(&settings, &interrupt)?;
@@ -62,6 +67,18 @@ impl LoadArgs {
         }
         let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
+        let mut live = None;
+        if let Some(bound) = bound {
+            let started = bound.start(RunAbout {
+                operation: self.operation().to_owned(),
+                title: format!("Loading {} with files of {}", generator.ingester(), generator.files()),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                seed: self.schedule.seed,
+                baseline,
+            })?;
+            generator.tell(started.feed());
+            live = Some(started);
+        }
         let mut record = generator.record(self.operation());
         let measured = match plan {
             Some(plan) => generator
@@ -88,7 +105,12 @@ impl LoadArgs {
             (None, Err(error)) => Some(error.to_string()),
             (None, Ok(())) => None,
         };
-        let exit = self.conclude(&record, &targets, Some(&path))?;
+        let concluded = self.conclude(&record, &targets, Some(&path));
+        // After that, as it waits for others: what was measured is saved by now.
+        if let Some(live) = live {
+            live.end(outcome_document(&LoadOutcome::of(&record, &targets)));
+        }
+        let exit = concluded?;
         let drawn = match &sampler {
             Some(sampler) => draw(sampler, &record, &path),
             None => Ok(()),

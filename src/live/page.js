@@ -1,0 +1,23 @@
+// Puts each new state of the run in the place of the last one, until the run has ended.
+"use strict";
+const title = document.title;
+const events = new EventSource("events");
+
+function show(event) {
+  document.querySelector("main").outerHTML = event.data;
+}
+
+events.onopen = () => {
+  document.title = title;
+};
+events.onmessage = show;
+events.addEventListener("ended", (event) => {
+  show(event);
+  document.title = "ended: " + title;
+  // The browser would ask again.
+  events.close();
+});
+// The browser tries again by itself. Until it is answered, what the page shows is old.
+events.onerror = () => {
+  document.title = "not connected: " + title;
+};
