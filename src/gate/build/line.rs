@@ -84,7 +84,6 @@ fn called_by_hash(id: &str) -> Commit {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Repository;
-    use super::*;
 
     /// A commit with this subject, and its hash.
     fn commit(repository: &Repository, subject: &str) -> String {
