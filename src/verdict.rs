@@ -1,9 +1,9 @@
 //! The verdict of a measurement, for every command and bench.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The verdict of a measurement. Whatever could not be measured at all is an error, and no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Everything held: no target was missed, no case got slower.

@@ -106,6 +106,10 @@ fn a_kilobyte_an_upload_is_found_with_its_slope() {
     assert!(listed.starts_with("seconds,uploads,bytes\n0."), "{listed}");
     assert_eq!(listed.lines().count(), samples + 1);
     nothing_is_left(&dir);
+    let page = std::fs::read_to_string(dir.path().join("leak.html")).expect("reads");
+    assert!(page.contains("LEAK: every upload leaves ") && page.contains("leak --users 2"), "{page}");
+    let index = std::fs::read_to_string(dir.path().join("index.html")).expect("reads");
+    assert!(index.contains("leak.html") && index.contains("LEAK: every upload leaves "), "{index}");
 
     // The verdict is a function of what was stored, and of the threshold.
     let again = run(&mut leak(&dir, &["--replay", "leak.json"])).exited(1);

@@ -9,6 +9,7 @@ use hdrhistogram::serialization::Deserializer;
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::report::{Distribution, Intervals};
 
 /// Versions of reports that are understood. Percentiles of version 1 were of successes only, which is the same where nothing
 /// failed.
@@ -32,8 +33,12 @@ pub struct Report {
     pub p95_ms: f64,
     /// 99th percentile, ms.
     pub p99_ms: f64,
+    /// Intervals of these, but for the low quantile; ends are missing where the sample was too small.
+    pub intervals: Intervals,
     /// Where it was measured.
     pub origin: Origin,
+    /// The latencies.
+    pub(crate) distribution: Distribution,
 }
 
 /// Where something was measured, and with what.
@@ -69,8 +74,21 @@ struct Wire {
     median_latency_ms: Option<f64>,
     p95_latency_ms: Option<f64>,
     p99_latency_ms: Option<f64>,
+    /// Nothing in reports of early versions.
+    #[serde(default)]
+    intervals: Intervals,
+    #[serde(default)]
+    failed_requests: u64,
     histogram: Option<String>,
     environment: Option<Origin>,
+    load: Option<LoadWire>,
+}
+
+/// What the report of a load has besides.
+#[derive(Deserialize)]
+struct LoadWire {
+    #[serde(default)]
+    unfinished: u64,
 }
 
 impl Report {
@@ -92,13 +110,20 @@ impl Report {
         }
         // A histogram that is missing or cannot be read counts as broken, not as one without successes: NaN is refused as a
         // figure that is not above 0.
-        let low_ms = wire.histogram.as_deref().and_then(low_ms).unwrap_or(f64::NAN);
+        let latencies = wire.histogram.as_deref().and_then(latencies);
+        let low_ms = latencies.as_ref().map_or(f64::NAN, low_ms);
+        let unfinished = wire.load.map_or(0, |load| load.unfinished);
+        // Those of a file may be any numbers.
+        let lost = wire.failed_requests.saturating_add(unfinished);
         Ok(Self {
             mean_ms: sound(&operation, "avg_latency_ms", wire.avg_latency_ms)?,
             p50_ms: sound(&operation, "median_latency_ms", wire.median_latency_ms)?,
             p95_ms: sound(&operation, "p95_latency_ms", wire.p95_latency_ms)?,
             p99_ms: sound(&operation, "p99_latency_ms", wire.p99_latency_ms)?,
             low_ms: sound(&operation, "histogram", Some(low_ms))?,
+            intervals: wire.intervals,
+            distribution: latencies
+                .map_or_else(Distribution::default, |of| Distribution::of_histogram(&of, lost)),
             origin: wire
                 .environment
                 .ok_or_else(|| format!("{operation}: does not say where it was measured"))?,
@@ -118,15 +143,15 @@ fn sound(operation: &str, name: &str, value: Option<f64>) -> Result<f64, String>
     Ok(value)
 }
 
-/// The low quantile of an HDR histogram of ns (V2, base64).
-fn low_ms(histogram: &str) -> Option<f64> {
+/// An HDR histogram of ns (V2, base64); `None` where it cannot be read, or is empty: every quantile of that is 0.
+fn latencies(histogram: &str) -> Option<Histogram<u64>> {
     let bytes = STANDARD.decode(histogram).ok()?;
     let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).ok()?;
-    // Of an empty histogram every quantile is 0.
-    if histogram.is_empty() {
-        return None;
-    }
-    Some(histogram.value_at_quantile(LOW) as f64 / 1e6)
+    if histogram.is_empty() { None } else { Some(histogram) }
+}
+
+fn low_ms(latencies: &Histogram<u64>) -> f64 {
+    latencies.value_at_quantile(LOW) as f64 / 1e6
 }
 
 impl Origin {

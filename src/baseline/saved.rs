@@ -79,6 +79,8 @@ pub struct Criterion {
     pub texts: [String; 4],
     /// Mean time of an iteration, ns.
     pub mean_ns: f64,
+    /// Its confidence interval, as Criterion's bootstrap has it.
+    pub mean_interval_ns: [f64; 2],
     /// The time of an iteration that one sample in twenty stays below, ns: what the machine's slow spells hardly move.
     pub low_ns: f64,
 }
@@ -106,7 +108,13 @@ impl Criterion {
         if let Some(problem) = sample.problem() {
             return Err(broken(&sample_at, &problem));
         }
-        Ok(Self { mean_ns: estimates.mean.point_estimate, low_ns: sample.low_ns(), texts })
+        let ConfidenceInterval { lower_bound, upper_bound, .. } = estimates.mean.confidence_interval;
+        Ok(Self {
+            mean_ns: estimates.mean.point_estimate,
+            mean_interval_ns: [lower_bound, upper_bound],
+            low_ns: sample.low_ns(),
+            texts,
+        })
     }
 }
 

@@ -1,9 +1,10 @@
 //! `ingester-perf compare`: two saved baselines, or reports, side by side.
 
-use crate::baseline::{Side, changes_document, compare, criterion_home};
+use crate::baseline::{Side, changes_document, compare, comparison_page, criterion_home};
 use crate::case::Suite;
 use crate::config::Config;
 use crate::console::note;
+use crate::index::{COMPARISON_PAGE, save_page};
 use crate::ingester::Settings;
 use crate::{Error, Exit};
 
@@ -23,6 +24,9 @@ Examples:
 
   ingester-perf compare baseline/main.json new
   ingester-perf compare reports/monday reports/tuesday
+
+It also writes a page with charts, compare.html in the folder of reports (INGESTER_REPORT_DIR, or
+target/performance_reports).
 
 Whatever it shows, the exit code is 0: it is a look, and no verdict. 2 means that something is missing or broken, 4 that
 the two were not measured on the same machine with the same build profile and benchmark source.";
@@ -72,7 +76,14 @@ impl Compare {
             "Two runs one after the other differ by several percent on a shared machine (docs/noise.md).",
         );
         document.line("Whether a change made it slower is told by ingester-perf gate.");
-        self.export.write(&document)?;
+        let page = comparison_page(&first, &second, &comparison, of_iterations);
+        // The table is what was asked for: where the page cannot be written, there is one less to read.
+        let path = reports.join(COMPARISON_PAGE);
+        match save_page(&path, &page) {
+            Ok(()) => note(format_args!("Page: {}", path.display())),
+            Err(error) => note(format_args!("There is no page of it: {error}")),
+        }
+        self.export.write_with_page(&document, &page)?;
         Ok(Exit::Held)
     }
 }

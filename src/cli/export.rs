@@ -10,8 +10,8 @@ use crate::files::{check_folder, write_text};
 /// Where a document goes besides standard output.
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// Write what is printed to a file too: as text, markdown, csv (its tables), json, or
-    /// html (a page for a browser); can be given several times
+    /// Write what is printed to a file too: as text, markdown, csv (its tables), json, html (a page with charts) or junit
+    /// (what had to hold, as tests); can be given several times
     #[arg(long = "export", value_name = "FORMAT=FILE", value_parser = export)]
     exports: Vec<Export>,
 }
@@ -35,10 +35,16 @@ impl ExportArgs {
 
     /// Writes the files, and prints whatever became of them.
     pub fn write(&self, document: &Document) -> Result<(), Error> {
+        self.write_with_page(document, document)
+    }
+
+    /// The same of what has a page of its own, which is made for another reader than what is printed.
+    pub fn write_with_page(&self, document: &Document, page: &Document) -> Result<(), Error> {
         // Files first: a table that nobody reads must not cost them.
         let mut written = Ok(());
         for Export { format, path } in &self.exports {
-            written = written.and(write_text(path, &document.render(*format)));
+            let exported = if *format == Format::Html { page } else { document };
+            written = written.and(write_text(path, &exported.render(*format)));
         }
         let printed = write!(io::stdout().lock(), "{document}").map_err(Error::Output);
         written.and(printed)

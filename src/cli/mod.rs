@@ -14,6 +14,7 @@ mod leak;
 mod load;
 mod man;
 mod profile;
+mod repeat;
 mod serve;
 mod worker;
 

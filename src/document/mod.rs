@@ -5,6 +5,7 @@ mod check;
 mod csv;
 mod escape;
 pub(crate) mod html;
+mod junit;
 mod markdown;
 mod svg;
 mod table;
@@ -90,8 +91,10 @@ pub enum Format {
     Csv,
     /// For a program.
     Json,
-    /// For a browser: a file of its own, with charts.
+    /// A page with its charts, for a browser.
     Html,
+    /// The checks as tests, for a CI.
+    Junit,
 }
 
 impl Document {
@@ -139,6 +142,7 @@ impl Document {
             Format::Csv => csv::render(self),
             Format::Json => serde_json::to_string_pretty(self).expect("a document has only texts") + "\n",
             Format::Html => html::page(self, None),
+            Format::Junit => junit::render(self),
         }
     }
 }
@@ -152,7 +156,7 @@ impl fmt::Display for Document {
 
 /// Error for a word that names no form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a valid format; there are text, markdown, csv, json and html")]
+#[error("\"{0}\" is not a valid format; there are text, markdown, csv, json, html and junit")]
 pub struct NotAFormat(String);
 
 impl FromStr for Format {
@@ -165,6 +169,7 @@ impl FromStr for Format {
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
             "html" => Ok(Self::Html),
+            "junit" => Ok(Self::Junit),
             _ => Err(NotAFormat(name.to_owned())),
         }
     }
@@ -239,7 +244,7 @@ mod tests {
 
     #[test]
     fn formats_have_names() {
-        for name in ["text", "markdown", "csv", "json", "html"] {
+        for name in ["text", "markdown", "csv", "json", "html", "junit"] {
             assert!(name.parse::<Format>().is_ok(), "{name}");
         }
         assert!("pdf".parse::<Format>().expect_err("is none").to_string().contains("markdown"));

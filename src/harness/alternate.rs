@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::error::Error;
@@ -15,7 +15,7 @@ const SLICE: Duration = Duration::from_millis(2);
 const MIN_BLOCKS: usize = 10;
 
 /// How a case compares with its lower bound.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Time of the case / time of the lower bound, an iteration each.
     #[serde(flatten)]

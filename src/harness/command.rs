@@ -101,7 +101,7 @@ Environment:
                           100ms,1mbit,10mbit (docs/network.md) [none]
   INGESTER_STORAGE        where the stub stores files: dir:PATH, s3://bucket/prefix, element:URL; several with spaces [discard]
   INGESTER_ELEMENT_TOKEN_FILE  file with a token for element:URL
-  INGESTER_REPORT_DIR     where reports go [target/performance_reports]
+  INGESTER_REPORT_DIR     where reports and their page go [target/performance_reports]
   INGESTER_TARGETS        the limits [baseline/targets.toml]
   INGESTER_FAULTS         faults of the stub in this process, like \"delay=50ms,share=10% reset,share=1%\"
   INGESTER_EVEN_IF_FAILING  1: measure though both uploads of the look before failed alike

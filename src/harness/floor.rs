@@ -2,40 +2,27 @@
 //! thing after the other, and between them the machine changes its speed.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
 use crate::case::{Case, LowerBound, Spec, Suite, recording};
 use crate::console::note;
-use crate::document::Document;
 use crate::files::write_json;
 use crate::ingester::{Ingester, Settings, Subject};
 use crate::machine::Environment;
 use crate::verdict::Verdict;
-use serde::Serialize;
 
 use super::alternate::{Comparison, compare};
 use super::args::{Args, Mode};
+use super::floor_report::{Floor, GROUP, floor_document};
 use super::halt::Halt;
+use super::last_run;
 use super::outcome::Stop;
-use super::ratio::{self, Ratio};
-
-/// The name of this bench.
-pub const GROUP: &str = "floor";
+use super::ratio::Ratio;
 
 /// Time for each comparison.
 const BUDGET: Duration = Duration::from_secs(4);
-
-/// `floor.json`.
-#[derive(Serialize)]
-struct Floor {
-    schema_version: u32,
-    partial: bool,
-    ratios: Vec<Ratio>,
-    environment: Environment,
-}
 
 /// A case, and what it is compared with.
 enum Pair<'a> {
@@ -74,23 +61,15 @@ pub fn run(suite: &Suite, args: &Args, mut settings: Settings) -> Result<Verdict
     let halt = Halt::watch()?;
     let floor = compare_all(&pairs, args, &settings, &halt)?;
     if args.mode == Mode::Measure {
-        let path = settings.report_dir.join(format!("{GROUP}.json"));
+        let path = Floor::path(&settings.report_dir);
         write_json(&path, &floor)?;
+        let paged = last_run::save_page(&settings.report_dir, suite);
         let out = &mut io::stdout().lock();
-        write!(out, "{}", document(&floor.ratios, &path))?;
+        write!(out, "{}", floor_document(&floor.ratios, &path))?;
+        paged?;
     }
     // What was compared before the signal has been written and printed; only now the signal decides.
     if floor.partial { halt.check().map(|()| Verdict::Held) } else { Ok(Verdict::Held) }
-}
-
-/// What is to be said of these ratios, which are in this file too.
-fn document(ratios: &[Ratio], path: &Path) -> Document {
-    let mut document = Document::new("Lower bounds");
-    document.table(ratio::table(ratios));
-    document.gap();
-    document.line(format!("Report: {}", path.display()));
-    document.gap();
-    document
 }
 
 /// Whatever is configured, what is measured is the machine that this runs on, with the stub.
@@ -136,7 +115,7 @@ fn compare_all(pairs: &[Pair<'_>], args: &Args, settings: &Settings, halt: &Halt
         ratios.push(ratio(pair, &ingester, settings, budget)?);
     }
     let environment = Environment::read(&settings.placement, "stub");
-    Ok(Floor { schema_version: 2, partial: ratios.len() < pairs.len(), ratios, environment })
+    Ok(Floor::new(ratios.len() < pairs.len(), ratios, environment))
 }
 
 fn ratio(

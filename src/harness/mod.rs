@@ -6,10 +6,13 @@ mod args;
 mod command;
 mod filter;
 mod floor;
+mod floor_report;
 mod halt;
+mod last_run;
 mod measure;
 mod outcome;
 mod output;
+mod page;
 mod profiler;
 mod ratio;
 mod rejected;
@@ -34,7 +37,7 @@ use crate::gate::worker;
 use crate::report::{self, PerformanceReport};
 use crate::verdict::Verdict;
 
-pub use floor::GROUP as FLOOR;
+pub use floor_report::GROUP as FLOOR;
 
 use args::{Args, Mode};
 use halt::Halt;
@@ -90,7 +93,7 @@ pub fn main_of_allocations() -> ExitCode {
 /// The groups of a suite, in the order in which cargo runs benches of their names.
 pub fn groups(suite: &Suite) -> Vec<String> {
     let mut groups: BTreeSet<String> = suite.cases().iter().map(|spec| spec.group.clone()).collect();
-    groups.insert(floor::GROUP.to_owned());
+    groups.insert(FLOOR.to_owned());
     groups.into_iter().collect()
 }
 
@@ -131,7 +134,7 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     if args.mode == Mode::Profile {
         check_folder(&criterion_home())?;
     }
-    if group == Some(floor::GROUP) {
+    if group == Some(FLOOR) {
         // Of those that measure time, cargo runs it first: what the others will miss is better said now than after it.
         check_baselines(&selected(suite.cases(), args), args)?;
         return floor::run(suite, args, settings);
@@ -157,7 +160,7 @@ fn run(config: &Config, suite: &Suite, group: Option<&str>, args: &Args) -> Resu
     let verdict = match args.mode {
         Mode::Measure => {
             // The reports first: a baseline that Criterion could not save must not cost them.
-            let verdict = conclude(&run.reports, args, &session)?;
+            let verdict = conclude(&run.reports, args, suite, &session)?;
             check_saved_now(&run.reports, args)?;
             verdict
         }
@@ -190,7 +193,7 @@ fn selected<'a>(cases: impl IntoIterator<Item = &'a Spec>, args: &Args) -> Vec<S
 /// Prints the ids as Criterion does. Nothing is started or read for it.
 fn list(suite: &Suite, group: Option<&str>, args: &Args) -> Result<(), Stop> {
     let ids: Vec<String> = match group {
-        Some(floor::GROUP) => floor::ids(suite).collect(),
+        Some(FLOOR) => floor::ids(suite).collect(),
         _ => cases_of(suite, group).map(Spec::id).collect(),
     };
     list_ids(ids, args)
@@ -241,8 +244,13 @@ fn test_verdict(reports: &[PerformanceReport]) -> Result<Verdict, Stop> {
     Ok(Verdict::of(held))
 }
 
-/// Writes the reports and prints the tables.
-fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Result<Verdict, Stop> {
+/// Writes the reports and the page of all benches, and prints the tables.
+fn conclude(
+    reports: &[PerformanceReport],
+    args: &Args,
+    suite: &Suite,
+    session: &Session,
+) -> Result<Verdict, Stop> {
     for report in reports {
         report::save_performance_report(report, &session.settings.report_dir)?;
         // Criterion keeps no samples of a case that ended early, and so no report of it stands beside them.
@@ -250,6 +258,8 @@ fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Re
             report::save_performance_report(report, &session.settings.report_dir.join(name))?;
         }
     }
+    // Before the tables, which nobody may read; and they are printed whatever becomes of it.
+    let paged = last_run::save_page(&session.settings.report_dir, suite);
     let mut document = Document::new("Benchmarks");
     document.table(report::figures(reports));
     document.gap();
@@ -267,5 +277,6 @@ fn conclude(reports: &[PerformanceReport], args: &Args, session: &Session) -> Re
     document.line(format!("Reports: {}", session.settings.report_dir.display()));
     document.gap();
     write!(io::stdout().lock(), "{document}")?;
+    paged?;
     Ok(Verdict::worst(reports.iter().map(PerformanceReport::verdict)))
 }

@@ -1,13 +1,13 @@
 //! Cases set against their lower bounds, as `floor` reports them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::alternate::Comparison;
 use crate::document::Table;
 use crate::units::{grouped, latency};
 
 /// One case and how many times its lower bound it takes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// Id of the case.
     pub case: String,

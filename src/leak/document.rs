@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checks::{leak_checks, leak_verdict};
 use super::judge::{Doubt, LeakFinding, LeakJudgement, WINDOWS};
 use super::record::{LeakRecord, MemoryKind};
 use crate::document::{Document, Table};
@@ -29,7 +30,10 @@ pub(crate) fn leak_document(record: &LeakRecord, judgement: &LeakJudgement) -> D
         document.line(format!("Stopped before its time: {reason}. What was measured until then was judged."));
     }
     document.lines(next(record, judgement));
-    document.conclusion = Some(conclusion(record, judgement));
+    let conclusion = conclusion(record, judgement);
+    document.checks = leak_checks(record, judgement, &conclusion);
+    document.verdict = Some(leak_verdict(record, judgement));
+    document.conclusion = Some(conclusion);
     document
 }
 

@@ -15,7 +15,7 @@
 
 use super::record::{LeakRecord, MemorySample};
 use crate::report::LEAST_SUCCESS_PCT;
-use crate::stats::{Point, Slope, lowest_of_windows, theil_sen};
+use crate::stats::{Point, Slope, lowest_of_windows, median, theil_sen};
 use crate::verdict::Verdict;
 
 /// Windows of which the lowest readings are judged.
@@ -47,6 +47,17 @@ pub(crate) struct LeakJudgement {
     pub slope: Option<Slope>,
     /// Index of the first sample that was judged.
     pub from: usize,
+}
+
+/// What was judged, as a picture shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fitted {
+    /// The lowest reading of each window: bytes over operations.
+    pub lowest: Vec<Point>,
+    /// The slope of these.
+    pub slope: Slope,
+    /// Bytes where its line crosses zero operations.
+    pub offset: f64,
 }
 
 /// What was found.
@@ -85,6 +96,16 @@ impl LeakJudgement {
             LeakFinding::Leak { .. } => Verdict::Missed,
             LeakFinding::Undecided(_) => Verdict::Untrusted,
         }
+    }
+
+    /// The lowest readings of what was judged, and the line of the slope through them: what a picture of it shows.
+    pub fn fitted(&self, samples: &[MemorySample]) -> Option<Fitted> {
+        let slope = self.slope?;
+        let points: Vec<Point> = samples.get(self.from..)?.iter().map(MemorySample::point).collect();
+        let lowest = lowest_of_windows(&points, WINDOWS);
+        // As many of the lowest readings lie above the line as below it.
+        let offset = median(lowest.iter().map(|point| point.y - slope.estimate * point.x).collect())?;
+        Some(Fitted { lowest, slope, offset })
     }
 
     /// Nothing can be said, as no slope could be computed.
@@ -442,6 +463,20 @@ mod tests {
         assert_eq!((judged.finding, judged.from), (LeakFinding::Leak { late: false }, 8));
         let slope = judged.slope.expect("has one");
         assert!([slope.estimate, slope.lower, slope.upper].iter().all(|slope| (slope - 0.64).abs() < 1e-12));
+    }
+
+    #[test]
+    fn the_line_goes_through_the_lowest_readings() {
+        // 64 bytes more at each hundred operations, and every second reading has a kilobyte of garbage on top.
+        let readings = samples((0..32).map(|n| 1000 + 64 * n + 1024 * (n % 2)));
+        let fitted = judge_samples(&readings, 0.5).fitted(&readings).expect("has a slope");
+        assert_eq!(fitted.lowest.len(), WINDOWS);
+        // The first reading is at 100 operations, and 1000 less 64 are left for none.
+        assert!(
+            (fitted.slope.estimate - 0.64).abs() < 1e-9 && (fitted.offset - 936.0).abs() < 1e-6,
+            "{fitted:?}"
+        );
+        assert_eq!(LeakJudgement::without_slope(Doubt::TooLittle).fitted(&readings), None);
     }
 
     #[test]

@@ -93,6 +93,9 @@ pub(crate) struct LeakRecord {
     pub ended_early: Option<String>,
     /// What ended the command before its time: a signal, or an error.
     pub stopped: Option<String>,
+    /// The command that repeats it, for a shell, without secrets. Nothing in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Memory over time.
     pub samples: Vec<MemorySample>,
 }
@@ -120,6 +123,7 @@ impl LeakRecord {
             succeeded: 0,
             ended_early: None,
             stopped: None,
+            command: None,
             samples: Vec::new(),
         }
     }
@@ -166,7 +170,7 @@ impl LeakRecord {
 
     /// Makes texts that came from a service, or with the file, safe to print.
     fn make_printable(&mut self) {
-        for text in [&mut self.ended_early, &mut self.stopped].into_iter().flatten() {
+        for text in [&mut self.ended_early, &mut self.stopped, &mut self.command].into_iter().flatten() {
             *text = printable(text);
         }
         self.subject = printable(&self.subject);

@@ -41,6 +41,9 @@ pub struct LoadRecord {
     pub ended_early: Option<String>,
     /// What ended the command before all that it was to run: a signal, or an error.
     pub stopped: Option<String>,
+    /// The command that repeats it, for a shell, without secrets. Nothing in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// The runs in their order: one, or each of several alike, or the steps of a stress run.
     pub runs: Vec<RecordedRun>,
 }
@@ -82,6 +85,7 @@ impl LoadRecord {
             environment,
             ended_early: None,
             stopped: None,
+            command: None,
             runs: Vec::new(),
         }
     }
@@ -145,7 +149,7 @@ impl LoadRecord {
 
     /// Makes texts that came from a service, or with the file, safe to print.
     fn make_printable(&mut self) {
-        let texts = [&mut self.unverified, &mut self.ended_early, &mut self.stopped];
+        let texts = [&mut self.unverified, &mut self.ended_early, &mut self.stopped, &mut self.command];
         for text in texts.into_iter().flatten() {
             *text = printable(text);
         }

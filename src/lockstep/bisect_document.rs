@@ -5,7 +5,6 @@ use super::bisect::{
 };
 use super::compared::Effect;
 use super::finding::Finding;
-use super::print::{interval, label};
 use super::search::{Answer, Between};
 use crate::document::{Check, CheckOutcome, Document, Table};
 use crate::units::{change, printable};
@@ -48,7 +47,7 @@ pub(crate) fn step_line(record: &BisectRecord, step: &BisectStep) -> String {
     let commit = short(record, step.comparison.head);
     let said = step_label(record, step);
     match effect_of(step) {
-        Some(effect) => format!("{commit}: {said}, {}", interval(effect)),
+        Some(effect) => format!("{commit}: {said}, {}", effect.with_interval()),
         None => format!("{commit}: {said}"),
     }
 }
@@ -67,7 +66,7 @@ fn table(record: &BisectRecord) -> Table {
                 short(record, place),
                 subject(commit),
                 (index + 1).to_string(),
-                effect_of(step).map_or_else(|| "-".to_owned(), interval),
+                effect_of(step).map_or_else(|| "-".to_owned(), Effect::with_interval),
                 pairs_of(step).map_or_else(|| "-".to_owned(), |pairs| pairs.to_string()),
                 step_label(record, step),
             ]);
@@ -89,7 +88,7 @@ fn step_label(record: &BisectRecord, step: &BisectStep) -> String {
         StepOutcome::SameBuild { place } => format!("{answer}, same build as {}", short(record, *place)),
         StepOutcome::Measured { .. } if step.comparison.kind == SessionKind::Search => answer.to_owned(),
         // The first session and the last one are judged as the gate judges any.
-        StepOutcome::Measured { finding, .. } => label(*finding).to_owned(),
+        StepOutcome::Measured { finding, .. } => finding.label().to_owned(),
     }
 }
 
@@ -122,7 +121,7 @@ fn remarks(record: &BisectRecord, verdict: &BisectVerdict) -> Vec<String> {
             "The last session compared {} with {}: {} in {} pairs.",
             short(record, step.comparison.head),
             short(record, step.comparison.base),
-            interval(effect),
+            effect.with_interval(),
             pairs_of(step).unwrap_or_default()
         ));
     }
@@ -191,7 +190,7 @@ fn is_a_part(verdict: &BisectVerdict) -> bool {
 /// The conclusion in a sentence.
 fn conclusion(record: &BisectRecord, verdict: &BisectVerdict) -> String {
     let case = printable(&record.asked.case);
-    let by = verdict.effect.map_or_else(|| "not measured".to_owned(), interval);
+    let by = verdict.effect.map_or_else(|| "not measured".to_owned(), Effect::with_interval);
     match (verdict.finding, verdict.between) {
         (BisectFinding::Found, Some(between)) => {
             let found = &record.asked.line[between.with];

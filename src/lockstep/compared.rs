@@ -9,6 +9,7 @@ use super::finding::Finding;
 use super::plan::Plan;
 use super::record::{CaseRecord, Compared};
 use crate::stats::{SignFlip, detectable_shift, median, median_effect, quantile_ranks, sign_flip_max};
+use crate::units::change;
 
 /// Probability with which a slowdown of the minimum detectable effect is found.
 // The output (print.rs) says it in words: nine times in ten.
@@ -28,6 +29,25 @@ pub struct Effect {
     pub upper: Option<f64>,
     /// How often such an interval covers the true effect: 0.95 or more.
     pub coverage: Option<f64>,
+}
+
+impl Effect {
+    /// It, for people.
+    pub(super) fn with_interval(self) -> String {
+        let lower = end_of_interval(self.lower);
+        let upper = end_of_interval(self.upper);
+        format!("{} [{lower}, {upper}]", change(self.share))
+    }
+
+    /// Both ends, where there are enough pairs for them.
+    pub(super) fn interval(self) -> Option<[f64; 2]> {
+        Some([self.lower?, self.upper?])
+    }
+}
+
+/// One end of an interval, which is missing where there are too few pairs for one.
+pub(super) fn end_of_interval(end: Option<f64>) -> String {
+    end.map_or_else(|| "-".to_owned(), change)
 }
 
 /// One arm against the base, in every case.

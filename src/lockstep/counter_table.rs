@@ -39,6 +39,16 @@ fn row(counter: &CounterVerdict) -> [String; 7] {
     ]
 }
 
+/// Both counts, and by how much they differ.
+pub(super) fn both_counts(counter: &CounterVerdict) -> String {
+    let base = value(counter.base);
+    let head = value(counter.head);
+    match counter.change {
+        Some(share) => format!("{base} in base, {head} in head ({})", change(share)),
+        None => format!("{base} in base, {head} in head"),
+    }
+}
+
 /// A count of one iteration: a whole number as such, as most are.
 fn value(count: Option<f64>) -> String {
     match count {

@@ -23,3 +23,19 @@ pub enum Finding {
     /// Head lacks it.
     Missing,
 }
+
+impl Finding {
+    /// It, for people.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Regressed => "SLOWER",
+            Self::TailRegressed => "SLOWER in the tail",
+            Self::Improved => "faster",
+            Self::Same => "same",
+            Self::Undecided => "undecided",
+            Self::TooSlow => "too slow to judge",
+            Self::Untrusted => "not to be trusted",
+            Self::Missing => "missing in head",
+        }
+    }
+}

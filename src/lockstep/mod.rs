@@ -8,6 +8,7 @@
 
 mod bisect;
 mod bisect_document;
+mod checks;
 mod clocks;
 mod compared;
 mod controls;
@@ -22,6 +23,7 @@ mod fake;
 mod finding;
 mod lock;
 mod measure;
+mod page;
 mod parts;
 mod plan;
 mod print;
@@ -50,6 +52,7 @@ pub use explanation::{Explanation, PartChange};
 pub use finding::Finding;
 pub use lock::Lock;
 pub use measure::Measure;
+pub(crate) use page::{GateLinks, gate_page};
 pub use parts::{ArmTime, CaseTimes, ExplanationRecord, PairTime, PairTold, PartTime, PartTimes, Told};
 pub use plan::{CasePlan, Injection, Plan};
 pub use print::{identical_document, verdict_document};
@@ -60,6 +63,7 @@ pub use record::{
 pub use schedule::Role;
 pub use session::{Host, LEAST_SLICES, Measurements, Progress, Session, Timed, TimedSlice};
 pub use store::{DifferenceFiles, Report, load_explanation, load_record};
+pub(crate) use store::{GATE_PAGE, VERDICT};
 pub use tail::Tail;
 pub use verdict::{CaseVerdict, Figures, SessionVerdict, judge};
 pub use why::Why;

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::compared::Effect;
+use super::checks::{gate_checks, identical_check};
+use super::compared::end_of_interval;
 use super::counter_table::{add_counters, cases, names, remarks_on_counters};
 use super::counters::CountFinding;
 use super::finding::Finding;
@@ -27,11 +28,9 @@ pub fn verdict_document(record: &Record, verdict: &SessionVerdict, why: &Why) ->
     let base = printable(&record.base.name);
     document.about = Some(format!("{head} against {base}"));
     document.conclusion = Some(sentence(verdict));
-    let mut table = Table::new(header(verdict));
-    for case in &verdict.cases {
-        table.row(row(case, &record.measure));
-    }
-    document.table(table);
+    document.verdict = Some(verdict.conclusion);
+    document.checks = gate_checks(record, verdict);
+    document.table(cases_table(record, verdict));
     add_counters(&mut document, verdict);
     document.gap();
     document.lines(remarks(record, verdict));
@@ -44,7 +43,18 @@ pub fn identical_document(sentence: &str) -> Document {
     let mut document = Document::new("Gate");
     document.line(sentence);
     document.conclusion = Some("passed, identical builds".to_owned());
+    document.verdict = Some(Verdict::Held);
+    document.checks.push(identical_check());
     document
+}
+
+/// A row a case.
+pub(super) fn cases_table(record: &Record, verdict: &SessionVerdict) -> Table {
+    let mut table = Table::new(header(verdict));
+    for case in &verdict.cases {
+        table.row(row(case, &record.measure));
+    }
+    table
 }
 
 fn header(verdict: &SessionVerdict) -> [String; COLUMNS] {
@@ -62,7 +72,7 @@ fn figures(verdict: &SessionVerdict) -> impl Iterator<Item = &Figures> + Clone {
 fn row(case: &CaseVerdict, measure: &Measure) -> [String; COLUMNS] {
     // Ids come from workers: without `printable`, one with control characters could take over the terminal.
     let id = printable(&case.id);
-    let label = label(case.finding).to_owned();
+    let label = case.finding.label().to_owned();
     let Some(figures) = &case.figures else {
         let none = "-".to_owned();
         return [id, none.clone(), none.clone(), none.clone(), none.clone(), none, label];
@@ -71,29 +81,15 @@ fn row(case: &CaseVerdict, measure: &Measure) -> [String; COLUMNS] {
         id,
         measure.quantity(figures.base),
         measure.quantity(figures.head),
-        interval(figures.effect),
-        bound(figures.effect.upper),
+        figures.effect.with_interval(),
+        end_of_interval(figures.effect.upper),
         format!("{:.2} %", 100.0 * figures.spread),
         label,
     ]
 }
 
-/// A finding in a cell of a table.
-pub(super) fn label(finding: Finding) -> &'static str {
-    match finding {
-        Finding::Regressed => "SLOWER",
-        Finding::TailRegressed => "SLOWER in the tail",
-        Finding::Improved => "faster",
-        Finding::Same => "same",
-        Finding::Undecided => "undecided",
-        Finding::TooSlow => "too slow to judge",
-        Finding::Untrusted => "not to be trusted",
-        Finding::Missing => "missing in head",
-    }
-}
-
 /// What a reader has to know beside the table, a sentence each.
-fn remarks(record: &Record, verdict: &SessionVerdict) -> Vec<String> {
+pub(super) fn remarks(record: &Record, verdict: &SessionVerdict) -> Vec<String> {
     let mut remarks: Vec<String> =
         record.notices.iter().map(|notice| format!("Note: {}.", printable(notice))).collect();
     for (said, cases) in [
@@ -299,16 +295,6 @@ fn sentence(verdict: &SessionVerdict) -> String {
             format!("inconclusive: {}", reasons.join("; "))
         }
     }
-}
-
-/// An effect with its interval.
-pub(super) fn interval(effect: Effect) -> String {
-    format!("{} [{}, {}]", change(effect.share), bound(effect.lower), bound(effect.upper))
-}
-
-/// One end of an interval, which is missing where there are too few pairs for one.
-fn bound(end: Option<f64>) -> String {
-    end.map_or_else(|| "-".to_owned(), change)
 }
 
 #[cfg(test)]

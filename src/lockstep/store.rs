@@ -1,5 +1,5 @@
-//! A session on disk: `slices.json` holds all that was measured; `verdict.json` and `summary.md` follow from it. Where a case
-//! got slower, `explanation.json` holds what explains it, and there is a flame graph of it.
+//! A session on disk: `slices.json` holds all that was measured; `verdict.json`, `summary.md` and `gate.html` follow from it.
+//! Where a case got slower, `explanation.json` holds what explains it, and there is a flame graph of it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,23 @@ use serde::Serialize;
 use super::counters::Counters;
 use super::difference::Difference;
 use super::lock::Lock;
+use super::page::{GateLinks, gate_page, interrupted_page};
 use super::parts::ExplanationRecord;
 use super::print::{identical_document, verdict_document};
 use super::record::{Block, Record, SCHEMA_VERSION};
 use super::verdict::SessionVerdict;
 use super::why::Why;
-use crate::document::Format;
+use crate::document::{Format, Link};
 use crate::error::Error;
 use crate::files::{read_limited, remove, write_json, write_text};
 use crate::units::{hex, printable};
 
 const SLICES: &str = "slices.json";
-const VERDICT: &str = "verdict.json";
+pub(crate) const VERDICT: &str = "verdict.json";
 const SUMMARY: &str = "summary.md";
 const EXPLANATION: &str = "explanation.json";
+/// The page of a session.
+pub(crate) const GATE_PAGE: &str = "gate.html";
 /// What the names of the files of a case that was explained end with: the flame graph, and what it was made of.
 const OF_A_CASE: [&str; 3] = [".diff.svg", ".base.folded", ".head.folded"];
 /// Characters of a case's id that its files are named by at most.
@@ -48,7 +51,7 @@ impl Report {
         // Workers are told of folders below it, and look for them from elsewhere.
         let dir = &std::path::absolute(dir).map_err(|e| Error::file(dir, "find", e))?;
         let lock = Lock::take(dir, LOCK)?;
-        for file in [SLICES, VERDICT, SUMMARY, EXPLANATION] {
+        for file in [SLICES, VERDICT, SUMMARY, EXPLANATION, GATE_PAGE] {
             remove(&dir.join(file))?;
         }
         for entry in std::fs::read_dir(dir).map_err(|e| Error::file(dir, "list", e))?.flatten() {
@@ -78,11 +81,48 @@ impl Report {
         write_text(&self.dir.join(SLICES), &(text(&sealed) + "\n"))
     }
 
-    /// Writes the verdict on a record, and its summary; both with the reasons for it, if there are any yet.
+    /// Writes the verdict on a record, its summary and its page; all with the reasons for it, if there are any yet.
     pub fn save_verdict(&self, record: &Record, verdict: &SessionVerdict, why: &Why) -> Result<(), Error> {
         write_json(&self.dir.join(VERDICT), &VerdictWithWhy { verdict, why })?;
         let document = verdict_document(record, verdict, why);
-        write_text(&self.dir.join(SUMMARY), &document.render(Format::Markdown))
+        write_text(&self.dir.join(SUMMARY), &document.render(Format::Markdown))?;
+        let page = gate_page(record, verdict, why, self.links(why));
+        write_text(&self.dir.join(GATE_PAGE), &page.render(Format::Html))
+    }
+
+    /// Writes the page of a session that was interrupted, and has no verdict.
+    pub fn save_interrupted(&self, record: &Record) -> Result<(), Error> {
+        let page = interrupted_page(record, self.files());
+        write_text(&self.dir.join(GATE_PAGE), &page.render(Format::Html))
+    }
+
+    /// From the page to the files beside it, and to the flame graphs of the cases that were explained.
+    fn links(&self, why: &Why) -> GateLinks {
+        let mut pictures = Vec::new();
+        for explanation in &why.explanations {
+            let [ending, ..] = OF_A_CASE;
+            let file = format!("{}{ending}", file_name(&explanation.case));
+            let text = format!("Differential flame graph of {}", printable(&explanation.case));
+            pictures.extend(self.link(&text, &file));
+        }
+        GateLinks { pictures, files: self.files() }
+    }
+
+    fn files(&self) -> Vec<Link> {
+        let mut files = Vec::new();
+        files.extend(self.link("All slices, for gate --replay", SLICES));
+        files.extend(self.link("Verdict, for programs", VERDICT));
+        files.extend(self.link("Summary, for a pull request", SUMMARY));
+        files.extend(self.link("What explains it, pair by pair", EXPLANATION));
+        files
+    }
+
+    /// A link to a file of this folder, if it is there.
+    fn link(&self, text: &str, file: &str) -> Option<Link> {
+        if !self.dir.join(file).exists() {
+            return None;
+        }
+        Some(Link { text: text.to_owned(), path: file.to_owned() })
     }
 
     /// Writes what explains the slower cases of a session.
@@ -106,7 +146,9 @@ impl Report {
     /// Writes the verdict on two identical builds.
     pub fn save_identical(&self, sentence: &str) -> Result<(), Error> {
         write_json(&self.dir.join(VERDICT), &SessionVerdict::identical())?;
-        write_text(&self.dir.join(SUMMARY), &identical_document(sentence).render(Format::Markdown))
+        let document = identical_document(sentence);
+        write_text(&self.dir.join(SUMMARY), &document.render(Format::Markdown))?;
+        write_text(&self.dir.join(GATE_PAGE), &document.render(Format::Html))
     }
 }
 
@@ -223,7 +265,10 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::super::difference::SampledArm;
+    use super::super::explanation::Explanation;
+    use super::super::explanation::tests::slower_hash;
     use super::super::fake::{self, Trait, session};
+    use super::super::parts::CaseTimes;
     use super::super::schedule::Role;
     use super::super::verdict::judge;
     use super::*;
@@ -384,6 +429,34 @@ mod tests {
         assert_eq!(with["not_explained"][0], "base cannot tell");
         assert_eq!(with["conclusion"], "pass");
         assert!(with["explanations"].is_null(), "{with}");
+    }
+
+    #[test]
+    fn the_page_leads_to_what_is_there_and_goes_with_the_session() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let report = Report::begin(dir.path()).expect("is free");
+        let record = session(&fake::plan(1), &["a/1"], &[Trait::Quiet]);
+        report.save_record(&record).expect("writes");
+        report.save_interrupted(&record).expect("writes");
+        let page = std::fs::read_to_string(dir.path().join(GATE_PAGE)).expect("is there");
+        assert!(page.contains("PARTIAL (interrupted)") && !page.contains(VERDICT), "{page}");
+
+        let verdict = judge(&record);
+        let explanation = Explanation::of(&CaseTimes { id: "a/1".to_owned(), ..slower_hash() }, None, 1);
+        let explanations = vec![explanation.expect("has ten pairs")];
+        let why = Why { explanations, ..Why::default() };
+        report.save_verdict(&record, &verdict, &why).expect("writes");
+        assert_eq!(report.links(&why).pictures, [], "there is no picture yet");
+        std::fs::write(dir.path().join("a_1.diff.svg"), "").expect("writes");
+        let pictures = report.links(&why).pictures;
+        assert_eq!(pictures.len(), 1);
+        assert_eq!(pictures[0].path, "a_1.diff.svg");
+        let files: Vec<String> = report.files().into_iter().map(|link| link.path).collect();
+        assert_eq!(files, [SLICES, VERDICT, SUMMARY]);
+        assert!(dir.path().join(GATE_PAGE).exists());
+        drop(report);
+        drop(Report::begin(dir.path()).expect("is free"));
+        assert!(!dir.path().join(GATE_PAGE).exists(), "the next session begins without it");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::series::SecondReport;
 use crate::load::{Health, LookBefore, Model, Plan};
 use crate::phases::Breakdown;
 use crate::recording::Samples;
+use crate::verdict::Verdict;
 
 /// A load run. `scheduled = successful_requests + failed_requests + unfinished`, exactly.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,6 +46,12 @@ pub struct LoadReport {
     pub look: Option<LookBefore>,
     /// What stands out.
     pub findings: Vec<Finding>,
+    /// What all runs of the command come to. Nothing in the report of a single run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The same in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<String>,
     /// Every run of a repeated one, every step of a stress run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunReport>,
@@ -174,4 +181,9 @@ impl From<&Samples> for Summary {
 /// The smallest value that so large a share of the samples does not exceed.
 fn quantile(samples: &Samples, q: f64) -> Option<f64> {
     samples.at_rank((q * samples.count() as f64).ceil() as u64).map(ms)
+}
+
+/// A number of users, for people.
+pub fn people(users: u32) -> String {
+    if users == 1 { "1 user".to_owned() } else { format!("{users} users") }
 }

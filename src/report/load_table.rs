@@ -11,8 +11,10 @@ use crate::units::{grouped, latency, significant};
 
 /// All that is to be said of a load: its runs, the figures of the one that stands for them, where the time went, and what
 /// stands out.
-pub fn outcome_document(LoadOutcome { report, said, .. }: &LoadOutcome) -> Document {
+pub fn outcome_document(LoadOutcome { report, said, verdict, checks, .. }: &LoadOutcome) -> Document {
     let mut document = Document::new("Load");
+    document.verdict = Some(*verdict);
+    document.checks.clone_from(checks);
     let reports = std::slice::from_ref(report);
     if let Some(load) = &report.load {
         document.table(runs(load));
@@ -49,7 +51,7 @@ pub fn outcome_document(LoadOutcome { report, said, .. }: &LoadOutcome) -> Docum
 }
 
 /// A row a run, where there were several.
-fn runs(load: &LoadReport) -> Table {
+pub(super) fn runs(load: &LoadReport) -> Table {
     let mut table = Table::new(["run", "throughput", "p50", "p95", "p99", "success", "verdict"]);
     for run in &load.runs {
         // A run in which the generator did not keep up has no verdict, whatever its figures are.
@@ -76,7 +78,7 @@ fn known(ms: Option<f64>) -> String {
 }
 
 /// Where the time of a request went.
-fn phases(load: &LoadReport) -> Table {
+pub(super) fn phases(load: &LoadReport) -> Table {
     let mut table = Table::new(["", "n", "avg", "p50", "p95", "p99", "p99.9", "max"]);
     for (name, summary) in times(load) {
         table.row([
@@ -94,7 +96,7 @@ fn phases(load: &LoadReport) -> Table {
 }
 
 /// What was scheduled and what became of it, and whether the generator kept up.
-fn account(report: &PerformanceReport, load: &LoadReport) -> Vec<String> {
+pub(super) fn account(report: &PerformanceReport, load: &LoadReport) -> Vec<String> {
     // The sum is printed in full: whoever adds it up sees that nothing was lost.
     let mut said = vec![format!(
         "{} scheduled = {} ok + {} failed + {} unfinished, in {:.1} s",

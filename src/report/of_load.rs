@@ -55,6 +55,8 @@ impl PerformanceReport {
             health,
             look: record.look.clone(),
             findings: Vec::new(),
+            verdict: None,
+            conclusion: None,
             runs: Vec::new(),
             seconds: seconds(run),
             service_phases: phases.as_ref().map(ServicePhases::breakdowns).unwrap_or_default(),

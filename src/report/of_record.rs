@@ -1,7 +1,9 @@
 //! The result of all runs of a command: the report that stands for them, and remarks. A pure function of the record.
 
-use super::load::RunReport;
+use super::checks::{load_checks, load_conclusion, load_verdict};
+use super::load::{RunReport, people};
 use super::performance::PerformanceReport;
+use crate::document::Check;
 use crate::load::{LoadRecord, RecordedRun};
 use crate::targets::Targets;
 use crate::verdict::Verdict;
@@ -18,6 +20,19 @@ pub struct LoadOutcome {
     pub run: usize,
     /// What is to be said of all of them, a sentence each.
     pub said: Vec<String>,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// The same in a sentence.
+    pub conclusion: String,
+    /// What had to hold.
+    pub checks: Vec<Check>,
+}
+
+/// The run that stands for all, with what is to be said of them.
+struct Representative {
+    report: PerformanceReport,
+    run: usize,
+    said: Vec<String>,
 }
 
 impl LoadOutcome {
@@ -26,20 +41,28 @@ impl LoadOutcome {
         let reports: Vec<PerformanceReport> =
             record.runs.iter().map(|run| PerformanceReport::of_load(record, run, targets)).collect();
         let is_stress = record.runs[0].step.is_some();
-        let mut outcome = if is_stress { of_steps(record, reports) } else { of_repeated(reports) };
+        let chosen = if is_stress { of_steps(record, reports) } else { of_repeated(reports) };
+        let Representative { mut report, run, mut said } = chosen;
         let which = if record.runs.len() > 1 { "The last run" } else { "It" };
         if let Some(why) = &record.ended_early {
-            outcome.said.insert(0, format!("{which} ended early: {why}."));
+            said.insert(0, format!("{which} ended early: {why}."));
         }
         if let Some(why) = &record.stopped {
-            outcome.said.insert(0, format!("Only a part of what was to be measured: {why}."));
+            said.insert(0, format!("Only a part of what was to be measured: {why}."));
         }
-        outcome
+        let verdict = load_verdict(record, &report);
+        let conclusion = load_conclusion(record, &report);
+        let checks = load_checks(record, &report, targets);
+        if let Some(load) = &mut report.load {
+            load.verdict = Some(verdict);
+            load.conclusion = Some(conclusion.clone());
+        }
+        Self { report, run, said, verdict, conclusion, checks }
     }
 }
 
 /// The run with the median p95 stands for all.
-fn of_repeated(reports: Vec<PerformanceReport>) -> LoadOutcome {
+fn of_repeated(reports: Vec<PerformanceReport>) -> Representative {
     let mut order: Vec<usize> = (0..reports.len()).collect();
     // Of several runs, one that ended before its first request would only add an empty row.
     if reports.iter().any(|report| scheduled(report) > 0) {
@@ -66,11 +89,11 @@ fn of_repeated(reports: Vec<PerformanceReport>) -> LoadOutcome {
         }
         set_runs(&mut report, rows);
     }
-    LoadOutcome { report, run, said }
+    Representative { report, run, said }
 }
 
 /// The last step stands for all: it is the one that broke, if one did.
-fn of_steps(record: &LoadRecord, reports: Vec<PerformanceReport>) -> LoadOutcome {
+fn of_steps(record: &LoadRecord, reports: Vec<PerformanceReport>) -> Representative {
     let mut steps = Vec::new();
     for (run, report) in record.runs.iter().zip(reports) {
         steps.push((users(run), report));
@@ -80,7 +103,7 @@ fn of_steps(record: &LoadRecord, reports: Vec<PerformanceReport>) -> LoadOutcome
     let run = steps.len() - 1;
     let (_, mut report) = steps.swap_remove(run);
     set_runs(&mut report, rows);
-    LoadOutcome { report, run, said }
+    Representative { report, run, said }
 }
 
 fn users(run: &RecordedRun) -> u32 {
@@ -129,11 +152,6 @@ fn conclusion(steps: &[(u32, PerformanceReport)]) -> Vec<String> {
         said.push(format!("Throughput stopped growing at {users}, with {rate:.0} requests a second."));
     }
     said
-}
-
-/// A number of users, for people.
-pub fn people(users: u32) -> String {
-    if users == 1 { "1 user".to_owned() } else { format!("{users} users") }
 }
 
 #[cfg(test)]

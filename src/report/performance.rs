@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::load::LoadReport;
 use super::quantile::{Interval, Intervals, MS_PER_NS, Quantile, ms, ns_to_ms};
@@ -17,7 +18,9 @@ const SCHEMA_VERSION: u32 = 2;
 
 /// Figures of one operation. Latencies are in ms, and `null` where nothing succeeded; average, minimum, maximum and
 /// deviation are of successes only.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+///
+/// That of a bench can be read back. That of a load cannot: it follows from its record, which is stored beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerformanceReport {
     /// What was done.
     pub operation: String,
@@ -66,12 +69,12 @@ pub struct PerformanceReport {
     /// Where it was done.
     pub environment: Option<Environment>,
     /// More about a load run.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "refuse_load")]
     pub load: Option<LoadReport>,
 }
 
 /// The failures of one class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailureReport {
     /// How many.
     pub count: u64,
@@ -90,11 +93,13 @@ pub struct FailureReport {
 }
 
 /// What a run set out to do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Id of the case.
     pub case: String,
     /// `closed`: the next operation begins when the last has ended.
+    // There is no other, and what is read from a file is not static.
+    #[serde(skip_deserializing, default = "closed")]
     pub schedule: &'static str,
     /// Operations under way at once.
     pub users: u32,
@@ -243,6 +248,18 @@ impl From<&Failed> for FailureReport {
             retry_after_max_s: failed.retry_after.range().map(|(_, max)| max.as_secs_f64()),
             example: failed.example.clone(),
         }
+    }
+}
+
+fn closed() -> &'static str {
+    "closed"
+}
+
+/// Without what a load says besides, its report would look like one of a bench that nobody distrusts.
+fn refuse_load<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LoadReport>, D::Error> {
+    match Option::<IgnoredAny>::deserialize(deserializer)? {
+        Some(_) => Err(D::Error::custom("is of a load, whose record is read in its place")),
+        None => Ok(None),
     }
 }
 
@@ -430,6 +447,26 @@ mod tests {
                 assert_eq!((judged.held, judged.sure), (held, Some(sure)), "{metric} {limit}");
             }
         }
+    }
+
+    #[test]
+    fn a_report_of_a_bench_is_read_back_as_it_was_and_one_of_a_load_is_not() {
+        let targets = Targets::parse("[op]\navg_ms = 2", &["op"]).expect("is valid");
+        let plan = Plan {
+            case: "a/b".to_owned(),
+            schedule: "closed",
+            users: 1,
+            passes: 1,
+            requests_per_pass: None,
+            file_size_bytes: Some(10),
+            seed: 42,
+        };
+        let report = report(&[1, 2, 3], 1).judge(&targets).describe(plan);
+        let text = serde_json::to_string(&report).expect("serialises");
+        assert_eq!(serde_json::from_str::<PerformanceReport>(&text).expect("is one"), report);
+        let of_a_load = text.replacen('{', "{\"load\": {},", 1);
+        let error = serde_json::from_str::<PerformanceReport>(&of_a_load).expect_err("is of a load");
+        assert!(error.to_string().contains("is of a load"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::recording::Samples;
 use crate::stats::{Batches, quantile_ranks};
@@ -13,7 +13,9 @@ pub(super) const MS_PER_NS: f64 = 1e-6;
 const CONFIDENCE: f64 = 0.95;
 
 /// Intervals: of quantiles from order statistics, of means from batch means.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+// Reports of earlier versions have fewer.
+#[serde(default)]
 pub struct Intervals {
     /// Of `median_latency_ms`.
     pub median_latency_ms: Interval,
@@ -28,7 +30,7 @@ pub struct Intervals {
 }
 
 /// A 95 % confidence interval in the figure's own unit; an end is `null` where the sample is too small to have one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub lower: Option<f64>,

@@ -35,12 +35,7 @@ pub fn targets(reports: &[PerformanceReport]) -> Table {
     let mut table = Table::new(["operation", "target", "measured", "verdict"]);
     for report in reports {
         for judged in &report.targets {
-            table.row([
-                report.operation.clone(),
-                target(judged),
-                judged.value.map_or_else(|| not_measured(report), |value| with_unit(judged.metric, value)),
-                verdict(judged),
-            ]);
+            table.row([report.operation.clone(), target(judged), measured(report, judged), verdict(judged)]);
         }
     }
     table
@@ -114,6 +109,11 @@ fn verdict(judged: &Judgement) -> String {
     if judged.sure == Some(false) { format!("{verdict} (within interval)") } else { verdict.to_owned() }
 }
 
+/// The figure that a limit was held against.
+pub(super) fn measured(report: &PerformanceReport, judged: &Judgement) -> String {
+    judged.value.map_or_else(|| not_measured(report), |value| with_unit(judged.metric, value))
+}
+
 /// What stands in place of a figure that a limit was held against.
 fn not_measured(report: &PerformanceReport) -> String {
     if report.successful_requests == 0 {
@@ -122,7 +122,8 @@ fn not_measured(report: &PerformanceReport) -> String {
     format!("not known: {} failed or never ended", percent(100.0 - report.success_rate_pct))
 }
 
-fn target(judged: &Judgement) -> String {
+/// A limit, as people write it.
+pub(super) fn target(judged: &Judgement) -> String {
     let (name, _) = judged.metric.label();
     let sign = match judged.metric.better() {
         Better::Lower => "<",

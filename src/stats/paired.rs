@@ -1,11 +1,11 @@
 //! Paired comparison of two arms that alternate in blocks. Each block gives one ratio.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::order::quantile_ranks;
 
 /// A ratio of two arms with a 95 % interval. An end is `None` where there were too few blocks for one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
     /// Median over blocks of measured time / reference time.
     pub ratio: f64,

@@ -1,6 +1,6 @@
 //! Whether limits hold.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Better, Metric};
 
@@ -19,7 +19,7 @@ pub trait Figures {
 }
 
 /// One limit, held against what was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// What is limited.
     pub metric: Metric,

@@ -6,10 +6,10 @@ mod parse;
 pub use judge::{Figures, Judgement, Limit};
 pub use parse::{TargetError, Targets};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A figure that can have a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Mean latency of successes, ms.

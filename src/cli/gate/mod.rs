@@ -15,7 +15,7 @@ use crate::console::note;
 use crate::gate::{self, Explaining, Gate, Side};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
-use crate::lockstep::{self, Injection, Plan, Record, Report, SessionVerdict, Why};
+use crate::lockstep::{self, GateLinks, Injection, Plan, Record, Report, SessionVerdict, Why};
 use crate::units::{Share, printable};
 use crate::{Error, Exit};
 
@@ -41,6 +41,7 @@ Examples:
   ingester-perf gate --replay gate                     the verdict again, from the slices
   ingester-perf gate --bisect v1.2..main --case upload/1MB
                                                        the commit with which it got slower
+  ingester-perf gate --export junit=gate.xml           cases as tests of a CI; the page is gate.html in --out (docs/pages.md)
 
 Where a case of a build of this program got slower, the gate says why: by how much of it the token check, the hash and other
 phases got slower, each with an interval, and a differential flame graph. That takes some ten seconds for each of three cases
@@ -124,7 +125,7 @@ pub struct GateArgs {
     /// Seed of all orders [default: random; printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Keep slices, verdict and summary in this folder [default: target/gate/report; with --bisect target/gate/bisect]
+    /// Keep slices, verdict, summary and page in this folder [default: target/gate/report; with --bisect target/gate/bisect]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Measure even where both executables are the same
@@ -244,6 +245,9 @@ impl GateArgs {
         // Stored before it is judged: `--replay` judges the same slices again.
         report.save_record(&record)?;
         if record.partial {
+            if let Err(error) = report.save_interrupted(&record) {
+                note(format_args!("There is no page of what was measured: {error}"));
+            }
             note(format_args!("what was measured until now is in {}", report.dir().display()));
             interrupt.check()?;
         }
@@ -270,13 +274,15 @@ impl GateArgs {
                 }
             }
         }
-        note(format_args!("Slices, verdict and summary: {}", report.dir().display()));
+        note(format_args!("Slices, verdict, summary and page: {}", report.dir().display()));
         self.tell(&record, &verdict, &why)
     }
 
     /// Tells the verdict and the reasons for it, and says how to exit.
     fn tell(&self, record: &Record, verdict: &SessionVerdict, why: &Why) -> Result<Exit, Error> {
-        self.export.write(&lockstep::verdict_document(record, verdict, why))?;
+        // Without links: an exported page may lie anywhere.
+        let page = lockstep::gate_page(record, verdict, why, GateLinks::default());
+        self.export.write_with_page(&lockstep::verdict_document(record, verdict, why), &page)?;
         Ok(verdict.conclusion.into())
     }
 

@@ -13,9 +13,11 @@ use std::time::Instant;
 use crate::case::Suite;
 use crate::config::Config;
 use crate::console::note;
+use crate::document::Link;
 use crate::files::check_folder;
+use crate::index::save_page;
 use crate::interrupt::Interrupt;
-use crate::leak::{LeakRecord, REPORT, judge, leak_document, save};
+use crate::leak::{LeakRecord, REPORT, judge, leak_document, leak_page, save};
 use crate::load::{self, Plan, Run};
 use crate::units::Bytes;
 use crate::{Error, Exit};
@@ -28,6 +30,7 @@ use memory::{MemoryError, MemoryReader};
 use sampler::{Sampled, Sampler};
 
 use super::load::Generator;
+use super::repeat;
 
 impl LeakArgs {
     pub fn run(self) -> Result<Exit, Error> {
@@ -52,6 +55,7 @@ impl LeakArgs {
         if of_stub.is_some() {
             settings = stub::as_process(settings)?;
         }
+        let secrets = settings.api.secrets.clone();
         let generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         let measured = self.measure(&generator, source, of_stub.as_deref());
         // Whatever became of it: the look before has left something already.
@@ -61,7 +65,8 @@ impl LeakArgs {
         {
             note(total);
         }
-        let Measured { record, gone } = measured?;
+        let Measured { mut record, gone } = measured?;
+        record.command = Some(repeat::command(&secrets));
         let exit = self.conclude(&record, Some(&path))?;
         // A signal before all else, as what was measured is a part only.
         match (generator.signal(), gone) {
@@ -160,16 +165,30 @@ impl LeakArgs {
     /// Writes the files of a record, if there is a path for them, tells what it comes to, and says how to exit.
     fn conclude(&self, record: &LeakRecord, path: Option<&Path>) -> Result<Exit, Error> {
         let judgement = judge(record);
+        let links = if path.is_some() { links() } else { Vec::new() };
+        let page = leak_page(record, &judgement, links);
         // Files first: a table that nobody reads must not cost what was measured. Nor must a file that cannot be written cost
         // the table.
-        let saved = path.map_or(Ok(()), |path| save(record, &judgement, path));
-        self.outcome.export.write(&leak_document(record, &judgement))?;
+        let mut saved = Ok(());
+        if let Some(path) = path {
+            let reported = save(record, &judgement, path);
+            saved = reported.and(save_page(&path.with_extension("html"), &page));
+        }
+        self.outcome.export.write_with_page(&leak_document(record, &judgement), &page)?;
         saved?;
         if let Some(path) = path {
-            note(format_args!("Report: {}, and .csv beside it", path.display()));
+            note(format_args!("Report: {}, and .html and .csv beside it", path.display()));
         }
         Ok(judgement.verdict().into())
     }
+}
+
+/// From the page to the files beside it.
+fn links() -> Vec<Link> {
+    vec![
+        Link { text: "Report, for programs and leak --replay".to_owned(), path: REPORT.to_owned() },
+        Link { text: "Every reading, as CSV".to_owned(), path: REPORT.replace(".json", ".csv") },
+    ]
 }
 
 /// What was measured, and what ended it before its time, if memory could not be read any more.

@@ -33,6 +33,7 @@ Examples:
   ingester-perf load --rate 50 --duration 10m --metrics-addr 127.0.0.1:9464 --baseline reports/load.json
   ingester-perf load --rate 50 --duration 1m --push-url http://127.0.0.1:9090/api/v1/write    into Prometheus
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
+  ingester-perf load --preset normal --export junit=load.xml    targets as tests of a CI (docs/pages.md)
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
 up: not to be trusted, 130 and 143 interrupted, with a partial report.

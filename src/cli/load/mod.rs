@@ -16,19 +16,22 @@ use std::process::{Command, Stdio};
 use crate::case::Suite;
 use crate::config::Config;
 use crate::console::note;
+use crate::document::{Document, Link};
 use crate::files::{check_folder, write_text};
+use crate::index::{is_taken, save_page};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
 use crate::live::RunAbout;
 use crate::load::{LoadRecord, Plan, RECORD, RecordedRun};
 use crate::profile::{self, CpuSampler, DEFAULT_FREQUENCY_HZ, FlameFiles, FlameGraph};
 use crate::report::{
-    LEAST_SUCCESS_PCT, LoadOutcome, PerformanceReport, check_operation, outcome_document, people, save_as,
-    seconds_table, write_hlog,
+    LEAST_SUCCESS_PCT, LoadOutcome, PerformanceReport, check_operation, load_page, outcome_document, people,
+    save_as, seconds_table, write_hlog,
 };
 use crate::targets::{Metric, Targets};
 use crate::{Error, Exit};
 
+use super::repeat;
 pub(super) use args::IngesterArgs;
 pub use args::LoadArgs;
 pub(super) use generator::{Generator, GeneratorOptions};
@@ -65,6 +68,7 @@ impl LoadArgs {
         if self.outcome.profile && !settings.subject.is_in_process() {
             note(profile::CLIENT_ONLY);
         }
+        let secrets = settings.api.secrets.clone();
         let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let mut live = None;
@@ -105,16 +109,20 @@ impl LoadArgs {
             (None, Err(error)) => Some(error.to_string()),
             (None, Ok(())) => None,
         };
-        let concluded = self.conclude(&record, &targets, Some(&path));
+        record.command = Some(repeat::command(&secrets));
+        // Drawn before the page is made, which leads to the picture, and told after the tables.
+        let drawn = match &sampler {
+            Some(sampler) => draw(sampler, &record, &path).map(Some),
+            None => Ok(None),
+        };
+        let links = links(&path, matches!(drawn, Ok(Some(_))));
+        let concluded = self.conclude(&record, &targets, Some(&path), links);
         // After that, as it waits for others: what was measured is saved by now.
         if let Some(live) = live {
             live.end(outcome_document(&LoadOutcome::of(&record, &targets)));
         }
         let exit = concluded?;
-        let drawn = match &sampler {
-            Some(sampler) => draw(sampler, &record, &path),
-            None => Ok(()),
-        };
+        let drawn = drawn.and_then(tell);
         // A signal before all else, as the figures are of a part only. It reaches what ran between the runs, too.
         match (signal, measured) {
             (Some(signal), _) => Ok(Exit::Interrupted(signal)),
@@ -127,17 +135,17 @@ impl LoadArgs {
     fn replay(&self, path: &Path, targets: Targets) -> Result<Exit, Error> {
         let record = LoadRecord::load(path)?;
         let targets = self.limits(targets, &record.operation);
-        let exit = self.conclude(&record, &targets, None)?;
+        let exit = self.conclude(&record, &targets, None, Vec::new())?;
         // A part of what was to be measured is no evidence that all of it would have held.
         Ok(if record.stopped.is_some() && exit == Exit::Held { Exit::Untrusted } else { exit })
     }
 
-    /// What the files of a report are called. Benches write reports of some operations too: those of this command have
-    /// names of their own.
+    /// What the files of a report are called. Benches write reports of some operations too, and there are pages of all benches
+    /// and of all reports: those of this command have names of their own.
     fn file_name(&self, suite: &Suite) -> String {
         let operation = self.operation();
         let of_a_bench = suite.of_operation(operation).is_some();
-        if of_a_bench { format!("load_{operation}") } else { operation.to_owned() }
+        if of_a_bench || is_taken(operation) { format!("load_{operation}") } else { operation.to_owned() }
     }
 
     /// An error for what only a stress run has.
@@ -220,44 +228,76 @@ impl LoadArgs {
     }
 
     /// Writes the files of a record beside the report's path, if there is one, tells what it comes to, and says how to exit.
+    /// `links` lead from its page to the others.
     fn conclude(
         &self,
         record: &LoadRecord,
         targets: &Targets,
         path: Option<&PathBuf>,
+        links: Vec<Link>,
     ) -> Result<Exit, Error> {
         let outcome = LoadOutcome::of(record, targets);
+        let page = load_page(record, &outcome, links);
         // Files first: tables that nobody reads, or a full disk under standard output, must not cost what was measured. Nor
         // must a file that cannot be written cost the tables.
-        let saved = path.map_or(Ok(()), |path| save(record, &outcome, path));
-        self.outcome.export.write(&outcome_document(&outcome))?;
+        let saved = path.map_or(Ok(()), |path| save(record, &outcome, &page, path));
+        self.outcome.export.write_with_page(&outcome_document(&outcome), &page)?;
         saved?;
         if let Some(path) = path {
-            note(format_args!("Report: {}, and .csv, .hlog and .run.json beside it", path.display()));
+            note(format_args!("Report: {}, and .html, .csv, .hlog and .run.json beside it", path.display()));
         }
         Ok(outcome.report.verdict().into())
     }
 }
 
-/// Draws what was sampled of all runs beside the report.
-fn draw(sampler: &CpuSampler, record: &LoadRecord, path: &Path) -> Result<(), Error> {
+/// Draws what was sampled of all runs beside the report, and says what there is to be told of it.
+fn draw(sampler: &CpuSampler, record: &LoadRecord, path: &Path) -> Result<Document, Error> {
     let graph = FlameGraph::taken(sampler, &record.operation, record.environment.clone());
-    let document = graph.save(&FlameFiles::beside(path))?;
-    write!(io::stdout().lock(), "{document}").map_err(Error::Output)
+    graph.save(&FlameFiles::beside(path))
 }
 
-/// Writes the report, the seconds of the run that it is of, and the record that all of it follows from.
-fn save(record: &LoadRecord, outcome: &LoadOutcome, path: &Path) -> Result<(), Error> {
+fn tell(document: Option<Document>) -> Result<(), Error> {
+    match document {
+        Some(document) => write!(io::stdout().lock(), "{document}").map_err(Error::Output),
+        None => Ok(()),
+    }
+}
+
+/// Writes the report, the seconds of the run that it is of, the record that all of it follows from, and the page.
+fn save(record: &LoadRecord, outcome: &LoadOutcome, page: &Document, path: &Path) -> Result<(), Error> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_stem()) else {
         unreachable!("it was made of both")
     };
     let name = name.to_string_lossy();
     let seconds = outcome.report.load.as_ref().map_or(&[][..], |load| &load.seconds);
     let run = &record.runs[outcome.run].run;
-    // Each is tried, as a disk may have room for some of them. The record is the largest, and comes last.
+    // Each is tried, as a disk may have room for some of them. The record is the largest, and comes last but for the page: the
+    // index is made with that, of the reports that are there.
     let reported = save_as(&name, &outcome.report, dir).map(|_| ());
     let listed = write_text(&path.with_extension("csv"), &seconds_table(seconds).csv());
     let logged = write_hlog(&path.with_extension("hlog"), &run.seconds, run.started_at);
     let recorded = record.save(&dir.join(format!("{name}{RECORD}")));
-    reported.and(listed).and(logged).and(recorded)
+    let paged = save_page(&path.with_extension("html"), page);
+    reported.and(listed).and(logged).and(recorded).and(paged)
+}
+
+/// From the page to the files beside it. The picture of an earlier run may lie there, too, and is not of this one.
+fn links(path: &Path, has_picture: bool) -> Vec<Link> {
+    let mut links = Vec::new();
+    if has_picture {
+        let FlameFiles { svg, folded } = FlameFiles::beside(path);
+        links.extend(link("Flame graph: where the CPU time went", &svg));
+        links.extend(link("Its stacks, folded", &folded));
+    }
+    links.extend(link("Report, for programs", path));
+    links.extend(link("A line for every second, as CSV", &path.with_extension("csv")));
+    links.extend(link("HdrHistogram interval log", &path.with_extension("hlog")));
+    let record = path.with_extension(RECORD.trim_start_matches('.'));
+    links.extend(link("Record of all runs, for load --replay", &record));
+    links
+}
+
+fn link(text: &str, file: &Path) -> Option<Link> {
+    let name = file.file_name()?.to_str()?;
+    Some(Link { text: text.to_owned(), path: name.to_owned() })
 }

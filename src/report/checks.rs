@@ -1,0 +1,271 @@
+//! What had to hold in a run, and what became of it in a sentence: the tests of a JUnit file, and the head of a page.
+
+use super::load::people;
+use super::performance::PerformanceReport;
+use super::table::{measured, target};
+use crate::document::{Check, CheckOutcome};
+use crate::load::LoadRecord;
+use crate::targets::{Judgement, Targets};
+use crate::units::grouped;
+use crate::verdict::Verdict;
+
+/// Missed targets that a sentence names.
+const MOST_NAMED: usize = 6;
+
+/// What had to hold in the run that stands for a record.
+pub(super) fn load_checks(record: &LoadRecord, report: &PerformanceReport, targets: &Targets) -> Vec<Check> {
+    // First what needs no limit: a run in which everything failed must not look like one without targets.
+    let mut checks = vec![success_check(report)];
+    let problems = problems(report);
+    if problems.is_empty() {
+        checks.extend(target_checks(report));
+    } else {
+        let why = problems.join("; ");
+        checks.push(check(report, "the generator kept up", CheckOutcome::Undecided, &why));
+        // They are not judged, and a file without them would look as if there were none.
+        for judged in targets.judge(&report.operation, report) {
+            let why = "not judged: the generator did not keep up";
+            checks.push(check(report, &target(&judged), CheckOutcome::Undecided, why));
+        }
+    }
+    if let Some(why) = &record.stopped {
+        let why = format!("only a part of what was to be measured: {why}");
+        checks.push(check(report, "the run was not cut short", CheckOutcome::Undecided, &why));
+    }
+    checks
+}
+
+/// The targets of a report, as checks.
+pub(crate) fn target_checks(report: &PerformanceReport) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for judged in &report.targets {
+        let outcome = if judged.held { CheckOutcome::Held } else { CheckOutcome::Missed };
+        checks.push(check(report, &target(judged), outcome, &measured(report, judged)));
+    }
+    checks
+}
+
+/// Whether anything succeeded, which has to hold in every run.
+pub(crate) fn success_check(report: &PerformanceReport) -> Check {
+    let ok = report.successful_requests;
+    let outcome = if ok > 0 { CheckOutcome::Held } else { CheckOutcome::Missed };
+    check(report, "something succeeded", outcome, &format!("{} succeeded", grouped(ok)))
+}
+
+fn check(report: &PerformanceReport, name: &str, outcome: CheckOutcome, measured: &str) -> Check {
+    Check { group: report.operation.clone(), name: name.to_owned(), outcome, measured: measured.to_owned() }
+}
+
+/// The verdict on a record. A part of what was to be measured is no evidence that all of it would have held.
+pub(super) fn load_verdict(record: &LoadRecord, report: &PerformanceReport) -> Verdict {
+    match report.verdict() {
+        Verdict::Held if record.stopped.is_some() => Verdict::Untrusted,
+        verdict => verdict,
+    }
+}
+
+/// What came of a record, in a sentence.
+pub(super) fn load_conclusion(record: &LoadRecord, report: &PerformanceReport) -> String {
+    let mut said = judged(report);
+    // The last step of a stress run stands for all of it.
+    if let Some(users) = record.runs.last().and_then(|run| run.step) {
+        said += &format!(" (at {})", people(users));
+    }
+    if let Some(why) = &record.stopped {
+        format!("PARTIAL ({why}): {said}")
+    } else if let Some(why) = &record.ended_early {
+        format!("ENDED EARLY ({why}): {said}")
+    } else {
+        said
+    }
+}
+
+fn judged(report: &PerformanceReport) -> String {
+    let problems = problems(report);
+    let Some(first) = problems.first() else {
+        return conclusion_of(std::slice::from_ref(report));
+    };
+    // The first is enough for a headline; all of them stand among the figures.
+    let others = match problems.len() {
+        1 => String::new(),
+        n => format!(" ({} more)", n - 1),
+    };
+    format!("NOT TO BE TRUSTED, so its targets are not judged: {first}{others}")
+}
+
+/// Reasons why a run's figures are no evidence.
+fn problems(report: &PerformanceReport) -> &[String] {
+    match &report.load {
+        Some(load) => &load.health.problems,
+        None => &[],
+    }
+}
+
+/// What became of the targets of all these reports, in a sentence.
+pub(crate) fn conclusion_of(reports: &[PerformanceReport]) -> String {
+    // The operation of a single report is known to whoever reads about it.
+    let names_operations = reports.len() > 1;
+    let mut barren = Vec::new();
+    let mut missed = Vec::new();
+    let mut targets = 0;
+    for report in reports {
+        targets += report.targets.len();
+        if report.successful_requests == 0 {
+            barren.push(report.operation.as_str());
+        }
+        for judged in report.targets.iter().filter(|judged| !judged.held) {
+            missed.push(named(report, judged, names_operations));
+        }
+    }
+    if barren.is_empty() && missed.is_empty() {
+        return held(targets);
+    }
+    // What never succeeded comes first: its targets are missed for that alone.
+    let mut failed = Vec::new();
+    if !barren.is_empty() {
+        let of = if names_operations { format!(" in {}", barren.join(", ")) } else { String::new() };
+        failed.push(format!("nothing succeeded{of}"));
+    }
+    if !missed.is_empty() {
+        failed.push(missed_sentence(&missed, targets));
+    }
+    format!("FAILED: {}", failed.join("; "))
+}
+
+fn named(report: &PerformanceReport, judged: &Judgement, names_operation: bool) -> String {
+    if names_operation { format!("{} {}", report.operation, target(judged)) } else { target(judged) }
+}
+
+fn held(targets: usize) -> String {
+    match targets {
+        0 => "Measured; no target was set".to_owned(),
+        1 => "The target held".to_owned(),
+        n => format!("All {n} targets held"),
+    }
+}
+
+fn missed_sentence(missed: &[String], targets: usize) -> String {
+    let mut names = missed.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if missed.len() > MOST_NAMED {
+        names += &format!(", and {} more", missed.len() - MOST_NAMED);
+    }
+    if missed.len() == targets {
+        return format!("every target was missed: {names}");
+    }
+    format!("{} of {targets} targets missed: {names}", missed.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::fixture::{record, run};
+    use super::super::of_record::LoadOutcome;
+    use super::*;
+    use crate::recording::{Class, Failed};
+    use crate::targets::Targets;
+
+    /// Limits on p95 and average, in ms.
+    fn limits(p95: f64, avg: f64) -> Targets {
+        Targets::parse(&format!("[op]\np95_ms = {p95}\navg_ms = {avg}"), &["op"]).expect("is valid")
+    }
+
+    /// Verdict, conclusion and checks of a record of requests that took 10 ms, after `change`.
+    fn outcome(limits: &Targets, change: impl FnOnce(&mut LoadRecord)) -> LoadOutcome {
+        let mut record = record(vec![run(&[(0, 10), (5, 10)], 2)]);
+        change(&mut record);
+        LoadOutcome::of(&record, limits)
+    }
+
+    fn outcomes(outcome: &LoadOutcome) -> Vec<CheckOutcome> {
+        outcome.checks.iter().map(|check| check.outcome).collect()
+    }
+
+    #[test]
+    fn a_run_that_held_says_how_many_targets_did() {
+        let held = outcome(&limits(100.0, 50.0), |_| ());
+        assert_eq!((held.verdict, held.conclusion.as_str()), (Verdict::Held, "All 2 targets held"));
+        assert_eq!(outcomes(&held), [CheckOutcome::Held; 3]);
+        assert_eq!(held.checks[1].name, "avg < 50 ms");
+        assert_eq!((held.checks[1].group.as_str(), held.checks[1].measured.as_str()), ("op", "10 ms"));
+        let free = outcome(&Targets::default(), |_| ());
+        assert_eq!((free.verdict, free.conclusion.as_str()), (Verdict::Held, "Measured; no target was set"));
+        assert_eq!(outcomes(&free), [CheckOutcome::Held]);
+    }
+
+    #[test]
+    fn missed_targets_are_named() {
+        let one = outcome(&limits(100.0, 5.0), |_| ());
+        assert_eq!(one.conclusion, "FAILED: 1 of 2 targets missed: avg < 5 ms");
+        assert_eq!(one.verdict, Verdict::Missed);
+        assert_eq!(outcomes(&one), [CheckOutcome::Held, CheckOutcome::Missed, CheckOutcome::Held]);
+        let all = outcome(&limits(1.0, 5.0), |_| ());
+        assert_eq!(all.conclusion, "FAILED: every target was missed: avg < 5 ms, p95 < 1 ms");
+    }
+
+    /// Makes failures of all that succeeded.
+    fn fail(record: &mut LoadRecord) {
+        let responses = &mut record.runs[0].run.load.responses;
+        let latency = std::mem::take(&mut responses.ok);
+        let failed = Failed { latency, example: "503 busy".to_owned(), ..Failed::default() };
+        responses.failed.insert(Class::Http5xx, failed);
+    }
+
+    #[test]
+    fn a_run_without_a_success_says_so_first() {
+        let barren = outcome(&limits(100.0, 50.0), fail);
+        let says = "FAILED: nothing succeeded; every target was missed: avg < 50 ms, p95 < 100 ms";
+        assert_eq!((barren.verdict, barren.conclusion.as_str()), (Verdict::Missed, says));
+        assert_eq!(outcomes(&barren), [CheckOutcome::Missed; 3]);
+        let free = outcome(&Targets::default(), fail);
+        assert_eq!((free.verdict, free.conclusion.as_str()), (Verdict::Missed, "FAILED: nothing succeeded"));
+    }
+
+    #[test]
+    fn a_run_that_is_not_to_be_trusted_judges_nothing() {
+        let late = outcome(&limits(100.0, 5.0), |record| {
+            record.runs[0].run.generator.longest_pause = Duration::from_secs(1);
+        });
+        assert_eq!(late.verdict, Verdict::Untrusted);
+        let says = "NOT TO BE TRUSTED, so its targets are not judged: the generator did not run for 1.0s";
+        assert!(late.conclusion.starts_with(says), "{}", late.conclusion);
+        // Its success is a fact; that it kept up, and both targets, are undecided.
+        let undecided = CheckOutcome::Undecided;
+        assert_eq!(outcomes(&late), [CheckOutcome::Held, undecided, undecided, undecided]);
+    }
+
+    fn stop(record: &mut LoadRecord) {
+        record.stopped = Some("interrupted".to_owned());
+    }
+
+    #[test]
+    fn a_part_of_a_run_has_not_held() {
+        let held = outcome(&limits(100.0, 50.0), stop);
+        let says = "PARTIAL (interrupted): All 2 targets held";
+        assert_eq!((held.verdict, held.conclusion.as_str()), (Verdict::Untrusted, says));
+        assert_eq!(outcomes(&held).last(), Some(&CheckOutcome::Undecided));
+        // What was missed until then is missed.
+        assert_eq!(outcome(&limits(100.0, 5.0), stop).verdict, Verdict::Missed);
+        let early = outcome(&limits(100.0, 50.0), |record| {
+            record.ended_early = Some("all bytes were sent".to_owned());
+        });
+        let says = "ENDED EARLY (all bytes were sent): All 2 targets held";
+        assert_eq!((early.verdict, early.conclusion.as_str()), (Verdict::Held, says));
+    }
+
+    #[test]
+    fn a_step_is_named_by_its_users() {
+        let broke = outcome(&limits(1.0, 50.0), |record| record.runs[0].step = Some(400));
+        assert_eq!(broke.conclusion, "FAILED: 1 of 2 targets missed: p95 < 1 ms (at 400 users)");
+    }
+
+    #[test]
+    fn of_several_operations_each_is_named_and_many_are_counted() {
+        let report = outcome(&limits(1.0, 5.0), |_| ()).report;
+        let two = [report.clone(), PerformanceReport { operation: "other".to_owned(), ..report.clone() }];
+        let says = "FAILED: every target was missed: op avg < 5 ms, op p95 < 1 ms, other avg < 5 ms, other p95 < 1 ms";
+        assert_eq!(conclusion_of(&two), says);
+        let many = [&two[..], &two].concat();
+        assert!(conclusion_of(&many).ends_with("other p95 < 1 ms, op avg < 5 ms, op p95 < 1 ms, and 2 more"));
+    }
+}
