@@ -2,7 +2,7 @@
 # The job of ci/gitlab.yml, in the repository that is measured: installs ingester-perf, unless the cache has it, and runs the
 # gate. Ends with 0, 1, or 3 for a run that was inconclusive twice and counts as neutral.
 #
-# INGESTER_PERF_ARGS, INGESTER_PERF_INCONCLUSIVE and INGESTER_PERF_SKIP are explained in ci/gitlab.yml.
+# GATE_ARGS, GATE_INCONCLUSIVE and GATE_SKIP are explained in ci/gitlab.yml.
 set -euo pipefail
 ci=$(cd "$(dirname "$0")" && pwd)
 
@@ -13,13 +13,13 @@ git fetch --quiet origin "+refs/heads/$GATE_BASE:refs/remotes/origin/$GATE_BASE"
 # As the action does it, which is told where to leave what it says.
 GITHUB_PATH=$(mktemp) GITHUB_OUTPUT=$(mktemp)
 export GITHUB_PATH GITHUB_OUTPUT
-SKIP_PATHS=${INGESTER_PERF_SKIP:-} "$ci/action/skip.sh"
+SKIP_PATHS=${GATE_SKIP:-} "$ci/action/skip.sh"
 if grep -q '^sentence=.' "$GITHUB_OUTPUT"; then exit 0; fi
 # Where the cache of the job is: GitLab keeps nothing outside of the repository.
 "$ci/action/install.sh" "$CI_PROJECT_DIR/.ingester-perf"
 PATH=$(cat "$GITHUB_PATH"):$PATH
 export PATH
-ARGS="--export junit=target/gate/report/junit.xml ${INGESTER_PERF_ARGS:-}" INCONCLUSIVE=$INGESTER_PERF_INCONCLUSIVE \
+ARGS="--export junit=target/gate/report/junit.xml ${GATE_ARGS:-}" INCONCLUSIVE=$GATE_INCONCLUSIVE \
   "$ci/action/gate.sh"
 case $(sed -n 's/^verdict=//p' "$GITHUB_OUTPUT") in
   success) ;;

@@ -316,9 +316,9 @@ fn in_gitlab_an_inconclusive_run_ends_with_the_code_that_may_fail() {
     let inputs = [
         ("CI_PROJECT_DIR", folder.to_str().expect("is text")),
         ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
-        ("INGESTER_PERF_ARGS", "--case a"),
-        ("INGESTER_PERF_INCONCLUSIVE", "neutral"),
-        ("INGESTER_PERF_SKIP", "*.md\n"),
+        ("GATE_ARGS", "--case a"),
+        ("GATE_INCONCLUSIVE", "neutral"),
+        ("GATE_SKIP", "*.md\n"),
     ];
     for (code, ends) in [(0, 0), (1, 1), (2, 1), (3, 3)] {
         // As the cache of an earlier job has it.

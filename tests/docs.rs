@@ -43,12 +43,13 @@ const HIDDEN: [&str; 1] = ["counters"];
 /// Benches that are not this project's: that of examples/own_router.
 const FOREIGN_BENCHES: [&str; 1] = ["perf"];
 /// Options in the documentation that are cargo's, git's, pip's and docker's.
-const FOREIGN_OPTIONS: [&str; 16] = [
+const FOREIGN_OPTIONS: [&str; 18] = [
     "--benches",
     "--bin",
     "--cpuset-cpus",
     "--example",
     "--features",
+    "--first-parent",
     "--init",
     "--lib",
     "--locked",
@@ -60,6 +61,7 @@ const FOREIGN_OPTIONS: [&str; 16] = [
     "--rm",
     "--target-dir",
     "--test",
+    "--web",
 ];
 
 /// A variable of the environment, for the reference.

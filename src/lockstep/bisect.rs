@@ -477,9 +477,7 @@ pub(super) mod tests {
         };
         // No more than ten: of twenty, trying all patterns of signs would take seconds.
         let plan = Plan { max_pairs: 10, ..record.plan_of(comparison.kind) };
-        let mut session = fake::session(&plan, &["a"], &[odd]);
-        session.cases[0].threshold = plan.threshold;
-        StepOutcome::of(&judge(&session))
+        StepOutcome::of(&judge(&fake::session(&plan, &["a"], &[odd])))
     }
 
     /// A whole search.

@@ -382,8 +382,7 @@ mod tests {
         record.steps.push(step(SessionKind::Search, 0, 1, StepOutcome::NotBuilt { reason }));
         record.steps.push(step(SessionKind::Search, 0, 2, measured(Finding::Undecided, 0.1)));
         let text = document(&record).to_string();
-        let says =
-            "1111111 does not build: 1111111 does not build; the end of what cargo said: error: no luck.";
+        let says = "1111111 does not build; the end of what cargo said: error: no luck.";
         assert!(text.contains(says), "{text}");
         assert!(text.contains("Next: a larger --budget or more --max-pairs may tell"), "{text}");
         let says = "cannot tell which: one of 3 commits (1111111, 2222222, 3333333) made a slower, +21.0 % [+20.0 %, +22.0 %] \

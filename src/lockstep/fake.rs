@@ -187,8 +187,11 @@ pub fn session(plan: &Plan, cases: &[&str], traits: &[Trait]) -> Record {
     let rng = Xoshiro256PlusPlus::seed_from_u64(plan.seed);
     let world = Rc::new(RefCell::new(World { now_ns: 0.0, rng, mode: (0, false) }));
     let mut host = FakeHost { world, traits: traits.to_vec(), starts: 0 };
-    let cases: Vec<CasePlan> = cases.iter().map(|id| case(id)).collect();
-    record(plan, Session::new(plan, &cases).run(&mut host).expect("fakes do not fail"))
+    let mut planned = Vec::new();
+    for id in cases {
+        planned.push(CasePlan { threshold: plan.threshold, ..case(id) });
+    }
+    record(plan, Session::new(plan, &planned).run(&mut host).expect("fakes do not fail"))
 }
 
 fn record(plan: &Plan, measured: Measurements) -> Record {

@@ -370,7 +370,7 @@ mod tests {
         let about = page.about.as_deref().expect("is told");
         assert!(about.starts_with("users: 2:1s; files of 100 KB; against stub; 20"), "{about}");
         let Part::Table(targets) = &page.parts[0] else { panic!("begins with the targets") };
-        assert_eq!(targets.rows[1], ["op", "p95 < 20 ms", "40 ms", "MISSED"]);
+        assert_eq!(targets.rows[1], ["op", "p95 < 20 ms", "40 ms", "MISSED (within interval)"]);
         let expected = [
             "What stands out",
             "Figures",

@@ -87,7 +87,7 @@ mod tests {
 
     /// A commit with this subject, and its hash.
     fn commit(repository: &Repository, subject: &str) -> String {
-        repository.says(subject);
+        repository.write("subject", subject);
         repository.git(&["add", "--all"]);
         repository.git(&["commit", "--quiet", "--message", subject]);
         repository.git(&["rev-parse", "HEAD"])
