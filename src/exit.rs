@@ -10,7 +10,7 @@ use crate::verdict::Verdict;
 pub enum Exit {
     /// Everything held.
     Held,
-    /// A target was missed, a case got slower, or memory leaks.
+    /// A target was missed, a case got slower or crept, or memory leaks.
     Missed,
     /// Nothing could be measured, or what was measured could not be told.
     CouldNotMeasure,

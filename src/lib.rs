@@ -7,9 +7,10 @@
 //!
 //! [`load`] does many operations at once, of any kind; `live` tells of a run while it goes on, and `leak` tells from one
 //! whether memory is kept. The `harness` (behind the feature `criterion`) drives the cases through Criterion, the [`gate`]
-//! drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`] reads what Criterion saved.
-//! [`phases`] is where the time of uploads went in the stub, [`profile`] samples where CPU time goes, and `counters` counts
-//! allocations and instructions. All output is a [`document`], and `index` leads to those that were written as pages.
+//! drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`] reads what Criterion saved, and
+//! `history` keeps what was measured of commit after commit. [`phases`] is where the time of uploads went in the stub,
+//! [`profile`] samples where CPU time goes, and `counters` counts allocations and instructions. All output is a
+//! [`document`], and `index` leads to those that were written as pages.
 
 pub mod api;
 pub mod auth;
@@ -27,6 +28,7 @@ pub mod files;
 pub mod gate;
 #[cfg(feature = "criterion")]
 pub mod harness;
+mod history;
 mod index;
 pub mod ingester;
 pub mod interrupt;

@@ -1,10 +1,12 @@
-//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB), shares, times, checksums, instants.
+//! Quantities as people write them: byte counts (1 KB is 1024 B, 1 MB is 1024 KB), shares, times, checksums, instants,
+//! days.
 
 use std::fmt;
 use std::str::FromStr;
 
-use time::OffsetDateTime;
+use serde::{Deserialize, Serialize};
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 /// A number of bytes, read from `512`, `10KB`, `1MB` or `2GB` and printed the same way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +95,63 @@ impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = format!("{:.2}", 100.0 * self.0);
         write!(f, "{} %", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// A day of the calendar, in UTC, read from `2026-12-24` and printed the same way.
+// Kept as its text: days written so are in the order of their texts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Day(String);
+
+/// Length of a day's text. Years of more than four digits would not be in the order of their texts.
+const DAY_LENGTH: usize = 10;
+
+/// Error for a text that is not a day.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a date; write year, month and day, like 2026-12-24")]
+pub struct NotADay(String);
+
+impl Day {
+    /// The day of an instant.
+    pub fn of(instant: OffsetDateTime) -> Self {
+        let format = format_description!("[year]-[month]-[day]");
+        let text = instant.date().format(format).expect("the format has only parts of a date");
+        Self(text)
+    }
+}
+
+impl FromStr for Day {
+    type Err = NotADay;
+
+    fn from_str(text: &str) -> Result<Self, NotADay> {
+        let format = format_description!("[year]-[month]-[day]");
+        // The calendar decides: 2026-02-30 has the form of a date, and is none.
+        if text.len() == DAY_LENGTH && Date::parse(text, format).is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotADay(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = NotADay;
+
+    fn try_from(text: String) -> Result<Self, NotADay> {
+        text.parse()
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.0
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -212,6 +271,20 @@ mod tests {
     #[test]
     fn a_change_has_its_sign() {
         assert_eq!([0.029, -0.001, f64::INFINITY].map(change), ["+2.9 %", "-0.1 %", "not known"]);
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_calendar_and_has_an_order() {
+        let day: Day = "2026-12-24".parse().expect("is a day");
+        assert_eq!(day.to_string(), "2026-12-24");
+        let earlier: Day = "2026-09-30".parse().expect("is a day");
+        assert!(earlier < day);
+        assert_eq!(Day::of(OffsetDateTime::UNIX_EPOCH).to_string(), "1970-01-01");
+        for text in ["", "2026-02-30", "2026-13-01", "24.12.2026", "2026-1-05", "+2026-01-5", "2026-12-24T"] {
+            assert_eq!(text.parse::<Day>(), Err(NotADay(text.to_owned())), "{text}");
+        }
+        assert_eq!(serde_json::to_string(&day).expect("serialises"), "\"2026-12-24\"");
+        assert!(serde_json::from_str::<Day>("\"2026-02-30\"").is_err());
     }
 
     #[test]

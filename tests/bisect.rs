@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 
 use common::bench::{Run, read_json};
-use common::gate::{Bench, FAKE_CARGO, Repository, SLOWER, STEADY};
+use common::gate::{ACCEPTED, Bench, FAKE_CARGO, Repository, SLOWER, STEADY};
 
 /// Searches the one case of the workers.
 fn bisect(repository: &Repository<'_>, cargo: &Path, args: &[&str]) -> Run {
@@ -32,7 +32,9 @@ fn the_slow_commit_is_found_and_an_interrupted_search_goes_on() {
     let repository = Repository::new(&bench);
     commit(&repository, "Begin", STEADY);
     repository.git(&["tag", "good"]);
-    commit(&repository, "Parse twice", SLOWER);
+    // That somebody agreed to it makes no difference to a search.
+    let worker = format!("{SLOWER}  # Parse twice");
+    repository.commit_as("Parse twice", &[("worker", &worker), ("baseline/accepted.toml", ACCEPTED)]);
     // The middle of the line.
     commit(&repository, "This does not build", SLOWER);
     commit(&repository, "Mend it", SLOWER);
@@ -138,6 +140,7 @@ fn what_is_no_line_of_commits_is_refused() {
         (&["--bisect", "main"], "write two commits with two dots between them"),
         (&["--bisect", "main~1..main", "--case", "upload/10KB"], "--case: a search follows one case"),
         (&["--bisect", "main~1..main", "--base", "main"], "cannot be used with"),
+        (&["--bisect", "main~1..main", "--base-release"], "cannot be used with"),
         (&["--bisect", "main~1..main", "--resume"], "--resume: there is no "),
         (&["--resume"], "required arguments were not provided"),
     ] {

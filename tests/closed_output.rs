@@ -110,6 +110,7 @@ fn every_subcommand_ends_in_order() {
     check("compare", &|| perf(&dir, &["compare", "one", "other"]), 2, 2);
     check("baseline", &|| perf(&dir, &["baseline", "export", "none"]), 2, 2);
     check("gate", &|| perf(&dir, &["gate", "--replay", "no/such/folder"]), 2, 2);
+    check("history", &|| perf(&dir, &["history", "check"]), 2, 2);
     check("help", &|| perf(&dir, &["--help"]), 0, 0);
     check("completions", &|| perf(&dir, &["completions", "bash"]), 0, 2);
     check("man", &|| perf(&dir, &["man"]), 0, 2);

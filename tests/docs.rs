@@ -17,7 +17,7 @@ use common::docs::{Page, ShellCommand, anchor, code_spans_of, commands_of, pages
 use common::load::tried;
 use ingester_perf::Exit;
 use ingester_perf::cli::check_arguments;
-use ingester_perf::config::Config;
+use ingester_perf::config::{AcceptedFile, Config};
 use regex::Regex;
 use snapbox::{Data, assert_data_eq};
 use tempfile::TempDir;
@@ -238,6 +238,15 @@ What each key means: [own-service.md](own-service.md#the-file). A variable stand
 | --- | --- | --- |
 ";
 
+const ACCEPTED: &str = "
+## Keys of baseline/accepted.toml
+
+What each key means: [history.md](history.md#accepted-slowdowns). All of them are required.
+
+| table | key |
+| --- | --- |
+";
+
 const EXIT_CODES: &str = "
 ## Exit codes
 
@@ -268,6 +277,10 @@ fn reference() -> String {
     }
     for key in target_keys() {
         page += &format!("| `targets.OPERATION` | `{key}` | |\n");
+    }
+    page += ACCEPTED;
+    for key in accepted_keys() {
+        page += &format!("| `accepted` | `{key}` |\n");
     }
     page += EXIT_CODES;
     for code in [0, 1, 2, 3, 4, 129, 130, 143] {
@@ -301,7 +314,6 @@ fn variables() -> Vec<Variable> {
 
 /// Keys of a table of ingester-perf.toml, or its tables, as its reader lists them where it meets one that there is not.
 fn keys_of(table: &str) -> Vec<String> {
-    let name = Regex::new("`([a-z0-9_]+)`").expect("is valid");
     let headings = match table {
         "" => vec![String::new()],
         // Nothing but the reader knows which tables can be there several times.
@@ -311,11 +323,23 @@ fn keys_of(table: &str) -> Vec<String> {
         let error = Config::parse(Path::new("ingester-perf.toml"), &format!("{heading}no_such_key = 1\n"));
         let error = error.expect_err("there is no such key").to_string();
         if error.contains("unknown field") {
-            let (_, expected) = error.split_once("expected").expect("says what there is");
-            return name.captures_iter(expected).map(|found| found[1].to_owned()).collect();
+            return expected_keys(&error);
         }
     }
     panic!("ingester-perf.toml has no table {table}");
+}
+
+/// Keys of a table of baseline/accepted.toml, likewise.
+fn accepted_keys() -> Vec<String> {
+    let error = AcceptedFile::parse(Path::new("accepted.toml"), "[[accepted]]\nno_such_key = 1\n");
+    expected_keys(&error.expect_err("there is no such key").to_string())
+}
+
+/// The keys that there are, in an error about one that there is not.
+fn expected_keys(error: &str) -> Vec<String> {
+    let name = Regex::new("`([a-z0-9_]+)`").expect("is valid");
+    let (_, expected) = error.split_once("expected").expect("says what there is");
+    name.captures_iter(expected).map(|found| found[1].to_owned()).collect()
 }
 
 /// What can have a limit, likewise.
@@ -335,7 +359,9 @@ fn variable_above(table: &str, key: &str) -> String {
 fn meaning_of(exit: Exit) -> &'static str {
     match exit {
         Exit::Held => "measured, and everything held",
-        Exit::Missed => "measured: a target was missed, a case got slower, a counter rose, or memory leaks",
+        Exit::Missed => {
+            "measured: a target was missed, a case got slower or crept, a counter rose, or memory leaks"
+        }
         Exit::CouldNotMeasure => "could not measure; the message says what is wrong, where, and what to do",
         Exit::Untrusted => "measured, and not to be trusted, or not decided",
         Exit::NotComparable => {
@@ -362,6 +388,16 @@ fn every_variable_is_in_the_reference_and_in_the_program() {
     }
     // What is missing in the page goes into the help of the benches (src/harness/command.rs), or into OTHER_VARIABLES above.
     assert_eq!(variables_in(&reference()), of_program);
+}
+
+#[test]
+fn every_key_of_accepted_slowdowns_is_in_their_example() {
+    let example = Page::read("docs/history.md").blocks("toml").join("\n");
+    let file = AcceptedFile::parse(Path::new("accepted.toml"), &example).expect("is one that is read");
+    assert_eq!(file.slowdowns().len(), 1);
+    for key in accepted_keys() {
+        assert!(example.contains(&format!("\n{key} = ")), "docs/history.md does not have {key}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::bench::{Run, read_json};
-use common::gate::{Bench, FAKE_CARGO, GATE, Repository, SLOWER, STEADY, Worker};
+use common::gate::{ACCEPTED, Bench, FAKE_CARGO, GATE, Repository, SLOWER, STEADY, Worker};
 use common::serve::{Serve, key_file};
 
 #[test]
@@ -389,6 +389,8 @@ fn sides_of_two_kinds_cannot_be_mixed() {
             refuses(&[*one, *other].concat(), "cannot be used with");
         }
     }
+    refuses(&["--base-release", "--base", "main"], "cannot be used with");
+    refuses(&["--base-release", "--base-exe", "a", "--head-exe", "b"], "cannot be used with");
     // A commit alone is compared with this tree, or with where the branch left main; an executable or a URL is not.
     for alone in &sides[2..] {
         refuses(alone, "required arguments were not provided");
@@ -521,6 +523,49 @@ fn a_change_is_held_against_the_thresholds_that_were_there_before_it() {
     let run: Run = repository.gate(&cargo, &[]).output().expect("starts").into();
     run.exits(0);
     assert!(run.stdout.contains("jwt/validate fails from 50 % on."), "{}", run.stdout);
+}
+
+#[test]
+fn what_base_accepts_covers_no_further_slowdown() {
+    let bench = Bench::new();
+    let repository = Repository::new(&bench);
+    let cargo = bench.script("cargo", FAKE_CARGO);
+    repository.commit(&[("worker", STEADY)]);
+    let run: Run = repository.gate(&cargo, &["--base-release"]).output().expect("starts").into();
+    assert!(run.exits(2).contains("has no release before it"), "{}", run.stderr);
+    repository.git(&["tag", "v1.0.0"]);
+
+    // 5 % slower, as the change itself says.
+    repository.commit(&[("worker", SLOWER), ("baseline/accepted.toml", ACCEPTED)]);
+    let run: Run = repository.gate(&cargo, &[]).output().expect("starts").into();
+    run.exits(0);
+    assert!(run.stdout.contains("passed, slower only as was accepted: jwt/validate"), "{}", run.stdout);
+
+    // 5 % slower again, which nobody has accepted.
+    repository.commit(&[("worker", "slice(2_205_000)")]);
+    let run: Run = repository.gate(&cargo, &[]).output().expect("starts").into();
+    run.exits(1);
+    let says = "because a check. Base accepts it already, so that it covers no further slowdown.";
+    assert!(run.stdout.contains(says), "{}", run.stdout);
+
+    // Since the release, it is 10.25 %.
+    let run: Run = repository.gate(&cargo, &["--base-release"]).output().expect("starts").into();
+    run.exits(1);
+    assert!(run.stdout.contains("That is not enough: the case may be +10."), "{}", run.stdout);
+    let record = read_json(&bench.path("out/slices.json"));
+    assert!(record["base"]["name"].as_str().is_some_and(|name| name.starts_with("v1.0.0 (")), "{record}");
+
+    // The session knows its commits, so that a history takes it as it is.
+    for (args, code) in [(&["add"][..], 0), (&["check"], 1)] {
+        let mut history = Command::new(GATE);
+        history.arg("history").args(args).current_dir(&repository.path);
+        if args == ["add"] {
+            history.arg(bench.path("out"));
+        }
+        let run: Run = history.output().expect("starts").into();
+        run.exits(code);
+        assert!(code == 0 || run.stdout.contains("jwt/validate +10."), "{}", run.output());
+    }
 }
 
 /// A file of targets with a threshold of its own for the case, in percent.

@@ -111,7 +111,7 @@ fn measured(name: &str) -> Measured {
         profile: "release".to_owned(),
         sha256: "0".repeat(64),
     };
-    Measured { name: name.to_owned(), build, url: None }
+    Measured { name: name.to_owned(), build, url: None, commit: None }
 }
 
 /// A session of two cases, whose head takes 10 % longer in one of them. The target computes its checksum.
@@ -144,6 +144,7 @@ fn session() -> String {
         storms: Vec::new(),
         cases: vec![case("jwt/validate", 1_000_000), case("upload/10KB", 1_100_000)],
         counters: Some(counters()),
+        accepted: None,
     };
     serde_json::to_string(&record).expect("serialises")
 }

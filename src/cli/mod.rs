@@ -9,6 +9,7 @@ mod counters;
 mod export;
 mod gate;
 mod heap_profile;
+mod history;
 mod init;
 mod leak;
 mod load;
@@ -52,6 +53,8 @@ enum Command {
     Leak(Box<leak::LeakArgs>),
     #[command(about = "Compare two saved baselines, or reports, side by side.")]
     Compare(compare::Compare),
+    /// Keep what was measured of commit after commit, and tell whether a case crept: became slower in small steps.
+    History(history::HistoryArgs),
     /// Keep a saved baseline in one file, or put one back.
     Baseline(baseline::BaselineArgs),
     /// Print the script by which a shell completes subcommands and options.
@@ -117,6 +120,7 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Profile(profile) => profile.run(),
         Command::Leak(leak) => leak.run(),
         Command::Compare(compare) => compare.run(),
+        Command::History(history) => history.run(),
         Command::Baseline(baseline) => baseline.run(),
         Command::Completions(completions) => completions.run(Cli::command()),
         Command::Man(man) => man.run(Cli::command()),

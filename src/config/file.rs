@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
@@ -138,7 +139,16 @@ impl<'a> Located<'a> {
         // The limits have a reader of their own, as their keys are the operations of the cases.
         let mut root = self.root.clone();
         root.get_mut().remove(TARGETS);
-        Tables::deserialize(Deserializer::from(root)).map_err(|error| {
+        self.read(root)
+    }
+
+    /// The tables of another file than that of the service. An error names the line and the key.
+    pub fn tables<T: DeserializeOwned>(&self) -> Result<T, String> {
+        self.read(self.root.clone())
+    }
+
+    fn read<T: DeserializeOwned>(&self, root: Spanned<DeTable<'a>>) -> Result<T, String> {
+        T::deserialize(Deserializer::from(root)).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             let key = key_at(self.root.get_ref(), &span).map(|key| format!("{key}: ")).unwrap_or_default();
             format!("line {}: {key}{}", line_of(self.text, span.start), error.message())
@@ -158,8 +168,12 @@ impl<'a> Located<'a> {
 
     /// The problem with the line on which its key stands, or else its table.
     pub fn at(&self, problem: &Problem) -> String {
-        let place = self.place(problem).unwrap_or(0);
-        format!("line {}: {problem}", line_of(self.text, place))
+        format!("line {}: {problem}", self.line(problem))
+    }
+
+    /// The line on which the problem's key stands, or else its table.
+    pub fn line(&self, problem: &Problem) -> usize {
+        line_of(self.text, self.place(problem).unwrap_or(0))
     }
 
     fn place(&self, problem: &Problem) -> Option<usize> {

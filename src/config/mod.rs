@@ -2,6 +2,7 @@
 //!
 //! [`Config`] is what the file says, checked. Variables of the environment stand above it, key by key.
 
+mod accepted;
 mod api;
 mod cases;
 mod file;
@@ -12,6 +13,7 @@ mod template;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use accepted::{ACCEPTED_FILE, AcceptedFile};
 pub use overrides::{NONE, SERVICE};
 pub use service::{Build, BuildError, COMMIT_VARIABLE, Restart};
 pub use template::TEMPLATE;

@@ -52,6 +52,8 @@ pub struct Side {
     pub service: Option<StartedService>,
     /// The configuration that the worker reads; the one that it finds if there is none.
     pub config: Option<PathBuf>,
+    /// Hash of the commit that it was built from, if it was.
+    pub commit: Option<String>,
 }
 
 /// A service that is started for a session, as the configuration says.
@@ -87,7 +89,7 @@ impl Side {
         open_plain(&executable)?;
         let sha256 = sha256_of(&executable)?;
         let name = path.display().to_string();
-        Ok(Self { name, executable, sha256, url: None, service: None, config: None })
+        Ok(Self { name, executable, sha256, url: None, service: None, config: None, commit: None })
     }
 
     /// A running ingester: the cases of `client` run against it.

@@ -13,18 +13,19 @@ use super::running::Running;
 use crate::auth::KeyPair;
 use crate::case::{Spec, Suite};
 use crate::client::Sent;
+use crate::config::AcceptedFile;
 use crate::console::note;
 use crate::error::Error;
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
 use crate::lockstep::{
-    CasePlan, Host, LEAST_SLICES, Measured, Plan, Progress, Record, Role, SCHEMA_VERSION, Session, Timed,
-    TimedSlice,
+    Accepted, CasePlan, Host, LEAST_SLICES, Measured, Plan, Progress, Record, Role, SCHEMA_VERSION, Session,
+    Timed, TimedSlice,
 };
 use crate::machine::{Conditions, ConditionsMeter, Environment, Placement};
 use crate::network::{name_over, network_of};
 use crate::targets::Targets;
-use crate::units::{Bytes, Share, printable, rfc3339};
+use crate::units::{Bytes, Day, Share, printable, rfc3339};
 
 /// Time that a worker has for an answer beyond the time limit of an upload, and beyond what a simulated network takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,6 +63,8 @@ pub struct Gate<'a> {
     pub settings: &'a Settings,
     /// Thresholds of cases that have one of their own.
     pub targets: &'a Targets,
+    /// Slowdowns that were accepted beforehand.
+    pub accepted: &'a AcceptedFile,
     /// Notices for the reader that are known before measuring.
     pub notices: Vec<String>,
     /// Ids of cases that head may lack.
@@ -105,6 +108,7 @@ impl Gate<'_> {
 
         // What can be refused is refused here, before anything is measured.
         let met = self.meet(&mut copies)?;
+        self.check_accepted(&met)?;
         self.notices.extend(unlike(&met));
         let cases = self.cases(&met.common)?;
         self.check_injection(&cases)?;
@@ -122,6 +126,7 @@ impl Gate<'_> {
             subject: None,
         };
         let measured = Session::new(self.plan, &cases).run(&mut workers)?;
+        let made_at = OffsetDateTime::now_utc();
         let subject = workers.subject.take();
         // Ends services that ran for the whole session, and removes the copies.
         drop(workers);
@@ -140,7 +145,7 @@ impl Gate<'_> {
             schema_version: SCHEMA_VERSION,
             checksum: String::new(),
             partial: measured.partial,
-            made_at: rfc3339(OffsetDateTime::now_utc()),
+            made_at: rfc3339(made_at),
             plan: self.plan.clone(),
             measure: met.base.measure.clone(),
             environment: serde_json::to_value(environment)
@@ -156,7 +161,20 @@ impl Gate<'_> {
             cases: measured.cases,
             // Counted apart from the session, as nothing may run beside it.
             counters: None,
+            accepted: accepted_on(Day::of(made_at), self.accepted),
         })
+    }
+
+    /// An error where a slowdown is accepted of a case that there is not: a typing error would let nothing pass, and be
+    /// noticed only when the run has failed.
+    fn check_accepted(&self, met: &Met) -> Result<(), Error> {
+        let mut known: Vec<String> = self.suite.ids().collect();
+        for id in met.base.cases.iter().chain(&met.head.cases) {
+            if !known.contains(id) {
+                known.push(id.clone());
+            }
+        }
+        self.accepted.check_cases(&known)
     }
 
     /// Starts a worker of each side once, for its greeting.
@@ -409,7 +427,21 @@ fn unlike(met: &Met) -> Vec<String> {
 }
 
 fn described(side: &Side, hello: Hello) -> Measured {
-    Measured { name: side.name.clone(), build: hello.build, url: side.url.clone() }
+    Measured {
+        name: side.name.clone(),
+        build: hello.build,
+        url: side.url.clone(),
+        commit: side.commit.clone(),
+    }
+}
+
+/// What the record keeps of accepted slowdowns; nothing where there are none.
+fn accepted_on(on: Day, file: &AcceptedFile) -> Option<Accepted> {
+    let slowdowns = file.slowdowns();
+    if slowdowns.is_empty() {
+        return None;
+    }
+    Some(Accepted { on, slowdowns })
 }
 
 /// Ids of the cases of one greeting that the other lacks.

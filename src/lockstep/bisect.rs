@@ -330,13 +330,16 @@ impl BisectRecord {
         match finding {
             Finding::Regressed => Answer::With,
             Finding::Untrusted | Finding::TooSlow | Finding::Missing => Answer::Unknown,
-            // "The same" is not enough: it leaves room for up to twice the threshold, which is all of the slowdown.
-            Finding::Same | Finding::Improved | Finding::Undecided | Finding::TailRegressed => {
-                match (upper, self.half()) {
-                    (Some(upper), Some(half)) if upper < half => Answer::Without,
-                    _ => Answer::Unknown,
-                }
-            }
+            // "The same" is not enough: it leaves room for up to twice the threshold, which is all of the slowdown. No session
+            // of a search accepts a slowdown beforehand.
+            Finding::Same
+            | Finding::Improved
+            | Finding::Undecided
+            | Finding::TailRegressed
+            | Finding::Accepted => match (upper, self.half()) {
+                (Some(upper), Some(half)) if upper < half => Answer::Without,
+                _ => Answer::Unknown,
+            },
         }
     }
 

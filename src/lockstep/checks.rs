@@ -1,5 +1,6 @@
 //! What had to hold in a session: that no case got slower, that no count rose, and that the session can be trusted.
 
+use super::accepted::AcceptedVerdict;
 use super::counter_table::both_counts;
 use super::counters::{CountFinding, CounterVerdict};
 use super::finding::Finding;
@@ -20,7 +21,8 @@ pub(super) fn gate_checks(record: &Record, verdict: &SessionVerdict) -> Vec<Chec
         checks.push(check("the session can be trusted", CheckOutcome::Undecided, &why));
     }
     for case in &verdict.cases {
-        checks.push(of_case(case, is_trusted));
+        let accepted = verdict.accepted.iter().find(|accepted| accepted.slowdown.case == case.id);
+        checks.push(of_case(case, accepted, is_trusted));
     }
     // Without a case nothing was judged, which is no pass.
     if verdict.cases.is_empty() && !verdict.identical {
@@ -40,11 +42,11 @@ pub(super) fn identical_check() -> Check {
     check("no case got slower", CheckOutcome::Held, "both builds are the same bytes")
 }
 
-fn of_case(case: &CaseVerdict, is_trusted: bool) -> Check {
+fn of_case(case: &CaseVerdict, accepted: Option<&AcceptedVerdict>, is_trusted: bool) -> Check {
     let outcome = match case.finding {
         // What a session that is not to be trusted found is no evidence, whatever it is.
         _ if !is_trusted => CheckOutcome::Undecided,
-        Finding::Same | Finding::Improved => CheckOutcome::Held,
+        Finding::Same | Finding::Improved | Finding::Accepted => CheckOutcome::Held,
         Finding::Regressed | Finding::TailRegressed => CheckOutcome::Missed,
         Finding::Undecided | Finding::TooSlow | Finding::Untrusted | Finding::Missing => {
             CheckOutcome::Undecided
@@ -53,6 +55,10 @@ fn of_case(case: &CaseVerdict, is_trusted: bool) -> Check {
     let mut measured = case.finding.label().to_owned();
     if let Some(figures) = &case.figures {
         measured += &format!(": {}", figures.effect.with_interval());
+    }
+    // Somebody agreed to it, or to less: a CI shows that beside what was measured.
+    if let Some(accepted) = accepted {
+        measured += &format!("; {accepted}");
     }
     // Why it is not decided belongs to what was measured.
     for problem in &case.distrust {
@@ -84,6 +90,7 @@ fn check(name: &str, outcome: CheckOutcome, measured: &str) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accepted::{Accepted, AcceptedSlowdown};
     use super::super::counters::{CountRecord, Counters};
     use super::super::fake::{self, Trait, session};
     use super::super::measure::Measure;
@@ -109,6 +116,24 @@ mod tests {
         assert_eq!(outcomes(&slower), [CheckOutcome::Missed; 2]);
         let measured = &slower[0].measured;
         assert!(measured.starts_with("SLOWER: +") && measured.ends_with(" %]"), "{measured}");
+    }
+
+    #[test]
+    fn an_accepted_slowdown_holds_and_says_by_whose_word() {
+        let slowdown = AcceptedSlowdown {
+            case: "a".to_owned(),
+            up_to: 0.1,
+            left: 0.1,
+            until: "2026-12-24".parse().expect("is a day"),
+            why: "it verifies checksums".to_owned(),
+        };
+        let accepted = Accepted { on: "2026-11-26".parse().expect("is a day"), slowdowns: vec![slowdown] };
+        let slower = session(&fake::plan(1), &["a", "b"], &[Trait::Slower(0.05)]);
+        let checks = checks(&Record { accepted: Some(accepted), ..slower });
+        assert_eq!(outcomes(&checks), [CheckOutcome::Held, CheckOutcome::Missed]);
+        assert!(checks[0].measured.starts_with("accepted: +"), "{checks:?}");
+        assert!(checks[0].measured.contains("; Accepted until 2026-12-24: a up to +10 %"), "{checks:?}");
+        assert!(!checks[1].measured.contains("Accepted"), "{checks:?}");
     }
 
     #[test]

@@ -208,8 +208,8 @@ fn record(plan: &Plan, measured: Measurements) -> Record {
         // Fixed, so that the records of two sessions with one seed are equal.
         made_at: "2026-11-23T00:00:00.000000+00:00".to_owned(),
         plan: plan.clone(),
-        base: Measured { name: "old".to_owned(), build: build.clone(), url: None },
-        head: Measured { name: "new".to_owned(), build, url: None },
+        base: Measured { name: "old".to_owned(), build: build.clone(), url: None, commit: None },
+        head: Measured { name: "new".to_owned(), build, url: None, commit: None },
         measure: Measure::WallTime,
         environment: serde_json::Value::Null,
         notices: Vec::new(),
@@ -220,5 +220,6 @@ fn record(plan: &Plan, measured: Measurements) -> Record {
         storms: measured.storms,
         cases: measured.cases,
         counters: None,
+        accepted: None,
     }
 }

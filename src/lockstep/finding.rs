@@ -10,6 +10,8 @@ pub enum Finding {
     Regressed,
     /// Its slowest operations got slower.
     TailRegressed,
+    /// It got slower, or may have, and surely by no more than was accepted beforehand.
+    Accepted,
     /// It got faster.
     Improved,
     /// It did not get slower by twice its threshold, and was not found to be slower.
@@ -30,6 +32,7 @@ impl Finding {
         match self {
             Self::Regressed => "SLOWER",
             Self::TailRegressed => "SLOWER in the tail",
+            Self::Accepted => "accepted",
             Self::Improved => "faster",
             Self::Same => "same",
             Self::Undecided => "undecided",

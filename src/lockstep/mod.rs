@@ -6,6 +6,7 @@
 //! where their time goes: [`explain_case`] measures, an [`Explanation`] is what follows. `bisect` is the search for
 //! the commit with which it got slower.
 
+mod accepted;
 mod bisect;
 mod bisect_document;
 mod checks;
@@ -40,6 +41,7 @@ mod tail;
 mod verdict;
 mod why;
 
+pub use accepted::{Accepted, AcceptedSlowdown, AcceptedState, AcceptedVerdict};
 pub(crate) use bisect::{
     BisectComparison, BisectPlan, BisectRecord, BisectState, BisectStep, LineCommit, SessionKind, StepOutcome,
 };
@@ -58,11 +60,12 @@ pub use plan::{CasePlan, Injection, Plan};
 pub use print::{identical_document, verdict_document};
 pub use proof::prove;
 pub use record::{
-    Block, Build, CasePair, CaseRecord, LARGEST_VALUE, Measured, Record, SCHEMA_VERSION, Storm,
+    Block, Build, CasePair, CaseRecord, IdenticalRecord, LARGEST_VALUE, Measured, Record, SCHEMA_VERSION,
+    Storm,
 };
 pub use schedule::Role;
 pub use session::{Host, LEAST_SLICES, Measurements, Progress, Session, Timed, TimedSlice};
-pub use store::{DifferenceFiles, Report, load_explanation, load_record};
+pub use store::{DifferenceFiles, Report, has_session, load_explanation, load_identical, load_record};
 pub(crate) use store::{GATE_PAGE, VERDICT};
 pub use tail::Tail;
 pub use verdict::{CaseVerdict, Figures, SessionVerdict, judge};

@@ -107,6 +107,9 @@ pub(super) fn remarks(record: &Record, verdict: &SessionVerdict) -> Vec<String> 
     for case in verdict.cases.iter().filter(|case| case.threshold != record.plan.threshold) {
         remarks.push(format!("{} fails from {} on.", printable(&case.id), Share(case.threshold)));
     }
+    for accepted in &verdict.accepted {
+        remarks.push(accepted.to_string());
+    }
     // What makes all of the run worthless stands before what concerns one case.
     let of_cases = verdict.cases.iter().flat_map(|case| &case.distrust);
     for problem in verdict.distrust.iter().chain(of_cases) {
@@ -257,7 +260,14 @@ fn ids_with(findings: &[Finding], verdict: &SessionVerdict) -> String {
 /// The conclusion, with the cases that it rests on and what to do about them.
 fn sentence(verdict: &SessionVerdict) -> String {
     match verdict.conclusion {
-        Verdict::Held => "passed, no case got slower".to_owned(),
+        Verdict::Held => {
+            let accepted = ids_with(&[Finding::Accepted], verdict);
+            if accepted.is_empty() {
+                "passed, no case got slower".to_owned()
+            } else {
+                format!("passed, slower only as was accepted: {accepted}")
+            }
+        }
         Verdict::Missed => {
             let mut failed = Vec::new();
             let slower = ids_with(&[Finding::Regressed, Finding::TailRegressed], verdict);
@@ -299,6 +309,7 @@ fn sentence(verdict: &SessionVerdict) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accepted::{Accepted, AcceptedSlowdown};
     use super::super::fake::{self, Trait, session};
     use super::super::schedule::Role;
     use super::super::verdict::judge;
@@ -344,6 +355,25 @@ mod tests {
             assert!(row.contains("+5.") || row.contains("+4."), "{row}");
         }
         assert!(text.contains("base slowed by 5 % (positive) +"), "{text}");
+    }
+
+    #[test]
+    fn an_accepted_slowdown_is_named_in_every_form() {
+        let slowdown = AcceptedSlowdown {
+            case: "a".to_owned(),
+            up_to: 0.06,
+            left: 0.06,
+            until: "2026-12-24".parse().expect("is a day"),
+            why: "it verifies checksums".to_owned(),
+        };
+        let accepted = Accepted { on: "2026-11-26".parse().expect("is a day"), slowdowns: vec![slowdown] };
+        let slower = session(&fake::plan(1), &["a"], &[Trait::Slower(0.05)]);
+        let [text, markdown] = both(&Record { accepted: Some(accepted), ..slower });
+        let says = "Accepted until 2026-12-24: a up to +6 %, because it verifies checksums. It is at most +";
+        assert!(text.contains(says) && markdown.contains(&format!("* {says}")), "{text}{markdown}");
+        assert!(text.ends_with("\npassed, slower only as was accepted: a\n"), "{text}");
+        let row = text.lines().nth(1).expect("has a row");
+        assert!(row.trim_end().ends_with("accepted"), "{row}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accepted::Accepted;
 use super::counters::Counters;
 use super::measure::Measure;
 use super::plan::Plan;
@@ -57,6 +58,25 @@ pub struct Record {
     // Left out where there are none, so that the checksum of an older record stays right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<Counters>,
+    /// Slowdowns that were accepted beforehand; none where no file accepts any.
+    // Left out likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
+}
+
+/// A session that was not held, as both builds are the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdenticalRecord {
+    /// Version of these fields.
+    pub schema_version: u32,
+    /// When that was found (RFC 3339, UTC).
+    pub made_at: String,
+    /// Hash of the commit that the change was compared with, if it is one.
+    pub base_commit: Option<String>,
+    /// Hash of the change's commit, likewise.
+    pub head_commit: Option<String>,
+    /// The machine and the build, as in reports.
+    pub environment: serde_json::Value,
 }
 
 /// One side of the comparison.
@@ -68,6 +88,10 @@ pub struct Measured {
     pub build: Build,
     /// URL of the running ingester, if it was one.
     pub url: Option<String>,
+    /// Hash of the commit, if it was one.
+    // Left out where there is none, so that the checksum of an older record stays right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// The build of one side.

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 use serde::Serialize;
 
+use super::accepted::Accepted;
 use super::counters::Counters;
 use super::difference::Difference;
 use super::lock::Lock;
 use super::page::{GateLinks, gate_page, interrupted_page};
 use super::parts::ExplanationRecord;
 use super::print::{identical_document, verdict_document};
-use super::record::{Block, Record, SCHEMA_VERSION};
+use super::record::{Block, IdenticalRecord, Record, SCHEMA_VERSION};
 use super::verdict::SessionVerdict;
 use super::why::Why;
 use crate::document::{Format, Link};
@@ -26,6 +27,8 @@ const SUMMARY: &str = "summary.md";
 const EXPLANATION: &str = "explanation.json";
 /// The page of a session.
 pub(crate) const GATE_PAGE: &str = "gate.html";
+/// In place of the slices, where both builds are the same and nothing was measured.
+const IDENTICAL: &str = "identical.json";
 /// What the names of the files of a case that was explained end with: the flame graph, and what it was made of.
 const OF_A_CASE: [&str; 3] = [".diff.svg", ".base.folded", ".head.folded"];
 /// Characters of a case's id that its files are named by at most.
@@ -51,7 +54,7 @@ impl Report {
         // Workers are told of folders below it, and look for them from elsewhere.
         let dir = &std::path::absolute(dir).map_err(|e| Error::file(dir, "find", e))?;
         let lock = Lock::take(dir, LOCK)?;
-        for file in [SLICES, VERDICT, SUMMARY, EXPLANATION, GATE_PAGE] {
+        for file in [SLICES, VERDICT, SUMMARY, EXPLANATION, IDENTICAL, GATE_PAGE] {
             remove(&dir.join(file))?;
         }
         for entry in std::fs::read_dir(dir).map_err(|e| Error::file(dir, "list", e))?.flatten() {
@@ -143,8 +146,9 @@ impl Report {
         Ok(Some(DifferenceFiles { svg, base, head }))
     }
 
-    /// Writes the verdict on two identical builds.
-    pub fn save_identical(&self, sentence: &str) -> Result<(), Error> {
+    /// Writes the verdict on two identical builds, and which they are.
+    pub fn save_identical(&self, sentence: &str, identical: &IdenticalRecord) -> Result<(), Error> {
+        write_json(&self.dir.join(IDENTICAL), identical)?;
         write_json(&self.dir.join(VERDICT), &SessionVerdict::identical())?;
         let document = identical_document(sentence);
         write_text(&self.dir.join(SUMMARY), &document.render(Format::Markdown))?;
@@ -203,6 +207,27 @@ pub fn load_record(dir: &Path) -> Result<Record, Error> {
     Ok(record)
 }
 
+/// Reads which builds were found to be the same, if the session in this folder ended so.
+pub fn load_identical(dir: &Path) -> Result<Option<IdenticalRecord>, Error> {
+    let path = dir.join(IDENTICAL);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = read_limited(&path, MAX_BYTES)?;
+    let identical: IdenticalRecord =
+        serde_json::from_str(&text).map_err(|e| Error::malformed(&path, printable(&e.to_string())))?;
+    if identical.schema_version != SCHEMA_VERSION {
+        let problem = format!("has version {}, and {SCHEMA_VERSION} is understood", identical.schema_version);
+        return Err(Error::malformed(&path, problem));
+    }
+    Ok(Some(identical))
+}
+
+/// Whether a folder holds a session that has ended: slices, or two builds that are the same.
+pub fn has_session(dir: &Path) -> bool {
+    dir.join(SLICES).exists() || dir.join(IDENTICAL).exists()
+}
+
 /// Reads what explains the slower cases of this record, which was read from the same folder. Nothing where none was
 /// explained.
 pub fn load_explanation(dir: &Path, record: &Record) -> Result<Option<ExplanationRecord>, Error> {
@@ -237,6 +262,9 @@ impl Record {
         if let Some(problem) = self.counters.as_ref().and_then(Counters::problem) {
             return Err(problem);
         }
+        if let Some(problem) = self.accepted.as_ref().and_then(Accepted::problem) {
+            return Err(problem);
+        }
         let pairs = self.numbers.len();
         if pairs < self.plan.pairs {
             return Err(format!("has {pairs} pairs, and {} were planned", self.plan.pairs));
@@ -264,6 +292,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accepted::AcceptedSlowdown;
     use super::super::difference::SampledArm;
     use super::super::explanation::Explanation;
     use super::super::explanation::tests::slower_hash;
@@ -362,6 +391,51 @@ mod tests {
         assert_eq!(load_record(dir.path()).expect("reads").counters, counted.counters);
         let says = refused(&counted, |r| r.counters.as_mut().expect("has some").fail = 1e9);
         assert!(says.contains("counters: limits that are no shares"), "{says}");
+    }
+
+    #[test]
+    fn which_builds_were_the_same_is_read_back_and_goes_with_the_session() {
+        let dir = tempfile::tempdir().expect("makes one");
+        assert_eq!(load_identical(dir.path()).expect("there is none"), None);
+        assert!(!has_session(dir.path()));
+        let identical = IdenticalRecord {
+            schema_version: SCHEMA_VERSION,
+            made_at: "2026-11-26T14:00:00+00:00".to_owned(),
+            base_commit: Some("0".repeat(40)),
+            head_commit: Some("1".repeat(40)),
+            environment: serde_json::Value::Null,
+        };
+        let report = Report::begin(dir.path()).expect("is free");
+        report.save_identical("They are the same.", &identical).expect("writes");
+        assert_eq!(load_identical(dir.path()).expect("reads"), Some(identical.clone()));
+        assert!(has_session(dir.path()));
+        report
+            .save_identical("They are the same.", &IdenticalRecord { schema_version: 7, ..identical })
+            .expect("writes");
+        let error = load_identical(dir.path()).expect_err("is another version").to_string();
+        assert!(error.contains("identical.json: has version 7, and 3 is understood"), "{error}");
+        drop(report);
+        drop(Report::begin(dir.path()).expect("is free"));
+        assert!(!has_session(dir.path()), "the next session begins without it");
+    }
+
+    #[test]
+    fn what_was_accepted_is_stored_and_a_record_without_it_is_read() {
+        let (_dir, record) = stored();
+        // As gates before these fields wrote it.
+        assert!(!text(&record).contains("accepted\":") && !text(&record).contains("commit"));
+        let slowdown = AcceptedSlowdown {
+            case: "a".to_owned(),
+            up_to: 0.04,
+            left: 0.04,
+            until: "2026-12-24".parse().expect("is a day"),
+            why: "it verifies checksums".to_owned(),
+        };
+        let accepted = Accepted { on: "2026-11-26".parse().expect("is a day"), slowdowns: vec![slowdown] };
+        let accepting = Record { accepted: Some(accepted), ..record };
+        assert!(text(&accepting).contains(r#""accepted":{"on":"2026-11-26","slowdowns":[{"case":"a""#));
+        let says = refused(&accepting, |r| r.accepted.as_mut().expect("has some").slowdowns[0].left = 0.5);
+        assert!(says.contains("more is left than was accepted"), "{says}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use serde::{Serialize, Serializer};
 
+use super::accepted::{Accepted, AcceptedState, AcceptedVerdict, FoundOfCase};
 use super::clocks::problems_of_clocks;
 use super::compared::{Comparison, Effect, OneCaseArms};
 use super::controls::{problem_of_controls, problems_of_order};
@@ -34,6 +35,9 @@ pub struct SessionVerdict {
     /// The verdict on each exact count; none where nothing was counted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counters: Vec<CounterVerdict>,
+    /// What became of each slowdown that was accepted beforehand; none where none was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<AcceptedVerdict>,
 }
 
 /// The words of `verdict.json`.
@@ -101,6 +105,7 @@ impl SessionVerdict {
             distrust: Vec::new(),
             cases: Vec::new(),
             counters: Vec::new(),
+            accepted: Vec::new(),
         }
     }
 }
@@ -112,11 +117,36 @@ pub fn judge(record: &Record) -> SessionVerdict {
     for id in &record.missing {
         verdict.cases.push(without_figures(id, Finding::Missing, record.plan.threshold));
     }
+    if let Some(accepted) = &record.accepted {
+        verdict.accepted = accept(accepted, &mut verdict.cases);
+    }
     verdict.counters = record.counters.as_ref().map(judge_counters).unwrap_or_default();
-    // Once more, now with the missing cases, which are no pass, and with what was counted.
+    // Once more, now with the missing cases, which are no pass, with what was accepted, and with what was counted.
     let of_time = conclusion(&verdict.cases, &verdict.distrust);
     verdict.conclusion = with_counters(of_time, &verdict.counters);
     verdict
+}
+
+/// Changes the finding about every case that an accepted slowdown covers; what became of each of them.
+fn accept(accepted: &Accepted, cases: &mut [CaseVerdict]) -> Vec<AcceptedVerdict> {
+    let mut verdicts = Vec::new();
+    for slowdown in &accepted.slowdowns {
+        let case = cases.iter_mut().find(|case| case.id == slowdown.case);
+        let found = case.as_deref().map(found_of);
+        let verdict = slowdown.judge(&accepted.on, found);
+        if verdict.state == AcceptedState::Covers
+            && let Some(case) = case
+        {
+            case.finding = Finding::Accepted;
+        }
+        verdicts.push(verdict);
+    }
+    verdicts
+}
+
+fn found_of(case: &CaseVerdict) -> FoundOfCase {
+    let at_most = case.figures.as_ref().and_then(|figures| figures.effect.upper);
+    FoundOfCase { finding: case.finding, at_most }
 }
 
 /// Judges cases. `distrust` is what was wrong with the order of the arms. `clocks` says whether values are times,
@@ -152,13 +182,16 @@ pub(super) fn judge_cases(
         distrust,
         cases: verdicts,
         counters: Vec::new(),
+        accepted: Vec::new(),
     }
 }
 
 /// The conclusion from the findings. If the order of the arms was wrong, the whole run is worthless. Otherwise a
 /// proven slowdown outranks whatever could not be seen, or not be trusted, in another case.
 fn conclusion(cases: &[CaseVerdict], distrust: &[String]) -> Verdict {
-    let all_passed = cases.iter().all(|case| matches!(case.finding, Finding::Same | Finding::Improved));
+    let all_passed = cases
+        .iter()
+        .all(|case| matches!(case.finding, Finding::Same | Finding::Improved | Finding::Accepted));
     if !distrust.is_empty() {
         Verdict::Untrusted
     } else if cases.iter().any(is_slower) {
@@ -247,6 +280,7 @@ fn median_slice(case: &CaseRecord, role: Role) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accepted::AcceptedSlowdown;
     use super::super::fake::{self, Trait, session};
     use super::*;
 
@@ -279,6 +313,40 @@ mod tests {
     fn a_faster_head_is_found_by_the_same_rule_and_passes() {
         let verdict = judged(1, &[Trait::Slower(-0.05)]);
         assert_eq!((verdict.conclusion, findings(&verdict)), (Verdict::Held, vec![Finding::Improved; 3]));
+    }
+
+    /// The verdict on a session whose head is 5 % slower, of which so much was accepted in the first case.
+    fn accepting(up_to: f64, traits: &[Trait]) -> SessionVerdict {
+        let slowdown = AcceptedSlowdown {
+            case: "a".to_owned(),
+            up_to,
+            left: up_to,
+            until: "2026-12-24".parse().expect("is a day"),
+            why: "it verifies checksums".to_owned(),
+        };
+        let on = "2026-11-26".parse().expect("is a day");
+        let accepted = Accepted { on, slowdowns: vec![slowdown] };
+        judge(&Record { accepted: Some(accepted), ..session(&fake::plan(1), &["a"], traits) })
+    }
+
+    #[test]
+    fn a_slowdown_that_was_accepted_passes_and_a_larger_one_fails() {
+        // Around 5 %, and at most 6 % as sure as the interval.
+        let verdict = accepting(0.06, &[Trait::Slower(0.05)]);
+        assert_eq!((verdict.conclusion, findings(&verdict)), (Verdict::Held, vec![Finding::Accepted]));
+        assert_eq!(verdict.accepted[0].state, AcceptedState::Covers);
+        let verdict = accepting(0.04, &[Trait::Slower(0.05)]);
+        assert_eq!((verdict.conclusion, findings(&verdict)), (Verdict::Missed, vec![Finding::Regressed]));
+        assert_eq!(verdict.accepted[0].state, AcceptedState::NotEnough);
+    }
+
+    #[test]
+    fn figures_that_are_not_to_be_trusted_are_not_accepted_either() {
+        let verdict = accepting(0.06, &[Trait::Slower(0.05), Trait::NoSpin]);
+        assert_eq!((verdict.conclusion, findings(&verdict)), (Verdict::Untrusted, vec![Finding::Untrusted]));
+        let stalls = accepting(0.06, &[Trait::Stalls(0.02, 5_000_000)]);
+        assert_eq!((stalls.conclusion, findings(&stalls)), (Verdict::Missed, vec![Finding::TailRegressed]));
+        assert_eq!(stalls.accepted[0].state, AcceptedState::TailOnly);
     }
 
     #[test]

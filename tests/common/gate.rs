@@ -189,6 +189,10 @@ impl Bench {
     }
 }
 
+/// The text of baseline/accepted.toml that accepts what `SLOWER` takes longer than `STEADY`.
+pub const ACCEPTED: &str =
+    "[[accepted]]\ncase = \"jwt/validate\"\nup_to = \"+6 %\"\nuntil = \"2999-12-31\"\nwhy = \"a check\"\n";
+
 /// A program in cargo's place: it prints what cargo prints of a build, and its executables are files of the commit: the
 /// worker, and where it is asked for the source of the program that counts, which is a script too. A worker that says so does
 /// not build.
@@ -211,7 +215,8 @@ if sys.argv[1] == "build":
 /// A repository of this package's name, whose commits hold workers.
 pub struct Repository<'a> {
     bench: &'a Bench,
-    path: PathBuf,
+    /// Its folder.
+    pub path: PathBuf,
 }
 
 impl<'a> Repository<'a> {

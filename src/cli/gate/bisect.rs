@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 
 use crate::case::Suite;
-use crate::config::Config;
+use crate::config::{AcceptedFile, Config};
 use crate::console::note;
 use crate::document::Format;
 use crate::files::{read_limited, remove, write_json, write_text};
@@ -45,8 +45,8 @@ const DIGITS: usize = 2;
 pub struct BisectArgs {
     /// Find the commit after GOOD, up to BAD, with which the one --case got slower; along first parents
     #[arg(id = "bisect", long = "bisect", value_name = "GOOD..BAD", value_parser = range, requires = "cases",
-          conflicts_with_all = ["base", "head", "base_exe", "head_exe", "base_serve", "head_serve", "base_url", "head_url",
-          "allow_missing", "even_if_identical", "inject"])]
+          conflicts_with_all = ["base", "base_release", "head", "base_exe", "head_exe", "base_serve", "head_serve",
+          "base_url", "head_url", "allow_missing", "even_if_identical", "inject"])]
     pub(super) range: Option<BisectRange>,
     /// Go on with a search that was interrupted: use what is stored of it in --out
     #[arg(long, requires = "bisect")]
@@ -351,6 +351,8 @@ impl Sessions<'_> {
             only: &self.args.cases,
             settings: self.configured.settings,
             targets,
+            // A search asks which commit made the case slower, whoever agreed to that.
+            accepted: &AcceptedFile::default(),
             notices,
             allow_missing: &[],
             copies: &report.copies(),

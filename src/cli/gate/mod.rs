@@ -15,7 +15,10 @@ use crate::console::note;
 use crate::gate::{self, Explaining, Gate, Side};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
-use crate::lockstep::{self, GateLinks, Injection, Plan, Record, Report, SessionVerdict, Why};
+use crate::lockstep::{
+    self, GateLinks, IdenticalRecord, Injection, Plan, Record, Report, SCHEMA_VERSION, SessionVerdict, Why,
+};
+use crate::machine::Environment;
 use crate::units::{Share, printable};
 use crate::{Error, Exit};
 
@@ -29,6 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   ingester-perf gate                                   this tree against where it left main
   ingester-perf gate --base v1.2 --out gate            this tree against a tag; all slices kept in ./gate
+  ingester-perf gate --base-release                    this tree against the last release (docs/history.md)
   ingester-perf gate                                   in a repository with ingester-perf.toml: this tree's service
                                                        against that of where it left main (docs/own-service.md)
   ingester-perf gate --bench perf                      the bench of the crate in this folder, likewise
@@ -70,6 +74,10 @@ pub struct GateArgs {
     #[arg(long, value_name = "REF",
           conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url", "base_serve", "head_serve"])]
     base: Option<String>,
+    /// Compare with the last release before head: the nearest tag named like a version (v1.2.3), or annotated
+    #[arg(long,
+          conflicts_with_all = ["base", "base_exe", "head_exe", "base_url", "head_url", "base_serve", "head_serve"])]
+    base_release: bool,
     /// Compare this commit, branch or tag [default: this tree as it stands]
     #[arg(long, value_name = "REF",
           conflicts_with_all = ["base_exe", "head_exe", "base_url", "head_url", "base_serve", "head_serve"])]
@@ -135,8 +143,8 @@ pub struct GateArgs {
     #[arg(long)]
     no_explain: bool,
     /// Judge the slices of this folder again; measures nothing
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "base", "head", "base_exe", "head_exe", "base_serve",
-          "head_serve", "base_url", "head_url", "bench", "cases", "allow_missing", "pairs", "max_pairs", "budget", "margin",
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "base", "base_release", "head", "base_exe", "head_exe",
+          "base_serve", "head_serve", "base_url", "head_url", "bench", "cases", "allow_missing", "pairs", "max_pairs", "budget", "margin",
           "threshold", "alpha", "bisect", "seed", "out", "even_if_identical", "no_explain", "inject", "no_counters", "counters_show", "counters_fail"])]
     replay: Option<PathBuf>,
     /// Count the sessions stored in this folder, as ci/gate-proof.sh does
@@ -192,7 +200,7 @@ impl GateArgs {
         let interrupt = Interrupt::watch()?;
         let configured = Configured { config: &config, suite: &suite, settings: &settings };
         let sides = self.sides(urls, &configured, &interrupt)?;
-        let Sides { mut base, mut head, targets, notices, counted, lock: _lock } = sides;
+        let Sides { mut base, mut head, targets, accepted, notices, counted, lock: _lock } = sides;
         // Workers read the very file that this process has read.
         base.config.clone_from(&config.path);
         head.config.clone_from(&config.path);
@@ -200,7 +208,7 @@ impl GateArgs {
             let sentence =
                 format!("{} and {} are identical builds: there is nothing to measure.", base.name, head.name);
             let sentence = printable(&sentence);
-            report.save_identical(&sentence)?;
+            report.save_identical(&sentence, &identical_record(&base, &head, &settings))?;
             self.export.write(&lockstep::identical_document(&sentence))?;
             return Ok(Exit::Held);
         }
@@ -232,6 +240,7 @@ impl GateArgs {
             only: &self.cases,
             settings: &settings,
             targets: &targets,
+            accepted: &accepted,
             notices,
             allow_missing: &self.allow_missing,
             copies: &report.copies(),
@@ -326,6 +335,18 @@ fn stored_reasons(dir: &Path, record: &Record, verdict: &SessionVerdict) -> Why 
             note(format_args!("The verdict is told without its reasons: {error}"));
             Why::default()
         }
+    }
+}
+
+/// What is kept of two builds that are the same: a history needs to know that nothing changed between their commits.
+fn identical_record(base: &Side, head: &Side, settings: &Settings) -> IdenticalRecord {
+    let environment = Environment::read(&settings.placed(), "stub");
+    IdenticalRecord {
+        schema_version: SCHEMA_VERSION,
+        made_at: environment.made_at.clone(),
+        base_commit: base.commit.clone(),
+        head_commit: head.commit.clone(),
+        environment: serde_json::to_value(environment).expect("an environment has only texts and numbers"),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is compared: two commits, two executables, two commands that start a service, or two running ingesters.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::case::Suite;
-use crate::config::{self, Build, Config, Restart};
+use crate::config::{self, ACCEPTED_FILE, AcceptedFile, Build, Config, Restart};
 use crate::gate::build::{Build as Built, Commit, Tree, virtual_environment};
 use crate::gate::{CountedSides, CountingPrograms, Side, StartedService, own_executable};
 use crate::ingester::{Described, Settings, base_url};
@@ -31,6 +31,8 @@ pub struct Sides {
     pub head: Side,
     /// What fails a case, where it has a threshold of its own.
     pub targets: Targets,
+    /// Slowdowns that were accepted beforehand, less what base accepts already.
+    pub accepted: AcceptedFile,
     /// What is known of them, for the reader.
     pub notices: Vec<String>,
     /// The programs of both, where exact counts can be made of them.
@@ -86,7 +88,9 @@ impl GateArgs {
             return self.sides_of_commits(configured, interrupt);
         };
         let (targets, notices) = limits(configured)?;
-        Ok(Sides { base, head, targets, notices, counted: None, lock: None })
+        // What has no commit has no file of its own either: that of this tree is meant for it, all of it.
+        let accepted = AcceptedFile::read_in(&folder_of_config(configured.config))?;
+        Ok(Sides { base, head, targets, accepted, notices, counted: None, lock: None })
     }
 
     /// The repository whose commits are compared: that of a crate with a bench, of a service, or of this project.
@@ -123,6 +127,8 @@ impl GateArgs {
         let (base, head, mut notices) = self.commits(&tree)?;
         let (targets, said) = self.limits_of_commits(&tree, &base, &head, configured)?;
         notices.extend(said);
+        let Allowed { accepted, notice } = self.accepted(&tree, &base, &head, configured)?;
+        notices.extend(notice);
         let base = self.built(&tree, &base, configured, &lock)?;
         let head = self.built(&tree, &head, configured, &lock)?;
         notices.extend([base.notices, head.notices].concat());
@@ -130,13 +136,17 @@ impl GateArgs {
             (Some(base), Some(head)) => Some(CountedSides { base, head }),
             _ => None,
         };
-        Ok(Sides { base: base.side, head: head.side, targets, notices, counted, lock: Some(lock) })
+        Ok(Sides { base: base.side, head: head.side, targets, accepted, notices, counted, lock: Some(lock) })
     }
 
     /// Both commits, with what is to be known of them.
     fn commits(&self, tree: &Tree) -> Result<(Commit, Commit, Vec<String>), Error> {
         let head = tree.head(self.head.as_deref())?;
-        let base = tree.base(self.base.as_deref(), &head)?;
+        let base = if self.base_release {
+            tree.release_before(&head, "--base")?
+        } else {
+            tree.base(self.base.as_deref(), &head)?
+        };
         let notices = [base.notes.clone(), head.notes.clone()].concat();
         Ok((base, head, notices))
     }
@@ -173,6 +183,26 @@ impl GateArgs {
         Ok((own, notices))
     }
 
+    /// The slowdowns that head accepts, less what base accepts already.
+    fn accepted(
+        &self,
+        tree: &Tree,
+        base: &Commit,
+        head: &Commit,
+        configured: &Configured<'_>,
+    ) -> Result<Allowed, Error> {
+        // This project keeps the file at the top of the repository, a service beside its configuration, and a crate of the
+        // user's beside its manifest.
+        let folder = if self.is_own(configured) {
+            PathBuf::new()
+        } else if self.service_of(configured).is_some() {
+            tree.below(&folder_of_config(configured.config))?
+        } else {
+            tree.below(Path::new("."))?
+        };
+        allowed(tree, &folder, base, head)
+    }
+
     /// A commit, built. How a service is started and spoken to is what the file in this tree says, for every commit.
     pub(super) fn built(
         &self,
@@ -185,7 +215,7 @@ impl GateArgs {
             return built_service(tree, commit, build, configured, lock);
         }
         let built = tree.build(commit, lock)?;
-        let side = Side { name: commit.name.clone(), ..Side::executable(&built.executable)? };
+        let side = of_commit(commit, Side::executable(&built.executable)?);
         let counted = if self.counts(configured) { Some(programs(built)) } else { None };
         Ok(BuiltSide { side, notices: Vec::new(), counted })
     }
@@ -215,7 +245,7 @@ fn built_service(
     service.built = Some(built);
     // For a service whose build leaves its product elsewhere, as an image is.
     service.env.push((config::COMMIT_VARIABLE, commit.id.clone()));
-    let side = Side::service(&commit.name, service, &own_executable()?)?;
+    let side = of_commit(commit, Side::service(&commit.name, service, &own_executable()?)?);
     Ok(BuiltSide { side, notices, counted: None })
 }
 
@@ -250,6 +280,45 @@ fn limits_of_service(
         }
     }
     Ok((targets, notices))
+}
+
+/// The side that was built from this commit.
+fn of_commit(commit: &Commit, side: Side) -> Side {
+    Side { name: commit.name.clone(), commit: Some(commit.id.clone()), ..side }
+}
+
+/// The folder in which `baseline/` is looked for: that of `ingester-perf.toml`, or this one.
+fn folder_of_config(config: &Config) -> PathBuf {
+    let folder = config.path.as_ref().and_then(|path| path.parent());
+    folder.unwrap_or_else(|| Path::new(".")).to_owned()
+}
+
+/// What a change may slow down.
+struct Allowed {
+    accepted: AcceptedFile,
+    /// What the reader has to know of it.
+    notice: Option<String>,
+}
+
+/// The slowdowns that head accepts, less what base accepts already. The file lies below this folder of the repository.
+fn allowed(tree: &Tree, folder: &Path, base: &Commit, head: &Commit) -> Result<Allowed, Error> {
+    let file = folder.join(ACCEPTED_FILE);
+    let name = file.to_string_lossy().into_owned();
+    let Some(text) = tree.file(head, &name)? else {
+        return Ok(Allowed { accepted: AcceptedFile::default(), notice: None });
+    };
+    let of_head = AcceptedFile::parse(&file, &text)?;
+    let Some(text) = tree.file(base, &name)? else {
+        return Ok(Allowed { accepted: of_head, notice: None });
+    };
+    match AcceptedFile::parse(&file, &text) {
+        Ok(of_base) => Ok(Allowed { accepted: of_head.beyond(&of_base), notice: None }),
+        // What cannot be read may accept as much, and a slowdown must not be accepted twice.
+        Err(e) => {
+            let notice = format!("base's own file cannot be read ({e}): nothing is accepted beyond it");
+            Ok(Allowed { accepted: of_head.without_any_left(), notice: Some(notice) })
+        }
+    }
 }
 
 /// The programs of a build that counts are made of.

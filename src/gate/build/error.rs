@@ -71,6 +71,28 @@ pub enum BuildError {
         /// Whether history is cut short.
         shallow: bool,
     },
+    /// No release leads to the head.
+    #[error(
+        "{head} has no release before it: no tag that is named like a version (v1.2.3) and no annotated tag leads to it{}; \
+         tag one (git tag -a v1.0.0), fetch the tags (git fetch --tags), or name a commit with {instead}",
+        missing(*shallow)
+    )]
+    NoRelease {
+        /// What people call the head.
+        head: String,
+        /// Whether history is cut short.
+        shallow: bool,
+        /// The flag that names a commit.
+        instead: &'static str,
+    },
+    /// The current folder is in no repository, whose commits a history is of.
+    #[error("{}: not in a git repository ({reason}); run this in the one whose commits were measured", path.display())]
+    NoRepository {
+        /// The folder.
+        path: PathBuf,
+        /// What git said.
+        reason: String,
+    },
     /// No line of commits leads from one to the other.
     #[error(
         "{good} is not an ancestor of {bad}, so no commits lie between them{}{}",

@@ -68,6 +68,16 @@ impl Git {
         }
     }
 
+    /// Hash of the commit that this ref leads to, if there is one.
+    pub fn commit_of(&self, name: &str) -> Result<Option<String>, BuildError> {
+        // Git would take a name with a leading dash for an option.
+        if name.starts_with('-') || name.is_empty() {
+            return Ok(None);
+        }
+        // `^{commit}` follows a tag to its commit, and is an error for a file or a folder.
+        self.ask(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")])
+    }
+
     /// File names that a command prints with `-z`.
     pub fn names<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<String>, BuildError> {
         Ok(self.run(args)?.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())

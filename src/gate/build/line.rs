@@ -1,4 +1,5 @@
-//! The line of commits between two, for the search for the one that made a case slower.
+//! The line of commits that a branch went along: from each commit to its first parent. The search for the commit that made
+//! a case slower goes along it, and so does the history.
 
 use super::commit::Commit;
 use super::error::BuildError;
@@ -9,16 +10,21 @@ use crate::lockstep::LineCommit;
 /// What git prints of each commit: its hash, those of its parents, and its subject, a line each.
 const FORMAT: &str = "--format=%H%n%P%n%s";
 
-/// A commit as git logs it.
-#[derive(Debug)]
-struct Logged {
-    id: String,
-    /// Hashes of its parents, the first one first.
-    parents: Vec<String>,
-    subject: String,
+/// Commits of one line, in the order in which they were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FirstParents {
+    /// Hash of the commit that the line goes on from, if there is one.
+    pub start: Option<String>,
+    /// The commits that follow it.
+    pub after: Vec<LineCommit>,
 }
 
 impl Tree {
+    /// The commit of this ref; an error where there is none.
+    pub fn commit(&self, name: &str) -> Result<Commit, Error> {
+        Ok(self.named(name)?)
+    }
+
     /// The commits from `good` to `bad` along first parents, both included: what the branch was, one after the other. What
     /// came in by a merge is part of that merge.
     pub(crate) fn line(&self, good: &str, bad: &str) -> Result<Vec<LineCommit>, Error> {
@@ -27,52 +33,80 @@ impl Tree {
         if good.id == bad.id {
             return Err(BuildError::OneCommit { good: good.name, bad: bad.name }.into());
         }
-        if self.git.ask(&["merge-base", "--is-ancestor", &good.id, &bad.id])?.is_none() {
+        if !self.is_part_of(&good, &bad)? {
             let common = self.git.ask(&["merge-base", &good.id, &bad.id])?;
             let instead = common.map(|id| called_by_hash(&id).name);
             let shallow = self.is_shallow()?;
             return Err(BuildError::NotAnAncestor { good: good.name, bad: bad.name, instead, shallow }.into());
         }
-        let first = self.logged(&["--max-count=1", &good.id])?;
-        let after = self.logged(&["--first-parent", "--reverse", &format!("{}..{}", good.id, bad.id)])?;
+        let FirstParents { start, after } = self.line_since(&good, &bad)?;
         // The line has to begin at `good`. It does not where that came in by a merge: then the oldest of these commits has
         // another parent, and may lack what `good` has.
-        let begins_at = after.first().and_then(|commit| commit.parents.first());
-        if begins_at != Some(&good.id) {
-            let instead = begins_at.map_or_else(|| bad.name.clone(), |id| called_by_hash(id).name);
+        if start.as_ref() != Some(&good.id) {
+            let instead = start.map_or_else(|| bad.name.clone(), |id| called_by_hash(&id).name);
             return Err(BuildError::NotOnTheLine { good: good.name, bad: bad.name, instead }.into());
         }
 
-        let mut line = Vec::new();
-        for Logged { id, parents, subject } in first.into_iter().chain(after) {
-            // The ends keep the names that they were given by.
-            let name = if id == good.id {
-                good.name.clone()
-            } else if id == bad.id {
-                bad.name.clone()
-            } else {
-                called_by_hash(&id).name
-            };
-            line.push(LineCommit { id, name, subject, parents: parents.len() });
+        let mut line = self.first_parents(&["--max-count=1", &good.id])?.after;
+        line.extend(after);
+        // The ends keep the names that they were given by.
+        for commit in &mut line {
+            if commit.id == good.id {
+                commit.name.clone_from(&good.name);
+            } else if commit.id == bad.id {
+                commit.name.clone_from(&bad.name);
+            }
         }
         Ok(line)
     }
 
-    /// The commits that git logs with these arguments.
-    fn logged(&self, args: &[&str]) -> Result<Vec<Logged>, BuildError> {
+    /// The commits of head's own line that are not part of `since`. Its start is `since`, or where that left the line.
+    pub(crate) fn line_since(&self, since: &Commit, head: &Commit) -> Result<FirstParents, Error> {
+        let range = format!("{}..{}", since.id, head.id);
+        let mut line = self.first_parents(&[range.as_str()])?;
+        if line.after.is_empty() {
+            line.start = Some(since.id.clone());
+        }
+        Ok(line)
+    }
+
+    /// All commits of head's own line.
+    pub(crate) fn whole_line(&self, head: &Commit) -> Result<FirstParents, Error> {
+        Ok(self.first_parents(&[head.id.as_str()])?)
+    }
+
+    /// Whether head was made with this commit in its past, or is the commit.
+    pub fn is_part_of(&self, commit: &Commit, head: &Commit) -> Result<bool, Error> {
+        Ok(self.git.ask(&["merge-base", "--is-ancestor", &commit.id, &head.id])?.is_some())
+    }
+
+    /// The commits that git logs along first parents with these arguments, the oldest first.
+    fn first_parents(&self, args: &[&str]) -> Result<FirstParents, BuildError> {
         // Whatever the user has set for their own eyes would stand among the fields.
-        let command =
-            ["log", "--no-show-signature", "--no-notes", "--no-patch", "--encoding=UTF-8", "-z", FORMAT];
-        let mut commits = Vec::new();
+        let command = [
+            "log",
+            "--first-parent",
+            "--reverse",
+            "--no-show-signature",
+            "--no-notes",
+            "--no-patch",
+            "--encoding=UTF-8",
+            "-z",
+            FORMAT,
+        ];
+        let mut line = FirstParents { start: None, after: Vec::new() };
         for entry in self.git.names(&[&command[..], args].concat())? {
             let mut fields = entry.splitn(3, '\n');
             let id = fields.next().unwrap_or_default().to_owned();
-            let parents = fields.next().unwrap_or_default();
-            let parents = parents.split_whitespace().map(str::to_owned).collect();
+            let parents: Vec<&str> = fields.next().unwrap_or_default().split_whitespace().collect();
             let subject = fields.next().unwrap_or_default().to_owned();
-            commits.push(Logged { id, parents, subject });
+            if line.after.is_empty() {
+                line.start = parents.first().map(|parent| (*parent).to_owned());
+            }
+            let name = called_by_hash(&id).name;
+            line.after.push(LineCommit { id, name, subject, parents: parents.len() });
         }
-        Ok(commits)
+        Ok(line)
     }
 }
 
@@ -84,6 +118,7 @@ fn called_by_hash(id: &str) -> Commit {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Repository;
+    use crate::lockstep::LineCommit;
 
     /// A commit with this subject, and its hash.
     fn commit(repository: &Repository, subject: &str) -> String {
@@ -108,6 +143,10 @@ mod tests {
         repository
     }
 
+    fn subjects(line: &[LineCommit]) -> Vec<&str> {
+        line.iter().map(|commit| commit.subject.as_str()).collect()
+    }
+
     fn error(repository: &Repository, good: &str, bad: &str) -> String {
         repository.tree().line(good, bad).expect_err("is wrong").to_string()
     }
@@ -116,12 +155,37 @@ mod tests {
     fn the_line_is_that_of_first_parents() {
         let repository = merged();
         let line = repository.tree().line("good", "main").expect("is one");
-        let subjects: Vec<&str> = line.iter().map(|commit| commit.subject.as_str()).collect();
-        assert_eq!(subjects, ["first", "second", "Merge side", "last"]);
+        assert_eq!(subjects(&line), ["first", "second", "Merge side", "last"]);
         assert_eq!(line.iter().map(|commit| commit.parents).collect::<Vec<_>>(), [1, 1, 2, 1]);
         let id = repository.git(&["rev-parse", "main~2"]);
         assert_eq!((&line[1].id, line[1].name.as_str()), (&id, &id[..7]));
         assert!(line[0].name.starts_with("good (") && line[3].name.starts_with("main ("), "{line:?}");
+    }
+
+    #[test]
+    fn a_line_leaves_out_what_was_merged_into_it() {
+        let repository = merged();
+        let tree = repository.tree();
+        let head = tree.commit("main").expect("is there");
+        let good = tree.commit("good").expect("is there");
+        let side = tree.commit("side").expect("is there");
+        let first = repository.git(&["rev-parse", "good~1"]);
+
+        let line = tree.line_since(&good, &head).expect("is a line");
+        assert_eq!(line.start.as_deref(), Some(good.id.as_str()));
+        assert_eq!(subjects(&line.after), ["second", "Merge side", "last"]);
+        let whole = tree.whole_line(&head).expect("is a line");
+        assert_eq!(subjects(&whole.after), ["a change", "first", "second", "Merge side", "last"]);
+        assert_eq!((&whole.start, &whole.after[0].id), (&None, &first));
+        // A branch that was merged is not on the line: its start is where the branch left it.
+        let line = tree.line_since(&side, &head).expect("is a line");
+        assert_eq!(line.start.as_deref(), Some(good.id.as_str()));
+        let line = tree.line_since(&head, &head).expect("is a line");
+        assert_eq!((line.start, line.after), (Some(head.id.clone()), vec![]));
+
+        assert!(tree.is_part_of(&side, &head).expect("tells"));
+        let before = tree.commit("main~2").expect("is there");
+        assert!(!tree.is_part_of(&side, &before).expect("tells"));
     }
 
     #[test]

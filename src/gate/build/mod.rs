@@ -12,6 +12,7 @@ mod fixture;
 mod git;
 mod line;
 mod refs;
+mod releases;
 mod service;
 mod standing;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tree;
 pub use commit::Commit;
 pub use error::BuildError;
 pub(crate) use error::does_not_build;
+pub(crate) use line::FirstParents;
 pub use service::virtual_environment;
 pub use tree::{Build, Tree};
 

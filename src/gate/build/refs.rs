@@ -24,6 +24,26 @@ impl Tree {
         }
     }
 
+    /// The last release before `head`: of the tags that lead to it and not to `head` itself, the nearest that is a release.
+    /// `instead` is the flag that names a commit where there is none.
+    pub fn release_before(&self, head: &Commit, instead: &'static str) -> Result<Commit, Error> {
+        match self.find_release_before(head)? {
+            Some(release) => Ok(release),
+            None => {
+                let head = head.name.clone();
+                Err(BuildError::NoRelease { head, shallow: self.is_shallow()?, instead }.into())
+            }
+        }
+    }
+
+    /// The same; `None` where there is none.
+    pub fn find_release_before(&self, head: &Commit) -> Result<Option<Commit>, Error> {
+        match self.git.release_before(&head.id)? {
+            Some(release) => Ok(Some(Commit::new(release.commit, &release.tag))),
+            None => Ok(None),
+        }
+    }
+
     /// Paths that differ between two commits.
     pub fn changed(&self, base: &Commit, head: &Commit) -> Result<Vec<String>, Error> {
         Ok(self.git.names(&["diff", "--name-only", "--no-renames", "-z", &base.id, &head.id])?)
@@ -86,12 +106,7 @@ impl Tree {
 
     /// Hash of the commit that this ref leads to, if there is one.
     pub(super) fn resolve(&self, name: &str) -> Result<Option<String>, BuildError> {
-        // Git would take a name with a leading dash for an option.
-        if name.starts_with('-') || name.is_empty() {
-            return Ok(None);
-        }
-        // `^{commit}` follows a tag to its commit, and is an error for a file or a folder.
-        self.git.ask(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")])
+        self.git.commit_of(name)
     }
 
     pub(super) fn is_shallow(&self) -> Result<bool, BuildError> {
@@ -156,6 +171,42 @@ mod tests {
         let id = repository.git(&["rev-parse", "HEAD"]);
         assert_eq!(tree.head(Some("main")).expect("is there").name, format!("main ({})", &id[..7]));
         assert_eq!(tree.head(Some(&id)).expect("is there").name, id[..7]);
+    }
+
+    #[test]
+    fn the_last_release_is_the_nearest_tag_before_head() {
+        let repository = Repository::new();
+        let first = repository.git(&["rev-parse", "HEAD"]);
+        let tree = repository.tree();
+        let head = tree.head(None).expect("is there");
+        let error = tree.release_before(&head, "--base").expect_err("there is none").to_string();
+        assert!(error.contains("has no release before it"), "{error}");
+        assert!(error.contains("git fetch --tags") && error.contains("a commit with --base"), "{error}");
+
+        repository.git(&["tag", "v1.0.0"]);
+        repository.says("second");
+        let second = repository.commit();
+        repository.says("third");
+        repository.commit();
+        let release = tree.release_before(&tree.head(None).expect("is there"), "--base").expect("is there");
+        assert_eq!((&release.id, release.name), (&first, format!("v1.0.0 ({})", &first[..7])));
+        // With uncommitted changes as well: the tree is then a commit that no tag knows.
+        repository.says("fourth");
+        assert_eq!(
+            tree.release_before(&tree.head(None).expect("is there"), "--base").expect("is there").id,
+            first
+        );
+
+        // Neither a candidate nor a mark of somebody's is a release; what has an annotation is.
+        repository.git(&["tag", "v1.1.0-rc.1", &second]);
+        repository.git(&["tag", "wip", &second]);
+        let head = tree.head(Some("main")).expect("is there");
+        assert_eq!(tree.release_before(&head, "--base").expect("is there").id, first);
+        repository.git(&["tag", "--annotate", "--message", "out", "autumn", &second]);
+        assert_eq!(tree.release_before(&head, "--base").expect("is there").id, second);
+        // A release is compared with the one before it, and not with itself.
+        repository.git(&["tag", "v1.1.0", "main"]);
+        assert_eq!(tree.release_before(&head, "--base").expect("is there").id, second);
     }
 
     #[test]

@@ -77,6 +77,18 @@ impl Tree {
         Self::around(&here, target, cargo, mains, interrupt)
     }
 
+    /// The same, for who builds nothing and asks for commits alone.
+    pub fn of_history(interrupt: &Interrupt) -> Result<Self, Error> {
+        let here = current_folder()?;
+        match Git::at(&here, interrupt).run(&["rev-parse", "--git-dir"]) {
+            Ok(_) => Self::of_any(interrupt),
+            Err(BuildError::Git { said, .. }) => {
+                Err(BuildError::NoRepository { path: here, reason: said }.into())
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
     pub(super) fn around(
         here: &Path,
         target: Option<PathBuf>,
