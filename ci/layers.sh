@@ -5,11 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../src"
 
-layers=(units error verdict exit console files interrupt process_group network machine document phases profile stats targets recording load report lockstep
+layers=(units error verdict exit console files bucket interrupt process_group network machine document phases profile stats targets recording load report lockstep
         leak live payload auth api stub ingester client case config baseline history counters gate index harness cli)
 # The method: these measure, judge and report, whatever it is.
 method=(stats targets recording load report lockstep machine document phases leak/judge.rs leak/gauge.rs network profile live history)
 pure=(stats targets document phases verdict load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/second.rs load/usage.rs
+      load/job.rs load/shard.rs recording/packed.rs report/shards.rs
       lockstep/verdict.rs lockstep/compared.rs lockstep/controls.rs lockstep/clocks.rs lockstep/tail.rs lockstep/extension.rs lockstep/storm.rs
       lockstep/accepted.rs lockstep/checks.rs lockstep/page.rs lockstep/parts.rs lockstep/explanation.rs lockstep/why.rs lockstep/difference.rs
       lockstep/search.rs lockstep/bisect.rs lockstep/bisect_document.rs

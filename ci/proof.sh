@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 export INGESTER_PERF_PROOF=1
 cargo test --quiet --release --locked --test stalls --test latency_is_true --test queue --test load_command --test conservation \
-  --test hostile --test storage --test stub_faults --test network --no-run
+  --test hostile --test storage --test stub_faults --test network --test shards --no-run
 echo "$(date -u +%F), $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(rustc --version)"
 echo
 echo "| what | measured | limit |"
@@ -33,5 +33,6 @@ run hostile
 run storage
 run stub_faults
 run network presets
+run shards four_shards
 cargo test --quiet --release --locked --lib -- --ignored --nocapture twice_the_bytes | grep '^|' || failed=1
 exit "$failed"

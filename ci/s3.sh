@@ -6,4 +6,6 @@ cd "$(dirname "$0")/.."
 
 cargo clippy --locked --all-targets --features s3-test -- -D warnings
 cargo test --locked --features s3-test --lib stub::storage
+cargo test --locked --features s3-test --lib bucket
+cargo test --locked --features s3-test --lib cli::load::place
 cargo test --locked --features s3-test --test s3

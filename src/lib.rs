@@ -5,16 +5,18 @@
 //! [`config`] describes, if need be over a simulated [`network`]; what came of it is kept by [`recording`], made into a
 //! [`report`] with the help of [`stats`], and held against [`targets`].
 //!
-//! [`load`] does many operations at once, of any kind; `live` tells of a run while it goes on, and `leak` tells from one
-//! whether memory is kept. The `harness` (behind the feature `criterion`) drives the cases through Criterion, the [`gate`]
-//! drives those of two builds in turn and has them judged by [`lockstep`]; [`baseline`] reads what Criterion saved, and
-//! `history` keeps what was measured of commit after commit. [`phases`] is where the time of uploads went in the stub,
-//! [`profile`] samples where CPU time goes, and `counters` counts allocations and instructions. All output is a
-//! [`document`], and `index` leads to those that were written as pages.
+//! [`load`] does many operations at once, of any kind, from one generator or as one of several, whose run files may lie
+//! in a `bucket`; `live` tells of a run while it goes on, and `leak` tells from one whether memory is kept. The
+//! `harness` (behind the feature `criterion`) drives the cases through Criterion, the [`gate`] drives those of two
+//! builds in turn and has them judged by [`lockstep`]; [`baseline`] reads what Criterion saved, and `history` keeps what
+//! was measured of commit after commit. [`phases`] is where the time of uploads went in the stub, [`profile`] samples
+//! where CPU time goes, and `counters` counts allocations and instructions. All output is a [`document`], and `index`
+//! leads to those that were written as pages.
 
 pub mod api;
 pub mod auth;
 pub mod baseline;
+mod bucket;
 pub mod case;
 pub mod cli;
 pub mod client;

@@ -94,6 +94,36 @@ fn read_in_background(mut stream: impl Read + Send + 'static) -> Reading {
     Reading { bytes, thread }
 }
 
+/// Hands a signal that came on to another process, which may end in order then.
+#[cfg(unix)]
+pub fn pass_on(signal: u8, process: u32) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let signal = Signal::from_named_raw(i32::from(signal));
+    if let (Some(process), Some(signal)) = (process, signal) {
+        // One that has ended needs no signal.
+        let _ = kill_process(process, signal);
+    }
+}
+
+#[cfg(not(unix))]
+pub fn pass_on(_signal: u8, _process: u32) {}
+
+/// Has the system end this process when the one that started it ends, however that ends; whether that one is still there.
+#[cfg(target_os = "linux")]
+pub fn end_with_parent(parent: u32) -> bool {
+    use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+    // Asked afterwards, as it may have ended before.
+    let is_set = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
+    is_set && Pid::as_raw(getppid()) == parent as i32
+}
+
+/// Other systems have no such signal: a process that is killed leaves what it started behind.
+#[cfg(not(target_os = "linux"))]
+pub fn end_with_parent(_parent: u32) -> bool {
+    true
+}
+
 /// Waits at most `grace` for the process to end, then kills it and what is left of its group.
 pub fn end(child: &mut Child, grace: Duration) {
     let deadline = Instant::now() + grace;

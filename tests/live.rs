@@ -343,6 +343,26 @@ fn whoever_looks_at_a_run_sees_its_totals_grow_to_those_of_its_report() {
 }
 
 #[test]
+fn a_shard_tells_of_its_own_part_under_its_name() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let receiver = Receiver::answering("204 No Content");
+    let push_url = format!("http://{}/write", receiver.address);
+    let schedule = ["--rate", "40", "--duration", "1s", "--file-size", "1KB"];
+    let args = [&schedule[..], &["--shard", "1/2", "--push-url", &push_url]].concat();
+    let run = Load::against(&server.url(), &args).run();
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+    let pushed = receiver.last().pushed;
+    // Every other one of 40 requests.
+    assert_eq!(requests(&pushed), 20.0);
+    let ok = "ingester_perf_requests_total{operation=\"load\",outcome=\"ok\",shard=\"1/2\"}";
+    assert_eq!(pushed[ok], 20.0, "{pushed:?}");
+    // That of the last second: 0, if a request ended after the last one was due.
+    let rate = pushed["ingester_perf_scheduled_rate{operation=\"load\",shard=\"1/2\"}"];
+    assert!(rate == 20.0 || rate == 0.0, "{rate}");
+}
+
+#[test]
 fn a_receiver_that_fails_changes_nothing_and_is_told_without_its_password() {
     let _alone = alone();
     let server = Server::start(Manner::Python);
@@ -358,6 +378,9 @@ fn a_receiver_that_fails_changes_nothing_and_is_told_without_its_password() {
     assert_eq!(run.stderr.matches(&told).count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains(&format!("1 of 1 pushes to {shown} failed")), "{}", run.stderr);
     assert!(!run.output().contains("pa55word") && !run.output().contains("5ecret"), "{}", run.output());
+    // The command that repeats the run stands on its page.
+    let page = std::fs::read_to_string(load.file("load.html")).expect("was written");
+    assert!(page.contains("$PUSH_URL") && !page.contains("pa55word") && !page.contains("5ecret"), "{page}");
     // It was shown to whom it is for.
     let push = receiver.last();
     assert_eq!(push.authorization, format!("Basic {}", STANDARD.encode("me:pa55word")));

@@ -64,6 +64,12 @@ fn every_subcommand_has_a_page_with_all_of_its_options() {
         }
     }
     assert!(pages.join("ingester-perf-baseline-export.1").exists());
+    // A subcommand of one that has options of its own.
+    let merge = read(&pages.join("ingester-perf-load-merge.1"));
+    let help = perf(&["load", "merge", "--help"]).exited(0).stdout;
+    for option in options(&help) {
+        assert!(merge.contains(&option.replace('-', "\\-")), "load merge {option}: {merge}");
+    }
     assert!(!pages.join("ingester-perf-worker.1").exists(), "what is hidden stays so");
     let program = read(&pages.join("ingester-perf.1"));
     assert_eq!(perf(&["man"]).exited(0).stdout, program, "without a folder it is printed");
@@ -105,7 +111,13 @@ fn bash_completes_subcommands_and_their_options() {
         COMP_WORDS=(ingester-perf "$@") COMP_CWORD=$#
         "$call" ingester-perf "${@: -1}" "${COMP_WORDS[$# - 1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
-    for (words, wanted) in [(&["ga"][..], "gate"), (&["gate", "--base-u"][..], "--base-url")] {
+    let cases = [
+        (&["ga"][..], "gate"),
+        (&["gate", "--base-u"], "--base-url"),
+        (&["load", "me"], "merge"),
+        (&["load", "merge", "--rep"], "--report-dir"),
+    ];
+    for (words, wanted) in cases {
         let shell = Command::new("bash").arg("-c").arg(complete).arg(&file).args(words).output();
         let shell: Run = shell.expect("bash exists").into();
         assert_eq!(shell.stdout, format!("{wanted}\n"), "{words:?}: {}", shell.stderr);

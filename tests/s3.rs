@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use common::form::{Answer, Upload, sha256, within_five_seconds};
+use common::load::Load;
 use common::serve::Serve;
+use common::server::{Manner, Server};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
@@ -172,4 +174,26 @@ fn a_server_that_is_gone_is_502() {
     assert_eq!(answer.status, 502);
     let (_, said) = serve.interrupt();
     assert!(said.contains("s3-1: ") && said.contains("Connection refused"), "{said}");
+}
+
+#[test]
+fn run_files_of_shards_go_to_an_object_store_and_are_merged_from_there() {
+    let s3 = S3::start();
+    let server = Server::start(Manner::Python);
+    let args =
+        ["--users", "4", "--requests", "20", "--file-size", "1KB", "--shards", "2", "--start-at", "+2s"];
+    let load = Load::against(&server.url(), &[&args[..], &["--out", "s3://bucket/some/prefix"]].concat())
+        .env("AWS_ACCESS_KEY_ID", KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ENDPOINT_URL", s3.endpoint.as_str());
+    let run = load.run();
+    // 3 where a generator was late, beside other tests.
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.output());
+    assert_eq!(load.report()["load"]["scheduled"], 20, "{}", run.output());
+    let names = s3.names();
+    assert!(
+        names.len() == 2 && names[0].starts_with("load.shard-0-of-2.") && names[1].ends_with(".run.json"),
+        "{names:?}"
+    );
 }

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::gate::own_executable;
 use crate::ingester::Subject;
 use crate::interrupt::Interrupt;
+use crate::process_group::pass_on;
 use crate::{Error, Exit, harness};
 
 /// Tells such a process its group.
@@ -126,17 +127,3 @@ impl BenchArgs {
         }
     }
 }
-
-#[cfg(unix)]
-fn pass_on(signal: u8, process: u32) {
-    use rustix::process::{Pid, Signal, kill_process};
-    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
-    let signal = Signal::from_named_raw(i32::from(signal));
-    if let (Some(process), Some(signal)) = (process, signal) {
-        // One that has ended needs no signal.
-        let _ = kill_process(process, signal);
-    }
-}
-
-#[cfg(not(unix))]
-fn pass_on(_signal: u8, _process: u32) {}

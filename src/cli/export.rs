@@ -23,6 +23,11 @@ struct Export {
 }
 
 impl ExportArgs {
+    /// Whether no file is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.exports.is_empty()
+    }
+
     /// An error where a file could not be written, which is better said before measuring than after it.
     pub fn check(&self) -> Result<(), Error> {
         for Export { path, .. } in &self.exports {

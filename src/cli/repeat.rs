@@ -34,10 +34,8 @@ const PRIVATE_KEY: &str = "INGESTER_PRIVATE_KEY";
 const PRIVATE_KEY_FLAG: &str = "--private-key";
 /// What is in a key and in no name of a file.
 const BEGINS: &str = "-----BEGIN";
-/// Flag with a command of the user's own, which may hold any password.
-const CLEANUP: &str = "--cleanup";
-/// What stands for its value.
-const CLEANUP_VALUE: &str = "\"$CLEANUP\"";
+/// Flags whose values may hold a password, with what stands for these: a command of the user's own, and a URL with a user.
+const HIDDEN: [[&str; 2]; 2] = [["--cleanup", "\"$CLEANUP\""], ["--push-url", "\"$PUSH_URL\""]];
 
 /// A variable of the environment.
 struct Variable {
@@ -78,8 +76,10 @@ fn shell_command(arguments: &[String], mut variables: Vec<Variable>, secrets: &[
     // The value of a flag may be the next argument, or behind an equals sign.
     while let Some(argument) = arguments.next() {
         words.push(word(argument, &redactor));
-        if argument == CLEANUP && arguments.next().is_some() {
-            words.push(CLEANUP_VALUE.to_owned());
+        if let Some(value) = stand_in(argument)
+            && arguments.next().is_some()
+        {
+            words.push(value.to_owned());
         }
     }
     printable(&words.join(" "))
@@ -98,10 +98,22 @@ fn redactor(variables: &[Variable], secrets: &[Secret]) -> Redactor {
     Redactor::of_all(hidden)
 }
 
+/// What stands for the value of this flag, if that must not be shown.
+fn stand_in(flag: &str) -> Option<&'static str> {
+    for [hidden, value] in HIDDEN {
+        if hidden == flag {
+            return Some(value);
+        }
+    }
+    None
+}
+
 /// An argument as a shell takes it.
 fn word(argument: &str, redactor: &Redactor) -> String {
-    if argument.strip_prefix(CLEANUP).is_some_and(|rest| rest.starts_with('=')) {
-        return format!("{CLEANUP}={CLEANUP_VALUE}");
+    if let Some((flag, _)) = argument.split_once('=')
+        && let Some(value) = stand_in(flag)
+    {
+        return format!("{flag}={value}");
     }
     if argument.contains(BEGINS) {
         let flag = if argument.starts_with(PRIVATE_KEY_FLAG) { "--private-key=" } else { "" };
@@ -158,6 +170,12 @@ mod tests {
         assert_eq!(said, expected);
         let joined = command_of(&["load", "--cleanup=rm s3cret"], &[]);
         assert_eq!(joined, "ingester-perf load --cleanup=\"$CLEANUP\"");
+        for pushed in
+            [&["--push-url", "http://me:pa55word@h/write"][..], &["--push-url=http://me:pa55word@h/write"]]
+        {
+            let said = command_of(&[&["load"][..], pushed].concat(), &[]);
+            assert!(said.ends_with("\"$PUSH_URL\"") && !said.contains("pa55word"), "{said}");
+        }
     }
 
     #[test]

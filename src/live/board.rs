@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::tally::Tally;
 use crate::document::Document;
-use crate::load::{ENDLESS, Plan, ResourceSample, Second};
+use crate::load::{ENDLESS, Plan, ResourceSample, Second, Shard};
 use crate::report::SecondReport;
 
 /// Seconds that are drawn: ten minutes.
@@ -24,6 +24,8 @@ pub(crate) struct RunAbout {
     pub version: String,
     /// Seed of the schedule.
     pub seed: u64,
+    /// The part of the schedule that is performed here, if others perform the rest.
+    pub shard: Option<Shard>,
     /// What an earlier run measured, to be held beside this one.
     pub baseline: Option<BaselineLatency>,
 }
@@ -137,7 +139,7 @@ impl Board {
     /// The second as it is drawn.
     fn point(&self, second: &Second) -> Point {
         let end = Duration::from_secs(second.index + 1);
-        let level = self.plan.as_ref().map_or(0.0, |plan| plan.profile().level_at(end));
+        let level = self.plan.as_ref().map_or(0.0, |plan| plan.level_at(end));
         let figures = SecondReport::from(second);
         Point {
             at_s: self.earlier_seconds + second.index,
@@ -244,6 +246,16 @@ mod tests {
         // The ramp is at 5 after one of its two seconds.
         assert_eq!(places, [(0, 5.0), (1, 10.0), (2, 3.0)]);
         assert_eq!((board.run, board.seconds(), board.tally.ok), (2, 3, 3));
+    }
+
+    #[test]
+    fn a_shard_wants_its_part_of_the_level() {
+        let mut board = Board::new(about());
+        let shard = Shard::new(1, 4).expect("is one");
+        board.begin(Plan { shard, ..open("10:4s") });
+        board.add(&seconds(&[(0, 1)]));
+        // A quarter of ten requests a second.
+        assert_eq!(board.latest().map(|point| point.level), Some(2.5));
     }
 
     #[test]

@@ -104,9 +104,15 @@ pub(super) fn families(board: &Board) -> Vec<Family> {
     families
 }
 
-/// What every metric is told apart by.
-fn operation(board: &Board) -> Label {
-    Label::new("operation", board.about.operation.clone())
+/// What every metric is told apart by, and what else this one is.
+fn labels(board: &Board, others: impl IntoIterator<Item = Label>) -> Vec<Label> {
+    let mut labels = vec![Label::new("operation", board.about.operation.clone())];
+    // Shards of one run may push from one machine, and have all else in common.
+    if let Some(shard) = board.about.shard {
+        labels.push(Label::new("shard", shard.to_string()));
+    }
+    labels.extend(others);
+    labels
 }
 
 fn requests(board: &Board) -> Family {
@@ -128,7 +134,7 @@ fn requests(board: &Board) -> Family {
 
 /// How many requests ended in this way.
 fn outcome(board: &Board, outcome: &str, count: u64) -> Series {
-    let labels = vec![operation(board), Label::new("outcome", outcome)];
+    let labels = labels(board, [Label::new("outcome", outcome)]);
     Series { labels, value: SeriesValue::Count(count) }
 }
 
@@ -140,14 +146,14 @@ fn latency(board: &Board) -> Family {
         name: "latency_seconds",
         help: "Response times of successes, from the scheduled beginning.",
         kind: FamilyKind::Histogram,
-        series: vec![Series { labels: vec![operation(board)], value }],
+        series: vec![Series { labels: labels(board, []), value }],
     }
 }
 
 /// Figures of the last second. Nothing before the first one is over.
 fn of_the_last_second(board: &Board) -> Vec<Family> {
     let Some(latest) = board.latest() else { return Vec::new() };
-    let labels = vec![operation(board)];
+    let labels = labels(board, []);
     let send_delay_s = latest.send_delay_max.as_secs_f64();
     // A plan has either users or a rate.
     let (level_name, level_help) = if board.is_open() {
@@ -178,7 +184,7 @@ fn used(board: &Board) -> Vec<Family> {
     let mut cpu = Vec::new();
     let mut memory = Vec::new();
     for side in sides(sample) {
-        let labels = vec![operation(board), Label::new("side", side.name)];
+        let labels = labels(board, [Label::new("side", side.name)]);
         if let Some(cores) = side.cpu_cores {
             cpu.push(Series { labels: labels.clone(), value: SeriesValue::Number(cores) });
         }
@@ -227,7 +233,7 @@ fn baseline(board: &Board) -> Family {
     if let Some(baseline) = &board.about.baseline {
         for (quantile, ms) in [("0.5", baseline.p50_ms), ("0.95", baseline.p95_ms), ("0.99", baseline.p99_ms)]
         {
-            let labels = vec![operation(board), Label::new("quantile", quantile)];
+            let labels = labels(board, [Label::new("quantile", quantile)]);
             series.push(Series { labels, value: SeriesValue::Number(ms / 1e3) });
         }
     }
@@ -241,11 +247,9 @@ fn baseline(board: &Board) -> Family {
 
 /// What the run is.
 fn run(board: &Board) -> Family {
-    let mut labels = vec![
-        operation(board),
-        Label::new("version", board.about.version.clone()),
-        Label::new("seed", board.about.seed.to_string()),
-    ];
+    let version = Label::new("version", board.about.version.clone());
+    let seed = Label::new("seed", board.about.seed.to_string());
+    let mut labels = labels(board, [version, seed]);
     if board.plan.is_some() {
         labels.push(Label::new("model", if board.is_open() { "open" } else { "closed" }));
     }
@@ -332,6 +336,21 @@ mod tests {
         board.begin(closed(7, None));
         board.add(&seconds(&[(0, 1)]));
         assert_eq!(value(&families(&board), "users", "op"), SeriesValue::Number(7.0));
+    }
+
+    #[test]
+    fn all_metrics_of_a_shard_bear_its_name() {
+        let mut about = about();
+        about.shard = Some("1/4".parse().expect("is one"));
+        let mut board = Board::new(about);
+        board.begin(open("4:1s"));
+        board.add(&seconds(&[(0, 1)]));
+        board.add_used(used());
+        for family in families(&board) {
+            for series in &family.series {
+                assert_eq!(series.labels[1], Label::new("shard", "1/4"), "{}", family.name);
+            }
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub(super) fn about() -> RunAbout {
         title: "Loading stub".to_owned(),
         version: "0.1.0".to_owned(),
         seed: 42,
+        shard: None,
         baseline: Some(baseline),
     }
 }

@@ -25,4 +25,4 @@ mod view;
 pub(crate) use board::{BaselineLatency, RunAbout};
 pub(crate) use feed::LiveFeed;
 pub(crate) use push::PushTarget;
-pub(crate) use service::{BoundLive, LiveOptions};
+pub(crate) use service::{BoundLive, Live, LiveOptions};

@@ -28,6 +28,8 @@ use crate::profile;
 const READY: Duration = Duration::from_millis(20);
 /// How often the heartbeat looks at the clocks.
 const PULSE: Duration = Duration::from_millis(10);
+/// Time between the end of warming up and an agreed start: for the requests that are still under way then.
+pub const SETTLING: Duration = Duration::from_secs(1);
 
 /// A run that has ended, with all that its report is made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -94,17 +96,25 @@ pub fn run_watching<O: Operation + Send>(
     service: &WatchedService,
     watch: impl FnMut(&[Second]) -> bool,
 ) -> Result<Run, Error> {
-    run_watched_by(plan, operations, service, &mut ToldOfSeconds(watch))
+    run_at(plan, operations, service, None, &mut ToldOfSeconds(watch))
 }
 
-/// The same, for somebody who is told what is used as well.
-pub fn run_watched_by<O: Operation + Send>(
+/// The same, for somebody who is told what is used as well. Where a time is agreed on, the run begins when the wall clock shows
+/// it, or as soon as it can where that is past. Warming up comes before it.
+pub fn run_at<O: Operation + Send>(
     plan: &Plan,
     operations: Vec<(O, Option<usize>)>,
     service: &WatchedService,
+    agreed: Option<SystemTime>,
     watch: &mut impl Watch,
 ) -> Result<Run, Error> {
     let stop = AtomicBool::new(false);
+    // Not earlier: connections that were opened long before the start may be closed by then.
+    if !plan.warm_up.is_zero()
+        && let Some(begin) = agreed.and_then(|at| at.checked_sub(plan.warm_up + SETTLING))
+    {
+        wait_for(begin, watch, &stop);
+    }
     let workers = operations.len();
     // Made before the first thread starts: where the system refuses one, no thread waits for a start that never comes.
     let mut equipped = Vec::with_capacity(workers);
@@ -121,7 +131,7 @@ pub fn run_watched_by<O: Operation + Send>(
             let worker = Worker {
                 operation,
                 plan,
-                share: Share { worker: number, workers },
+                share: Share { shard: plan.shard, worker: number, workers },
                 stop: &stop,
                 equipment,
                 done: done.clone(),
@@ -148,10 +158,14 @@ pub fn run_watched_by<O: Operation + Send>(
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        if let Some(at) = agreed {
+            wait_for(at, watch, &stop);
+        }
         // Warming up is over.
         profile::resume();
-        let start = Instant::now() + READY;
-        let started_at = SystemTime::now() + READY;
+        let left = begins_in(agreed, &stop);
+        let start = Instant::now() + left;
+        let started_at = SystemTime::now() + left;
         let (running, ended) = mpsc::channel();
         let (tell_used, used) = mpsc::channel();
         let sampler = thread::Builder::new().name("resources".to_owned());
@@ -174,6 +188,31 @@ pub fn run_watched_by<O: Operation + Send>(
         let run = put_together(begun, seconds, start, started_at, &pulse)?;
         Ok(Run { resources: Some(resources), ..run })
     })
+}
+
+/// Waits until shortly before the wall clock shows this, or until `watch` ends the run.
+fn wait_for(at: SystemTime, watch: &mut impl Watch, stop: &AtomicBool) {
+    loop {
+        let left = left_until(at);
+        if left <= READY || stop.load(Ordering::Relaxed) {
+            return;
+        }
+        tell(watch, stop, &[]);
+        thread::sleep(PULSE.min(left - READY));
+    }
+}
+
+/// Time from now to the start: what is left until the agreed one, if that leaves the threads enough time.
+fn begins_in(agreed: Option<SystemTime>, stop: &AtomicBool) -> Duration {
+    match agreed.map(left_until) {
+        Some(left) if left > READY / 2 && !stop.load(Ordering::Relaxed) => left,
+        _ => READY,
+    }
+}
+
+/// Time until the wall clock shows this; none where it is past.
+fn left_until(at: SystemTime) -> Duration {
+    at.duration_since(SystemTime::now()).unwrap_or_default()
 }
 
 /// Tells `watch` of these seconds, and all workers to stop where it returns false.

@@ -60,6 +60,20 @@ impl Readings {
     }
 }
 
+impl Readings {
+    /// Adds those of a generator that ran at the same time: what each has is added up, and of what may happen to any of them
+    /// the worst is kept.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.threads = self.threads.saturating_add(other.threads);
+        self.busy.extend_from_slice(&other.busy);
+        self.watched = self.watched.max(other.watched);
+        self.longest_pause = self.longest_pause.max(other.longest_pause);
+        self.clock_step = self.clock_step.max(other.clock_step);
+        self.throttled = self.throttled.saturating_add(other.throttled);
+        self.cores = self.cores.saturating_add(other.cores);
+    }
+}
+
 /// How well the generator kept up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Health {

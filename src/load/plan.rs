@@ -8,6 +8,7 @@ use super::job::Share;
 use super::profile::Profile;
 use super::queue::Queue;
 use super::schedule::{Arrivals, Schedule};
+use super::shard::Shard;
 
 /// Most requests under way at once in the open model, unless told otherwise.
 const AT_ONCE: usize = 10_000;
@@ -49,12 +50,15 @@ pub struct Plan {
     pub grace: Duration,
     /// Most requests under way at once in the open model. What is due beyond that waits, and begins late.
     pub at_once: usize,
+    /// The part of the model that is performed here; all of it, unless others perform the rest.
+    #[serde(default, skip_serializing_if = "Shard::is_whole")]
+    pub shard: Shard,
 }
 
 impl Plan {
     /// A plan with seed 42, no warm-up, and ten seconds of grace.
     pub fn new(model: Model) -> Self {
-        Self { model, seed: 42, warm_up: Duration::ZERO, grace: GRACE, at_once: AT_ONCE }
+        Self { model, seed: 42, warm_up: Duration::ZERO, grace: GRACE, at_once: AT_ONCE, shard: Shard::WHOLE }
     }
 
     /// How long the schedule lasts; zero where it ends with its requests.
@@ -72,6 +76,11 @@ impl Plan {
         }
     }
 
+    /// The level at this time that is performed here: of a shard, its part on average.
+    pub fn level_at(&self, at: Duration) -> f64 {
+        self.profile().level_at(at) / f64::from(self.shard.of())
+    }
+
     /// Whether the model is the open one.
     pub fn is_open(&self) -> bool {
         matches!(self.model, Model::Open { .. })
@@ -80,16 +89,26 @@ impl Plan {
     /// Most connections that it may need at once.
     pub fn connections(&self) -> usize {
         match &self.model {
-            Model::Closed { users, .. } => users.most().ceil() as usize,
+            Model::Closed { users, .. } => self.shard.part_of(users.most().ceil() as u64) as usize,
             Model::Open { .. } => self.at_once,
         }
     }
 
-    /// Requests in all, where that is known in advance: on average, if arrivals are random.
+    /// Requests of this shard, where that is known in advance: on average, if arrivals are random.
     pub fn requests(&self) -> Option<u64> {
         match &self.model {
-            Model::Closed { requests, .. } => *requests,
-            Model::Open { rate, .. } => Some(rate.area().ceil() as u64),
+            Model::Closed { users, requests, .. } => {
+                let requests = (*requests)?;
+                let in_all = users.most().ceil() as u64;
+                let share = Share { shard: self.shard, ..Share::WHOLE };
+                let mut sum: u64 = 0;
+                // User k of n performs the requests k, k + n, k + 2 n and so on.
+                for user in share.users(in_all) {
+                    sum = sum.saturating_add(requests.saturating_sub(user).div_ceil(in_all));
+                }
+                Some(sum)
+            }
+            Model::Open { rate, .. } => Some((rate.area() / f64::from(self.shard.of())).ceil() as u64),
         }
     }
 

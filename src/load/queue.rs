@@ -110,9 +110,12 @@ impl Queue {
 impl Source {
     /// Finds the next arrival of this share.
     fn advance(&mut self) {
-        // Every worker computes the whole schedule and keeps its own part of it, so nothing is shared between workers.
+        // Every worker computes the whole schedule and keeps its own part of it, so nothing is shared between workers, or
+        // between shards.
         if let Self::Open { schedule, share, next } = self {
-            *next = schedule.find(|(index, _)| index % share.workers as u64 == share.worker as u64);
+            let arrivals = schedule.arrivals();
+            let seed = schedule.seed();
+            *next = schedule.find(|(index, _)| share.has_arrival(arrivals, seed, *index));
         }
     }
 }
@@ -152,7 +155,7 @@ mod tests {
             let mut of_users = Vec::new();
             let mut of_arrivals = Vec::new();
             for worker in 0..workers {
-                let share = Share { worker, workers };
+                let share = Share { worker, workers, ..Share::WHOLE };
                 of_users.push(Queue::closed(&level, MS(1), Some(17), share));
                 of_arrivals.push(Queue::open(schedule.clone(), share));
             }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::Run;
 use super::plan::Plan;
 use super::second::Second;
+use super::shard_record::{MergedRecord, ShardRecord};
 use crate::error::Error;
 use crate::files::{read_limited, write_text};
 use crate::machine::Environment;
@@ -44,6 +45,12 @@ pub struct LoadRecord {
     /// The command that repeats it, for a shell, without secrets. Nothing in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// Which part of a run it is, if others performed the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
+    /// The parts that it was put together from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergedRecord>,
     /// The runs in their order: one, or each of several alike, or the steps of a stress run.
     pub runs: Vec<RecordedRun>,
 }
@@ -73,6 +80,13 @@ pub struct LookBefore {
     pub ails: Option<String>,
 }
 
+/// What is read of a record before its figures.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    shard: Option<ShardRecord>,
+}
+
 impl LoadRecord {
     /// A record without runs.
     pub fn new(operation: &str, sent: String, environment: Environment) -> Self {
@@ -86,15 +100,33 @@ impl LoadRecord {
             ended_early: None,
             stopped: None,
             command: None,
+            shard: None,
+            merged: None,
             runs: Vec::new(),
         }
     }
 
     /// Writes it; an older one is replaced, never half-written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        // It fails for a clock that stood before 1970.
-        let text = serde_json::to_string(self).map_err(|e| Error::malformed(path, e))?;
-        write_text(path, &(text + "\n"))
+        write_text(path, &self.to_text().map_err(|e| Error::malformed(path, e))?)
+    }
+
+    /// The text of its file. It fails for a clock that stood before 1970.
+    pub(crate) fn to_text(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string(self)? + "\n")
+    }
+
+    /// Which part of a run the record in this file is; all else in it is passed over. An error where it is not one.
+    pub(crate) fn shard_in(path: &Path) -> Result<ShardRecord, Error> {
+        let text = read_limited(path, MAX_BYTES)?;
+        let head: Head =
+            serde_json::from_str(&text).map_err(|e| Error::malformed(path, printable(&e.to_string())))?;
+        let Some(mut shard) = head.shard else {
+            let problem = "is not the record of a shard; `load --replay` reports it as it is";
+            return Err(Error::malformed(path, problem));
+        };
+        shard.make_printable();
+        Ok(shard)
     }
 
     /// Reads one that can be reported.
@@ -155,6 +187,12 @@ impl LoadRecord {
         }
         self.operation = printable(&self.operation);
         self.sent = printable(&self.sent);
+        if let Some(shard) = &mut self.shard {
+            shard.make_printable();
+        }
+        if let Some(merged) = &mut self.merged {
+            merged.make_printable();
+        }
         for run in &mut self.runs {
             for failed in run.run.load.responses.failed.values_mut() {
                 failed.example = printable(&failed.example);

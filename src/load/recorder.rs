@@ -172,7 +172,8 @@ impl LoadRecording {
         self.times.last_byte.merge(&other.times.last_byte);
         self.scheduled += other.scheduled;
         self.unfinished.merge(&other.unfinished);
-        self.in_flight_ns += other.in_flight_ns;
+        // A file may hold any number.
+        self.in_flight_ns = self.in_flight_ns.saturating_add(other.in_flight_ns);
     }
 
     /// Mean number of requests under way, over the run's time.

@@ -45,6 +45,8 @@ pub(crate) enum Stream {
     Gap = 1,
     /// Which of several things is sent.
     Mix = 2,
+    /// Which shard performs it.
+    Shard = 3,
 }
 
 /// The random numbers that belong to one request and one use.
@@ -69,6 +71,16 @@ impl Schedule {
     /// A schedule at this rate a second, with random numbers from the seed.
     pub fn new(rate: Profile, arrivals: Arrivals, seed: u64) -> Self {
         Self { rate, arrivals, seed, next: 0, area: 0.0 }
+    }
+
+    /// How its arrivals are spread.
+    pub(super) fn arrivals(&self) -> Arrivals {
+        self.arrivals
+    }
+
+    /// Seed of its random numbers.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Time after which nothing arrives.

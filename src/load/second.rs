@@ -7,7 +7,9 @@ use hdrhistogram::Histogram;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::recording::{Class, MOST, Samples, from_text, pack, to_text, unpack};
+use crate::recording::{
+    Class, MOST, Samples, add_packed, count_packed, from_text, pack, to_text, unpack, unpack_sum,
+};
 
 /// One second of a run, with what began and ended in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +43,22 @@ impl Second {
         if self.packed.is_empty() {
             return Samples::default().histogram().clone();
         }
-        unpack(&self.packed).expect("it was packed by this program, or looked at when it was read")
+        unpack_sum(&self.packed).expect("it was packed by this program, or looked at when it was read")
+    }
+
+    /// A second in which nothing happened.
+    pub(super) fn empty(index: u64) -> Self {
+        Self {
+            index,
+            begun: 0,
+            ok: 0,
+            failed: 0,
+            failures: BTreeMap::new(),
+            in_flight: 0,
+            send_delay_max_ns: 0,
+            ok_ns: 0,
+            packed: Vec::new(),
+        }
     }
 
     /// Whether its counts are possible, as those of a file need not be.
@@ -49,12 +66,12 @@ impl Second {
         let others = [self.begun, self.failed, self.in_flight];
         // Those of a file may be any numbers, of which the sum may be too large.
         let by_class = self.failures.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
-        self.ok == self.histogram().len()
+        self.ok == count_packed(&self.packed)
             && others.iter().all(|count| *count <= MOST)
             && (self.failures.is_empty() || by_class == self.failed)
     }
 
-    /// Adds the same second of another worker.
+    /// Adds the same second of another worker, or of another shard.
     pub fn merge(&mut self, other: &Self) {
         self.begun += other.begun;
         self.ok += other.ok;
@@ -64,14 +81,12 @@ impl Second {
         }
         self.in_flight += other.in_flight;
         self.send_delay_max_ns = self.send_delay_max_ns.max(other.send_delay_max_ns);
-        self.ok_ns += other.ok_ns;
-        // Packed histograms are unpacked to be added, unless one of them is empty.
+        // A file may hold any number.
+        self.ok_ns = self.ok_ns.saturating_add(other.ok_ns);
         if self.packed.is_empty() {
             self.packed.clone_from(&other.packed);
         } else if !other.packed.is_empty() {
-            let mut histogram = self.histogram();
-            histogram.add(other.histogram()).expect("both have the same bounds");
-            self.packed = pack(&histogram);
+            self.packed = add_packed(&self.packed, &other.packed);
         }
     }
 }

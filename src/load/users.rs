@@ -36,7 +36,7 @@ impl Users {
         let in_all = level.most().ceil() as u64;
         let mut users = Vec::new();
         let mut left: u64 = 0;
-        for number in (share.worker as u64..in_all).step_by(share.workers) {
+        for number in share.users(in_all) {
             // In reverse: spans that are over are popped off the end.
             let spans = level.spans_above(number as f64).into_iter().rev().collect();
             users.push(User { next: number, spans });

@@ -1,5 +1,7 @@
 //! The histograms that latencies are recorded in: their bounds, and their compact form in files.
 
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
@@ -13,9 +15,13 @@ const MAX_NS: u64 = 3_600 * 1_000_000_000;
 /// Most latencies of a histogram that is read: those of eleven days at a million a second. Sums of such counts do not
 /// overflow.
 pub const MOST: u64 = 1_000_000_000_000;
-/// Bytes of the head of a packed histogram, and of the longest that is read: the counts of one of ours have 34 KB at most.
-const HEAD: usize = 40;
-const LONGEST: usize = 256 << 10;
+/// Bytes of the head of a packed histogram.
+pub(super) const HEAD: usize = 40;
+/// Bytes of the longest packed histogram that is read. One of ours has 34 thousand buckets of nine bytes at most.
+const LONGEST: usize = 512 << 10;
+
+/// Has the bounds that all histograms have. Kept, as an empty one takes 270 KB.
+static OURS: LazyLock<Histogram<u64>> = LazyLock::new(empty_histogram);
 
 /// A histogram of latencies in ns, with the bounds of all that is recorded here.
 pub fn empty_histogram() -> Histogram<u64> {
@@ -29,8 +35,18 @@ pub fn pack(histogram: &Histogram<u64>) -> Vec<u8> {
     packed
 }
 
-/// The histogram of this compact form; an error where it is none, or none with the bounds of this program's.
-pub fn unpack(mut packed: &[u8]) -> Result<Histogram<u64>, String> {
+/// The histogram of this compact form, as a file has it; an error where it is none, or none with the bounds of this
+/// program's.
+pub fn unpack(packed: &[u8]) -> Result<Histogram<u64>, String> {
+    let histogram = unpack_sum(packed)?;
+    if histogram.len() > MOST {
+        return Err(format!("is a histogram of more than {MOST} latencies"));
+    }
+    Ok(histogram)
+}
+
+/// The same of a sum that was made here, which may be of more latencies than what is read.
+pub fn unpack_sum(mut packed: &[u8]) -> Result<Histogram<u64>, String> {
     // Before the library reads it: what the head announces is what the library makes room for.
     let announced =
         packed.get(4..8).map(|length| u32::from_be_bytes(length.try_into().expect("has four bytes")));
@@ -40,13 +56,9 @@ pub fn unpack(mut packed: &[u8]) -> Result<Histogram<u64>, String> {
     }
     let histogram: Histogram<u64> =
         Deserializer::new().deserialize(&mut packed).map_err(|e| format!("is not a histogram: {e}"))?;
-    let ours = empty_histogram();
     // Histograms with other bounds cannot be added.
-    if (histogram.low(), histogram.high(), histogram.sigfig()) != (ours.low(), ours.high(), ours.sigfig()) {
+    if (histogram.low(), histogram.high(), histogram.sigfig()) != (OURS.low(), OURS.high(), OURS.sigfig()) {
         return Err("is a histogram with other bounds than are recorded here".to_owned());
-    }
-    if histogram.len() > MOST {
-        return Err(format!("is a histogram of more than {MOST} latencies"));
     }
     Ok(histogram)
 }

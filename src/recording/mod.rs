@@ -2,10 +2,12 @@
 
 mod histogram;
 mod outcome;
+mod packed;
 mod recorder;
 mod samples;
 
-pub(crate) use histogram::{MOST, from_text, pack, to_text, unpack};
+pub(crate) use histogram::{MOST, from_text, pack, to_text, unpack, unpack_sum};
 pub use outcome::{Class, Failure, Finished, Outcome, Performed, Phases};
+pub(crate) use packed::{add_packed, count_packed};
 pub use recorder::{Failed, Recorder, Recording};
 pub use samples::Samples;

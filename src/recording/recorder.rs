@@ -43,7 +43,9 @@ impl Failed {
         self.latency.merge(&other.latency);
         self.retry_after.merge(&other.retry_after);
         for (status, n) in &other.statuses {
-            *self.statuses.entry(*status).or_default() += n;
+            // Those of a file may be any number.
+            let counted = self.statuses.entry(*status).or_default();
+            *counted = counted.saturating_add(*n);
         }
     }
 }

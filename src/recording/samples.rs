@@ -84,8 +84,9 @@ impl Samples {
     /// Adds what another has counted: the same as if this one had counted all of it.
     pub fn merge(&mut self, other: &Self) {
         self.histogram.add(&other.histogram).expect("all have the same bounds");
-        self.sum_ns += other.sum_ns;
-        self.sum_squares += other.sum_squares;
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+        // Of a file, which may hold any number.
+        self.sum_squares = self.sum_squares.saturating_add(other.sum_squares);
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
     }

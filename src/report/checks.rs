@@ -21,10 +21,17 @@ pub(super) fn load_checks(record: &LoadRecord, report: &PerformanceReport, targe
         checks.extend(target_checks(report));
     } else {
         let why = problems.join("; ");
-        checks.push(check(report, "the generator kept up", CheckOutcome::Undecided, &why));
+        // Of a run in shards, one may also be missing, late, or of another run.
+        let is_merged = record.merged.is_some();
+        let name = if is_merged { "every shard can be trusted" } else { "the generator kept up" };
+        checks.push(check(report, name, CheckOutcome::Undecided, &why));
+        let why = if is_merged {
+            "not judged: not every shard can be trusted"
+        } else {
+            "not judged: the generator did not keep up"
+        };
         // They are not judged, and a file without them would look as if there were none.
         for judged in targets.judge(&report.operation, report) {
-            let why = "not judged: the generator did not keep up";
             checks.push(check(report, &target(&judged), CheckOutcome::Undecided, why));
         }
     }
@@ -162,6 +169,7 @@ mod tests {
     use super::super::fixture::{record, run};
     use super::super::of_record::LoadOutcome;
     use super::*;
+    use crate::load::MergedRecord;
     use crate::recording::{Class, Failed};
     use crate::targets::Targets;
 
@@ -232,6 +240,25 @@ mod tests {
         // Its success is a fact; that it kept up, and both targets, are undecided.
         let undecided = CheckOutcome::Undecided;
         assert_eq!(outcomes(&late), [CheckOutcome::Held, undecided, undecided, undecided]);
+    }
+
+    #[test]
+    fn a_run_without_one_of_its_shards_judges_nothing() {
+        let problems = vec!["shard 1/2 is missing".to_owned()];
+        let part = outcome(&limits(100.0, 5.0), |record| {
+            record.merged = Some(MergedRecord {
+                of: 2,
+                plan_hash: String::new(),
+                shards: Vec::new(),
+                shard_command: None,
+                problems,
+            });
+        });
+        assert_eq!(part.verdict, Verdict::Untrusted);
+        assert_eq!(part.checks[1].name, "every shard can be trusted");
+        assert_eq!(part.checks[1].measured, "shard 1/2 is missing");
+        let undecided = CheckOutcome::Undecided;
+        assert_eq!(outcomes(&part), [CheckOutcome::Held, undecided, undecided, undecided]);
     }
 
     fn stop(record: &mut LoadRecord) {

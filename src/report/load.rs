@@ -6,6 +6,7 @@ use super::finding::Finding;
 use super::quantile::{ms, ns_to_ms};
 use super::resources::ResourceReport;
 use super::series::SecondReport;
+use super::shards::ShardsReport;
 use crate::load::{Health, LookBefore, Model, Plan};
 use crate::phases::Breakdown;
 use crate::recording::Samples;
@@ -62,6 +63,9 @@ pub struct LoadReport {
     pub service_phases: Vec<Breakdown>,
     /// What was used; `null` of a record that does not have it.
     pub resources: Option<ResourceReport>,
+    /// The parts that the run was put together from, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardsReport>,
 }
 
 /// What a run set out to do.
@@ -87,6 +91,9 @@ pub struct ScheduleReport {
     pub seed: u64,
     /// Threads of the generator.
     pub threads: usize,
+    /// The part of it that was performed, if others performed the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
 }
 
 /// Times of one kind, ms.
@@ -144,6 +151,7 @@ impl ScheduleReport {
             files: files.to_owned(),
             seed: plan.seed,
             threads,
+            shard: if plan.shard.is_whole() { None } else { Some(plan.shard.to_string()) },
         };
         match &plan.model {
             Model::Closed { users, requests, think } => {

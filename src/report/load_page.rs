@@ -10,6 +10,7 @@ use super::load_table::{account, phases, runs};
 use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
 use super::resource_table::{machine, remarks, sides};
+use super::shards::{shards_line, shards_table};
 use super::table::{failures, figures, simulated, target, targets, unverified};
 use super::timeline::{over_time, resources_over_time};
 use crate::document::{
@@ -43,6 +44,7 @@ pub fn load_page(record: &LoadRecord, outcome: &LoadOutcome, links: Vec<Link>) -
     page.section("Over time", over_time(&run.run));
     page.section("Where the time of a request goes", phases_of_a_request(run, report));
     page.section("What was used", resources(report));
+    page.section("Shards", shards(report));
     page.section("Where it was measured", measured_where(record, report));
     page.section("Again", again(record));
     page.section("Files", links.into_iter().map(Part::Link).collect());
@@ -54,6 +56,9 @@ fn about(record: &LoadRecord, outcome: &LoadOutcome) -> String {
     let mut about = Vec::new();
     if let Some(load) = &outcome.report.load {
         about.push(level(record, load));
+        if let Some(shard) = &load.schedule.shard {
+            about.push(format!("shard {shard} of it"));
+        }
         about.push(format!("files of {}", load.schedule.files));
     }
     about.push(format!("against {}", record.environment.ingester));
@@ -287,6 +292,17 @@ fn resources(report: &PerformanceReport) -> Vec<Part> {
     parts
 }
 
+/// The parts that the run was put together from, and how well their clocks agreed.
+fn shards(report: &PerformanceReport) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let shards = report.load.as_ref().and_then(|load| load.shards.as_ref());
+    if let Some(shards) = shards {
+        add_lines(&mut parts, [shards_line(shards)]);
+        add_table(&mut parts, shards_table(shards));
+    }
+    parts
+}
+
 /// Machine and build, and what limits what the figures say.
 fn measured_where(record: &LoadRecord, report: &PerformanceReport) -> Vec<Part> {
     let reports = std::slice::from_ref(report);
@@ -299,11 +315,18 @@ fn measured_where(record: &LoadRecord, report: &PerformanceReport) -> Vec<Part> 
 
 /// How to measure the same again.
 fn again(record: &LoadRecord) -> Vec<Part> {
-    let Some(command) = &record.command else { return Vec::new() };
-    vec![
-        Part::Line("This repeats it, for a shell. Secrets are left out, and have to be set:".to_owned()),
-        Part::Line(command.clone()),
-    ]
+    let mut parts = Vec::new();
+    let mut says = "This repeats it, for a shell. Secrets are left out, and have to be set:";
+    if let Some(command) = record.merged.as_ref().and_then(|merged| merged.shard_command.as_ref()) {
+        let of_shard = "This repeats one shard, for a shell. The others have their own --shard, and all need another --start-at. \
+                        Secrets are left out, and have to be set:";
+        add_lines(&mut parts, [of_shard.to_owned(), command.clone()]);
+        says = "This puts the shards together:";
+    }
+    if let Some(command) = &record.command {
+        add_lines(&mut parts, [says.to_owned(), command.clone()]);
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -313,6 +336,7 @@ mod tests {
     use super::super::fixture::{record, run, used};
     use super::*;
     use crate::document::{CheckOutcome, Format, Section};
+    use crate::load::{MergedRecord, MergedShard};
     use crate::phases::{PhaseTime, ServicePhases, SizePhases};
     use crate::targets::Targets;
     use crate::verdict::Verdict;
@@ -473,6 +497,45 @@ mod tests {
         let cpu = charts(section(&page, "What was used"))[0];
         let service: Vec<Option<f64>> = cpu.series[1].points.iter().map(|point| point.y).collect();
         assert_eq!((cpu.series[1].name.as_str(), service), ("service", vec![Some(0.5), Some(0.9)]));
+    }
+
+    #[test]
+    fn a_merged_run_shows_its_shards_and_how_to_repeat_them() {
+        let mut record = record(vec![run(&[(0, 10)], 1)]);
+        let shard = MergedShard {
+            index: 1,
+            after_first: Duration::ZERO,
+            late: None,
+            drift: Duration::ZERO,
+            scheduled: 1,
+            ok: 1,
+            failed: 0,
+            unfinished: 0,
+        };
+        let problems = vec!["shard 0/2 is missing".to_owned()];
+        let shard_command = Some("ingester-perf load --shard 1/2".to_owned());
+        record.merged = Some(MergedRecord {
+            of: 2,
+            plan_hash: String::new(),
+            shards: vec![shard],
+            shard_command,
+            problems,
+        });
+        record.command = Some("ingester-perf load merge shards".to_owned());
+        let page = page_of(&record, "[op]\navg_ms = 50");
+        assert_eq!(page.verdict, Some(Verdict::Untrusted));
+        let says = "NOT TO BE TRUSTED, so its targets are not judged: shard 0/2 is missing";
+        assert_eq!(page.conclusion.as_deref(), Some(says));
+        let shards = section(&page, "Shards");
+        assert!(lines(shards)[0].starts_with("1 of 2 shards; "), "{shards:?}");
+        let Part::Table(table) = &shards.parts[1] else { panic!("is a table") };
+        assert_eq!(table.rows[0][0], "1/2");
+        let again = lines(section(&page, "Again"));
+        assert_eq!(
+            (again[1], again[2]),
+            ("ingester-perf load --shard 1/2", "This puts the shards together:")
+        );
+        assert_eq!(again[3], "ingester-perf load merge shards");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::load::{LoadReport, Summary};
 use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
 use super::resource_table::{machine, remarks, sides};
+use super::shards::{shards_line, shards_table};
 use super::table::{failures, figures, simulated, targets, unverified};
 use crate::document::{Document, Table};
 use crate::phases::breakdown_table;
@@ -33,6 +34,10 @@ pub fn outcome_document(LoadOutcome { report, said, verdict, checks, .. }: &Load
             document.table(machine(resources));
             document.gap();
             document.lines(remarks(resources));
+        }
+        if let Some(shards) = &load.shards {
+            document.table(shards_table(shards));
+            document.line(shards_line(shards));
         }
         document.lines(account(report, load));
     }

@@ -23,6 +23,7 @@ mod resource_table;
 mod resources;
 mod save;
 mod series;
+mod shards;
 mod table;
 mod timeline;
 
@@ -47,4 +48,6 @@ pub use quantile::{Interval, Intervals};
 pub use resources::{MachineReport, MeanMax, ResourceReport, SecondUse, SideReport};
 pub use save::{check_operation, save_as, save_performance_report};
 pub use series::{SecondReport, seconds_table, write_hlog};
+pub(crate) use shards::shard_document;
+pub use shards::{ShardReport, ShardsReport};
 pub use table::{failures, figures, simulated, targets, unverified};

@@ -6,6 +6,7 @@ use super::performance::PerformanceReport;
 use super::quantile::{Interval, MS_PER_NS, Quantile, ms};
 use super::resources::{ResourceReport, SecondUse};
 use super::series::SecondReport;
+use super::shards::ShardsReport;
 use crate::load::{LoadRecord, RecordedRun, Run, Times};
 use crate::phases::ServicePhases;
 use crate::stats::Batches;
@@ -19,7 +20,11 @@ impl PerformanceReport {
         RecordedRun { plan, run, phases, .. }: &RecordedRun,
         targets: &Targets,
     ) -> Self {
-        let health = run.health();
+        let mut health = run.health();
+        if let Some(merged) = &record.merged {
+            // Each shard was judged by itself, and its problems bear its name.
+            health.problems.clone_from(&merged.problems);
+        }
         let unfinished = run.load.unfinished.count();
         let lost = run.load.responses.failures() + unfinished;
         let mut report = Self::with_unfinished(&record.operation, &run.load.responses, unfinished);
@@ -61,6 +66,7 @@ impl PerformanceReport {
             seconds: seconds(run),
             service_phases: phases.as_ref().map(ServicePhases::breakdowns).unwrap_or_default(),
             resources: run.resources.as_ref().map(ResourceReport::of),
+            shards: record.merged.as_ref().map(ShardsReport::of),
         });
         let report = report.at(record.environment.clone()).unverified(record.unverified.as_deref());
         // Where the generator did not keep up, its figures miss or hold nothing.

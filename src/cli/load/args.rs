@@ -15,6 +15,7 @@ use super::super::export::ExportArgs;
 use super::generator::GeneratorOptions;
 use super::live::LiveArgs;
 use super::schedule::{Preset, ScheduleArgs};
+use super::sharding::ShardArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,25 +35,69 @@ Examples:
   ingester-perf load --rate 50 --duration 1m --push-url http://127.0.0.1:9090/api/v1/write    into Prometheus
   ingester-perf load --replay target/performance_reports/load.run.json --target p99_ms=400 --export markdown=load.md
   ingester-perf load --preset normal --export junit=load.xml    targets as tests of a CI (docs/pages.md)
+  ingester-perf load --rate 8000 --duration 1m --shards 4       four processes on this machine, and one report
+  srun -n 16 ingester-perf load --url URL --rate 80000 --duration 1m --shard env --start-at \"$START\" --out shards
+  ingester-perf load merge shards --target p95_ms=100           one report of what sixteen machines measured (docs/scale.md)
 
 Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
-up: not to be trusted, 130 and 143 interrupted, with a partial report.
+up, or a shard is missing: not to be trusted, 130 and 143 interrupted, with a partial report.
 How latencies are measured, and what proves them: docs/load.md.";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  ingester-perf load merge target/performance_reports
+  ingester-perf load merge shards/*.run.json --target p95_ms=100 --export html=load.html --export junit=load.xml
+  ingester-perf load merge s3://bucket/run-7                    with credentials from the environment, as AWS's tools have them
+
+Counts and histograms are added exactly, and targets are judged afterwards. A shard that is missing, doubled, of another
+run, interrupted, or not to be trusted by itself is named, and the exit code is 3. Each shard's own figures:
+ingester-perf load --replay FILE.";
 
 /// The command's arguments.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct LoadArgs {
+    #[command(subcommand)]
+    pub command: Option<LoadCommand>,
     #[command(flatten)]
     pub ingester: IngesterArgs,
     #[command(flatten)]
     pub schedule: ScheduleArgs,
+    #[command(flatten)]
+    pub sharding: ShardArgs,
     #[command(flatten)]
     pub files: FileArgs,
     #[command(flatten)]
     pub live: LiveArgs,
     #[command(flatten)]
     pub outcome: OutcomeArgs,
+}
+
+/// What there is to do besides loading.
+#[derive(clap::Subcommand)]
+pub enum LoadCommand {
+    /// Put the run files of all shards of a run together, and report the run
+    Merge(MergeArgs),
+}
+
+/// The arguments of `load merge`.
+#[derive(clap::Args)]
+#[command(after_help = MERGE_EXAMPLES)]
+pub struct MergeArgs {
+    /// Run files of shards, folders of them, or places in object stores, like s3://bucket/prefix
+    #[arg(required = true, value_name = "PATH|URL")]
+    pub paths: Vec<String>,
+    /// File that has the targets [default: INGESTER_CONFIG, or ingester-perf.toml here or above]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A limit in place of one in the targets' file, like p95_ms=100; can be given several times
+    #[arg(long = "target", value_name = "METRIC=LIMIT", value_parser = target)]
+    pub targets: Vec<Limit>,
+    /// Folder for reports [default: INGESTER_REPORT_DIR, or target/performance_reports]
+    #[arg(long, value_name = "DIR")]
+    pub report_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub export: ExportArgs,
 }
 
 /// What is loaded, and by what means.
@@ -143,7 +188,7 @@ pub struct OutcomeArgs {
           "max_bytes", "placement", "pid", "network", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
           "cleanup", "file_size", "mix", "file", "name", "phases", "profile", "live", "metrics_addr", "push_url",
-          "baseline"])]
+          "baseline", "shard", "shards", "start_at", "out"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub export: ExportArgs,

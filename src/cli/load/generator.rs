@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use url::Url;
 
@@ -14,7 +14,9 @@ use crate::console::note;
 use crate::ingester::{Ingester, Renewal, Settings};
 use crate::interrupt::Interrupt;
 use crate::live::LiveFeed;
-use crate::load::{self, LoadRecord, LookBefore, Plan, ResourceSample, Run, Second, Watch, WatchedService};
+use crate::load::{
+    self, LoadRecord, LookBefore, Plan, ResourceSample, Run, Second, Shard, Watch, WatchedService,
+};
 use crate::machine::{Environment, possible_connections, reserve_descriptors};
 use crate::payload::{Content, LargeFile, Mix, TestFile};
 use crate::phases::ServicePhases;
@@ -142,15 +144,31 @@ impl Generator {
         self.feed = Some(feed);
     }
 
+    /// Leaves the other cores to the other shards on this machine. Where there are more shards than cores, they share them in
+    /// turn.
+    pub fn keep_cores_of(&mut self, shard: Shard) {
+        let all = std::mem::take(&mut self.cores);
+        let first = shard.index() as usize;
+        self.cores = all.iter().copied().skip(first).step_by(shard.of() as usize).collect();
+        if self.cores.is_empty() {
+            self.cores.push(all[first % all.len()]);
+        }
+    }
+
     /// Runs a plan once. Shows how it is going.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Error> {
+        self.run_at(plan, None)
+    }
+
+    /// The same, from an agreed time on.
+    pub fn run_at(&mut self, plan: &Plan, agreed: Option<SystemTime>) -> Result<Run, Error> {
         let workers = self.workers(plan)?;
         if let Some(feed) = &mut self.feed {
             feed.begins(plan);
         }
         let mut watch =
             LoadWatch { bar: Bar::new(plan), feed: self.feed.as_mut(), interrupt: &self.interrupt };
-        let run = load::run_watched_by(plan, workers, &self.service, &mut watch);
+        let run = load::run_at(plan, workers, &self.service, agreed, &mut watch);
         watch.bar.end();
         if let (Some(feed), Ok(run)) = (watch.feed, &run) {
             feed.over(run);

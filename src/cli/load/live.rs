@@ -30,6 +30,25 @@ pub struct LiveArgs {
 }
 
 impl LiveArgs {
+    /// An error where a process that starts shards is to tell of them: each of them knows its own part only, until all have
+    /// ended.
+    pub fn check_not_of_all_shards(&self) -> Result<(), Error> {
+        let given = [
+            ("--live", self.live.is_some()),
+            ("--metrics-addr", self.metrics_addr.is_some()),
+            ("--push-url", self.push_url.is_some()),
+            ("--baseline", self.baseline.is_some()),
+        ];
+        for (name, is_given) in given {
+            if is_given {
+                let problem = "is for a single generator, and --shards N starts several; leave it out, or start each with --shard I/N \
+                               and an address of its own";
+                return Err(Error::Setting { name, problem: problem.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
     /// Binds the addresses, before anything is measured. `None` where nobody is to be told.
     pub fn bind(&self) -> Result<Option<BoundLive>, Error> {
         let mut push = None;

@@ -4,7 +4,12 @@ mod args;
 mod bar;
 mod generator;
 mod live;
+mod local;
+mod merge;
+mod place;
 mod schedule;
+mod shard;
+mod sharding;
 mod sparkline;
 mod stress;
 mod watched;
@@ -21,32 +26,47 @@ use crate::files::{check_folder, write_text};
 use crate::index::{is_taken, save_page};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
-use crate::live::RunAbout;
-use crate::load::{LoadRecord, Plan, RECORD, RecordedRun};
+use crate::live::{BaselineLatency, BoundLive, Live, RunAbout};
+use crate::load::{LoadRecord, Model, Plan, RECORD, RecordedRun, Shard};
 use crate::profile::{self, CpuSampler, DEFAULT_FREQUENCY_HZ, FlameFiles, FlameGraph};
 use crate::report::{
     LEAST_SUCCESS_PCT, LoadOutcome, PerformanceReport, check_operation, load_page, outcome_document, people,
     save_as, seconds_table, write_hlog,
 };
-use crate::targets::{Metric, Targets};
+use crate::targets::{Limit, Metric, Targets};
 use crate::{Error, Exit};
 
+use super::export::ExportArgs;
 use super::repeat;
 pub(super) use args::IngesterArgs;
 pub use args::LoadArgs;
+use args::LoadCommand;
 pub(super) use generator::{Generator, GeneratorOptions};
 use schedule::{Preset, ScheduleArgs};
+use sharding::Sharding;
 
 impl LoadArgs {
     pub fn run(self) -> Result<Exit, Error> {
+        if let Some(LoadCommand::Merge(merge)) = &self.command {
+            return merge.run();
+        }
         check_operation(self.operation())?;
+        let sharding = self.sharding.sharding()?;
         let config = Config::find(self.ingester.config.as_deref())?;
         let suite = config.suite(&Suite::default());
         if let Some(path) = &self.outcome.replay {
             return self.replay(path, config.targets(&suite, &Settings::of_files()?)?);
         }
         let settings = self.settings(&config, &suite)?;
-        let targets = self.limits(config.targets(&suite, &settings)?, self.operation());
+        let targets =
+            Self::limits(&self.outcome.targets, config.targets(&suite, &settings)?, self.operation());
+        match sharding {
+            Some(Sharding::One(shard)) => return self.run_shard(shard, settings, &suite),
+            Some(Sharding::Local(shards)) => {
+                return self.run_shards(shards, &config, settings, &suite, &targets);
+            }
+            None => {}
+        }
         check_folder(&settings.report_dir)?;
         self.outcome.export.check()?;
         let stress = self.schedule.preset == Some(Preset::Stress);
@@ -57,7 +77,7 @@ impl LoadArgs {
         watched::check(self.ingester.pid, &settings)?;
         let baseline = self.live.baseline(self.operation(), &suite, &settings.report_dir)?;
         let bound = self.live.bind()?;
-        let path = settings.report_dir.join(format!("{}.json", self.file_name(&suite)));
+        let path = settings.report_dir.join(format!("{}.json", Self::file_name(self.operation(), &suite)));
         let interrupt = Interrupt::watch()?;
         config.build_for(&settings, &interrupt)?;
         if let Some(stub) = settings.faulty_stub() {
@@ -71,18 +91,7 @@ impl LoadArgs {
         let secrets = settings.api.secrets.clone();
         let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
-        let mut live = None;
-        if let Some(bound) = bound {
-            let started = bound.start(RunAbout {
-                operation: self.operation().to_owned(),
-                title: format!("Loading {} with files of {}", generator.ingester(), generator.files()),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                seed: self.schedule.seed,
-                baseline,
-            })?;
-            generator.tell(started.feed());
-            live = Some(started);
-        }
+        let live = self.start_live(bound, baseline, None, &mut generator)?;
         let mut record = generator.record(self.operation());
         let measured = match plan {
             Some(plan) => generator
@@ -116,7 +125,7 @@ impl LoadArgs {
             None => Ok(None),
         };
         let links = links(&path, matches!(drawn, Ok(Some(_))));
-        let concluded = self.conclude(&record, &targets, Some(&path), links);
+        let concluded = Self::conclude(&self.outcome.export, &record, &targets, Some(&path), links);
         // After that, as it waits for others: what was measured is saved by now.
         if let Some(live) = live {
             live.end(outcome_document(&LoadOutcome::of(&record, &targets)));
@@ -131,19 +140,43 @@ impl LoadArgs {
         }
     }
 
+    /// Begins to tell of all runs that follow, or of this part of them, if somebody is to be told.
+    fn start_live(
+        &self,
+        bound: Option<BoundLive>,
+        baseline: Option<BaselineLatency>,
+        shard: Option<Shard>,
+        generator: &mut Generator,
+    ) -> Result<Option<Live>, Error> {
+        let Some(bound) = bound else { return Ok(None) };
+        let mut title = format!("Loading {} with files of {}", generator.ingester(), generator.files());
+        if let Some(shard) = shard {
+            title += &format!(", shard {shard}");
+        }
+        let live = bound.start(RunAbout {
+            operation: self.operation().to_owned(),
+            title,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: self.schedule.seed,
+            shard,
+            baseline,
+        })?;
+        generator.tell(live.feed());
+        Ok(Some(live))
+    }
+
     /// Reports a record again, and writes nothing but what is asked for.
     fn replay(&self, path: &Path, targets: Targets) -> Result<Exit, Error> {
         let record = LoadRecord::load(path)?;
-        let targets = self.limits(targets, &record.operation);
-        let exit = self.conclude(&record, &targets, None, Vec::new())?;
+        let targets = Self::limits(&self.outcome.targets, targets, &record.operation);
+        let exit = Self::conclude(&self.outcome.export, &record, &targets, None, Vec::new())?;
         // A part of what was to be measured is no evidence that all of it would have held.
         Ok(if record.stopped.is_some() && exit == Exit::Held { Exit::Untrusted } else { exit })
     }
 
     /// What the files of a report are called. Benches write reports of some operations too, and there are pages of all benches
     /// and of all reports: those of this command have names of their own.
-    fn file_name(&self, suite: &Suite) -> String {
-        let operation = self.operation();
+    fn file_name(operation: &str, suite: &Suite) -> String {
         let of_a_bench = suite.of_operation(operation).is_some();
         if of_a_bench || is_taken(operation) { format!("load_{operation}") } else { operation.to_owned() }
     }
@@ -160,9 +193,23 @@ impl LoadArgs {
         }
     }
 
+    /// An error where some of so many shards would have no user.
+    fn check_dealt(plan: &Plan, shards: u32) -> Result<(), Error> {
+        let Model::Closed { users, .. } = &plan.model else { return Ok(()) };
+        let most = users.most().ceil() as u64;
+        if most < u64::from(shards) {
+            let problem = format!(
+                "{shards} shards cannot share {}; take fewer shards, or more users",
+                people(u32::try_from(most).unwrap_or(u32::MAX))
+            );
+            return Err(Error::Setting { name: "--shards", problem });
+        }
+        Ok(())
+    }
+
     /// The limits that arguments add to these.
-    fn limits(&self, mut targets: Targets, operation: &str) -> Targets {
-        for limit in &self.outcome.targets {
+    fn limits(given: &[Limit], mut targets: Targets, operation: &str) -> Targets {
+        for limit in given {
             targets = targets.with(operation, *limit);
         }
         // A run that lost its uploads must not pass because nobody thought of that.
@@ -230,7 +277,7 @@ impl LoadArgs {
     /// Writes the files of a record beside the report's path, if there is one, tells what it comes to, and says how to exit.
     /// `links` lead from its page to the others.
     fn conclude(
-        &self,
+        export: &ExportArgs,
         record: &LoadRecord,
         targets: &Targets,
         path: Option<&PathBuf>,
@@ -241,7 +288,7 @@ impl LoadArgs {
         // Files first: tables that nobody reads, or a full disk under standard output, must not cost what was measured. Nor
         // must a file that cannot be written cost the tables.
         let saved = path.map_or(Ok(()), |path| save(record, &outcome, &page, path));
-        self.outcome.export.write_with_page(&outcome_document(&outcome), &page)?;
+        export.write_with_page(&outcome_document(&outcome), &page)?;
         saved?;
         if let Some(path) = path {
             note(format_args!("Report: {}, and .html, .csv, .hlog and .run.json beside it", path.display()));

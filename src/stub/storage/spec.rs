@@ -7,11 +7,10 @@ use std::str::FromStr;
 use url::Url;
 
 use super::record::Policy;
+use crate::bucket::{self, SCHEMES};
 
 /// Longest name of an element.
 const MAX_NAME: usize = 64;
-/// Schemes of object stores, as `object_store` knows them.
-const SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "file", "memory"];
 /// What there is, for those who wrote something else.
 const FORMS: &str = "write discard, dir:PATH, s3://bucket/prefix or element:URL";
 
@@ -207,25 +206,13 @@ fn object(url: &Url) -> Result<Backend, NotAStorage> {
 
 #[cfg(not(feature = "s3"))]
 fn object(url: &Url) -> Result<Backend, NotAStorage> {
-    let scheme = url.scheme();
-    Err(NotAStorage(format!("{scheme}: object stores are not in this build; build it with --features s3")))
+    Err(NotAStorage(bucket::not_in_this_build(url)))
 }
 
 /// A URL that holds no secret, so that it may be printed.
 fn plain_url(text: &str) -> Result<Url, NotAStorage> {
     let url = Url::parse(text).map_err(|e| NotAStorage(format!("is not a URL ({e}); {FORMS}")))?;
-    if url.password().is_some() {
-        return Err(NotAStorage(
-            "must not hold a password; credentials come from the environment".to_owned(),
-        ));
-    }
-    // A signature of Azure's stands in the query.
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(NotAStorage(
-            "must be a URL without ? or #; credentials come from the environment".to_owned(),
-        ));
-    }
-    Ok(url)
+    bucket::without_secret(url).map_err(NotAStorage)
 }
 
 impl fmt::Display for StorageSpec {

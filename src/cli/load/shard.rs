@@ -1,0 +1,182 @@
+//! `load --shard`: performs one part of a schedule, and writes its run file. Targets are judged after the merge.
+
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use crate::case::Suite;
+use crate::console::note;
+use crate::ingester::{Settings, Subject};
+use crate::interrupt::Interrupt;
+use crate::load::{
+    LoadRecord, Plan, RecordedRun, RunIdentity, Shard, ShardClock, ShardRecord, problems_of_shard, run_hash,
+};
+use crate::process_group::end_with_parent;
+use crate::report::shard_document;
+use crate::units::Bytes;
+use crate::{Error, Exit};
+
+use super::super::repeat;
+use super::args::LoadArgs;
+use super::generator::Generator;
+use super::place::{Place, run_file_name};
+use super::schedule::Preset;
+use super::watched;
+
+impl LoadArgs {
+    /// Performs one shard.
+    pub(super) fn run_shard(
+        &self,
+        shard: Shard,
+        mut settings: Settings,
+        suite: &Suite,
+    ) -> Result<Exit, Error> {
+        let now = SystemTime::now();
+        self.check_parent()?;
+        if !matches!(settings.subject, Subject::Running { .. }) {
+            let problem = "each shard would start a service of its own; start one (`ingester-perf serve` is the stub), and name \
+                           it with --url";
+            return Err(Error::Setting { name: "--shard", problem: problem.to_owned() });
+        }
+        let agreed = self.sharding.start(now)?;
+        let place = match &self.sharding.out {
+            Some(text) => Place::parse("--out", text)?,
+            None => Place::Folder(settings.report_dir.clone()),
+        };
+        place.check()?;
+        self.check_one_run()?;
+        let whole = self.schedule.plan()?;
+        Self::check_dealt(&whole, shard.of())?;
+        watched::check(self.ingester.pid, &settings)?;
+        let baseline = self.live.baseline(self.operation(), suite, &settings.report_dir)?;
+        let bound = self.live.bind()?;
+        self.tell_what_waits_for_the_merge();
+        let interrupt = Interrupt::watch()?;
+        // What may be sent is shared, too.
+        settings.max_bytes = Bytes(settings.max_bytes.0 / u64::from(shard.of()));
+        let network = settings.network.as_ref().map(ToString::to_string);
+        let secrets = settings.api.secrets.clone();
+
+        let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
+        if self.sharding.parent.is_some() && self.ingester.threads.is_none() {
+            generator.keep_cores_of(shard);
+        }
+        let mut record = generator.record(self.operation());
+        let identity = RunIdentity {
+            operation: &record.operation,
+            sent: &record.sent,
+            network: network.as_deref(),
+            source: &record.environment.source,
+            shards: shard.of(),
+        };
+        let plan_hash = run_hash(&whole, identity);
+        note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
+        let live = self.start_live(bound, baseline, Some(shard), &mut generator)?;
+        let run = self.perform(shard, whole, agreed, &mut generator);
+        // Whatever became of the run: the look before has left something already.
+        generator.clean_up();
+        if let Some(total) = generator.total() {
+            note(total);
+        }
+        let PerformedShard { run, clock } = run?;
+        let signal = generator.signal();
+        if signal.is_some() {
+            record.stopped = Some("interrupted".to_owned());
+        } else if run.run.partial {
+            let sent_all = "its share of the bytes that INGESTER_MAX_BYTES allows was sent";
+            record.ended_early = Some(generator.unreadable().unwrap_or(sent_all).to_owned());
+        }
+        record.environment = generator.environment();
+        // What another process has started is repeated by that one's command.
+        if self.sharding.parent.is_none() {
+            record.command = Some(repeat::command(&secrets));
+        }
+        record.runs.push(run);
+        let name = run_file_name(&Self::file_name(self.operation(), suite), shard, &plan_hash);
+        record.shard = Some(ShardRecord { shard, plan_hash, clock });
+        let concluded = conclude(&record, &place, &name, signal);
+        // After that, as it waits for others: what was measured is saved by now.
+        if let Some(live) = live {
+            live.end(shard_document(&record));
+        }
+        concluded
+    }
+
+    /// Runs the shard's part of the plan.
+    fn perform(
+        &self,
+        shard: Shard,
+        whole: Plan,
+        agreed: Option<SystemTime>,
+        generator: &mut Generator,
+    ) -> Result<PerformedShard, Error> {
+        let mut plan = Plan { shard, ..whole };
+        // Of what may be under way at once, each has its share.
+        let at_once = self.schedule.at_once.map(|at_once| (at_once / shard.of()).max(1));
+        if let Some(at_once) = at_once {
+            plan.at_once = at_once as usize;
+        }
+        let plan = generator.fit(plan, at_once)?;
+        if let Some(at) = agreed {
+            let left = at.duration_since(SystemTime::now()).unwrap_or_default();
+            note(format_args!("Shard {shard} begins in {left:.1?}"));
+        }
+        let run = generator.run_at(&plan, agreed)?;
+        let clock = ShardClock {
+            agreed,
+            started: run.started_at,
+            ended: SystemTime::now(),
+            lasted: run.start.map_or(Duration::ZERO, |start| start.elapsed()),
+        };
+        Ok(PerformedShard { run: RecordedRun { step: None, plan, run, phases: None }, clock })
+    }
+
+    /// An error where the process that started this one is gone; from now on, this one ends with it.
+    fn check_parent(&self) -> Result<(), Error> {
+        match self.sharding.parent {
+            Some(parent) if !end_with_parent(parent) => {
+                let problem = format!("process {parent}, which started this one, has ended");
+                Err(Error::Setting { name: "--parent", problem })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error for a stress run, whose steps follow from the verdict on the whole of each.
+    pub(super) fn check_one_run(&self) -> Result<(), Error> {
+        if self.schedule.preset != Some(Preset::Stress) {
+            return Ok(());
+        }
+        let problem = "stress cannot be cut into shards: whether it goes on depends on what all of them measured; run it step by \
+                       step, with --users N --duration TIME";
+        Err(Error::Setting { name: "--preset", problem: problem.to_owned() })
+    }
+
+    /// Says what a shard does not do, if it is asked for. The process that starts shards here does it itself.
+    fn tell_what_waits_for_the_merge(&self) {
+        let is_asked_for = !self.outcome.targets.is_empty() || !self.outcome.export.is_empty();
+        if is_asked_for && self.sharding.parent.is_none() {
+            note("--target and --export are for the whole run: give them to `ingester-perf load merge`");
+        }
+    }
+}
+
+/// A run, and what the clock showed.
+struct PerformedShard {
+    run: RecordedRun,
+    clock: ShardClock,
+}
+
+/// Writes the run file, says what was done, and how to exit.
+fn conclude(record: &LoadRecord, place: &Place, name: &str, signal: Option<u8>) -> Result<Exit, Error> {
+    // The file first: lines that nobody reads must not cost it.
+    let saved = place.save(name, record);
+    let printed = write!(io::stdout().lock(), "{}", shard_document(record)).map_err(Error::Output);
+    note(format_args!("Run file: {}", saved?));
+    printed?;
+    // A signal before all else, as what was measured is a part only.
+    match signal {
+        Some(signal) => Ok(Exit::Interrupted(signal)),
+        None if problems_of_shard(record).is_empty() => Ok(Exit::Held),
+        None => Ok(Exit::Untrusted),
+    }
+}
