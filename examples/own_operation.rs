@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ingester_perf::load::{Arrivals, LoadRecord, Model, Operation, Plan, Profile, RecordedRun, run};
 use ingester_perf::machine::{Environment, Placement};
-use ingester_perf::recording::{Class, Failure, Finished, Performed, Phases};
+use ingester_perf::recording::{Class, Failure, Performed};
 use ingester_perf::report::{LoadOutcome, outcome_document};
 use ingester_perf::targets::Targets;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -36,7 +36,7 @@ impl Operation for Echo {
         if outcome.is_err() {
             *user = None;
         }
-        Performed { began, phases: Phases::default(), finished: Finished { latency, outcome } }
+        Performed::new(began, latency, outcome)
     }
 }
 

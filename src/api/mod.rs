@@ -1,15 +1,21 @@
 //! How to speak to a service that takes files, as data: what a request looks like, and what its answer says.
 //!
 //! The default is the ingester's own API, in both of its dialects. Another service is described by the tables `[api]` and
-//! `[cleanup]` of `ingester-perf.toml`.
+//! `[cleanup]` of `ingester-perf.toml`. What may follow an upload is a flow: `[flow]` there.
 
 mod checksum;
+mod flow;
 mod path;
 mod pointer;
+mod template;
 
 pub use checksum::{Algorithm, Checksum, Encoding, Where};
+pub use flow::{
+    ASK_EVERY, ASK_FOR, Flow, FlowStep, Goal, STEP_SUCCESS, Scalar, StepEnd, Take, UPLOAD_STEP, Until,
+};
 pub use path::{Filled, NotAPath, PathTemplate, Place};
 pub use pointer::{Json, NotAPointer, Pointer};
+pub use template::{NotATemplate, PlaceValues, Template, is_place_name};
 
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};

@@ -5,7 +5,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Everything but what RFC 3986, 2.3 calls unreserved: what fills a place must not become a part of the path's form.
-const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What can stand in a place of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +76,7 @@ impl PathTemplate {
             let places = places.join(", ");
             return Err(not_a_path(text, format!("has a place that is not known here; there are {places}")));
         }
-        // What follows a # would never be sent to the service.
-        if let Some(character) = rest.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
-            let problem = format!("holds {character:?}, which no path may; write it percent-encoded");
+        if let Some(problem) = forbidden(&rest) {
             return Err(not_a_path(text, problem));
         }
         Ok(Self { text: below.to_owned() })
@@ -104,6 +102,13 @@ impl PathTemplate {
         }
         path
     }
+}
+
+/// The problem with a text that cannot be a part of a path.
+pub(super) fn forbidden(text: &str) -> Option<String> {
+    // What follows a # would never be sent to the service.
+    let character = text.chars().find(|c| !c.is_ascii_graphic() || *c == '#')?;
+    Some(format!("holds {character:?}, which no path may; write it percent-encoded"))
 }
 
 fn not_a_path(text: &str, problem: impl Into<String>) -> NotAPath {

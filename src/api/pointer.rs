@@ -58,7 +58,9 @@ pub enum Json {
     Text(String),
     /// A number.
     Number(Number),
-    /// `true`, `false` or `null`.
+    /// `true` or `false`.
+    Bool(bool),
+    /// `null`.
     Other,
 }
 
@@ -97,8 +99,8 @@ impl<'de> Deserialize<'de> for Json {
                 f.write_str("JSON")
             }
 
-            fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-                Ok(Json::Other)
+            fn visit_bool<E>(self, flag: bool) -> Result<Json, E> {
+                Ok(Json::Bool(flag))
             }
 
             fn visit_unit<E>(self) -> Result<Json, E> {
@@ -162,7 +164,7 @@ mod tests {
         let text = r#"{"files": [{"size": 1}, {"size": 2.5}], "a/b": "x", "m~n": true}"#;
         assert_eq!(found(text, "/files/1/size"), [Json::Number(Number::from_f64(2.5).expect("is finite"))]);
         assert_eq!(found(text, "/a~1b"), [Json::Text("x".to_owned())]);
-        assert_eq!(found(text, "/m~0n"), [Json::Other]);
+        assert_eq!(found(text, "/m~0n"), [Json::Bool(true)]);
         assert_eq!(found(text, "/files/2/size"), []);
         assert_eq!(found(text, "/a~1b/c"), []);
     }

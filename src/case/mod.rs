@@ -14,6 +14,7 @@ pub use lower_bound::{LowerBound, recording};
 pub use operation::{Shared, UploadOperation};
 pub use probe::{Look, PROBES, clean_up, clean_up_and_tell, probe};
 pub use spec::{Kind, Spec, Throughput};
-pub use suite::{LOAD_OPERATIONS, Suite};
+pub(crate) use suite::step_operations;
+pub use suite::{FLOW_OPERATION, LOAD_OPERATIONS, Suite};
 pub use upload::user;
 pub use worker::{Case, Slice, Work};

@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use super::suite::step_operations;
+use crate::api::Flow;
 use crate::auth::Token;
 use crate::client::{Client, Sent, UploadBody, is_unreadable};
 use crate::load::Operation;
@@ -27,6 +29,10 @@ pub struct UploadOperation {
     /// Uploads that were begun, and bytes of their files.
     begun: Cell<(u64, u64)>,
     shared: Arc<Shared>,
+    /// What follows each upload, if anything does.
+    flow: Option<Arc<Flow>>,
+    /// What reports call the steps of that; empty where nothing follows.
+    steps: Vec<String>,
 }
 
 /// State that all workers of a command share.
@@ -58,7 +64,16 @@ impl UploadOperation {
             left: Cell::new(allowance),
             begun: Cell::new((0, 0)),
             shared,
+            flow: None,
+            steps: Vec::new(),
         }
+    }
+
+    /// The same, with these steps behind each upload. An operation then ends with its last step.
+    pub fn followed_by(mut self, flow: &Arc<Flow>) -> Self {
+        self.steps = step_operations(flow);
+        self.flow = Some(Arc::clone(flow));
+        self
     }
 
     /// The file of the request `index`.
@@ -98,14 +113,24 @@ impl Operation for UploadOperation {
         let file = self.file(index);
         let (uploads, bytes) = self.begun.get();
         self.begun.set((uploads + 1, bytes + file.size().0));
-        let performed = user.upload(file).await;
-        if let Err(failure) = &performed.finished.outcome
+        let performed = match &self.flow {
+            None => user.upload(file).await,
+            // Boxed, so that an upload alone has no room for it in its future.
+            Some(flow) => Box::pin(user.flow(file, flow)).await,
+        };
+        // Of several steps, the upload is the first.
+        let of_upload = performed.steps.first().map_or(&performed.finished, |step| &step.finished);
+        if let Err(failure) = &of_upload.outcome
             && is_unreadable(failure)
         {
             // The first one's message is as good as any other.
             let _ = self.shared.unreadable.set(failure.message.clone());
         }
         performed
+    }
+
+    fn steps(&self) -> &[String] {
+        &self.steps
     }
 
     fn allows(&self, index: u64) -> bool {

@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::spec::{Kind, Spec};
+use crate::api::Flow;
 use crate::auth::PublicKey;
 use crate::error::Error;
 use crate::files::read_limited;
@@ -16,7 +17,9 @@ use crate::targets::{TargetError, Targets};
 use crate::units::Bytes;
 
 /// What load runs are called unless they are given a name.
-pub const LOAD_OPERATIONS: [&str; 2] = ["load", "stress"];
+pub const LOAD_OPERATIONS: [&str; 3] = ["load", "stress", FLOW_OPERATION];
+/// What the operations of a flow are called unless they are given a name.
+pub const FLOW_OPERATION: &str = "flow";
 
 /// Largest file of limits that is read: a thousand times the project's own.
 const MAX_TARGETS: u64 = 1 << 20;
@@ -28,6 +31,8 @@ const BUILT_IN_TARGETS: &str = include_str!("../../baseline/targets.toml");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suite {
     cases: Vec<Spec>,
+    /// The steps of a flow, as limits name them.
+    steps: Vec<String>,
     router: Option<RouterOf>,
 }
 
@@ -43,9 +48,15 @@ impl Default for Suite {
                 load("10_users", "concurrent_upload_10", Closed { users: 10, requests: 100 }, Bytes::kb(100)),
                 load("50_users", "concurrent_upload_50", Closed { users: 50, requests: 500 }, Bytes::kb(50)),
             ],
+            steps: step_operations(&Flow::default()),
             router: None,
         }
     }
+}
+
+/// What reports and limits call the steps of a flow: `flow/upload`, and so on.
+pub(crate) fn step_operations(flow: &Flow) -> Vec<String> {
+    flow.names().map(|step| format!("{FLOW_OPERATION}/{step}")).collect()
 }
 
 fn upload(name: &str, operation: &str, size: Bytes) -> Spec {
@@ -59,7 +70,7 @@ fn load(name: &str, operation: &str, plan: Closed, size: Bytes) -> Spec {
 impl Suite {
     /// These cases, against the stub.
     pub fn of_cases(cases: Vec<Spec>) -> Self {
-        Self { cases, router: None }
+        Self { cases, ..Self::default() }
     }
 
     /// The usual uploads and users, against a service of your own, which is served in the process that measures it. `make`
@@ -79,6 +90,11 @@ impl Suite {
     /// The same, with these cases.
     pub fn with_cases(self, cases: Vec<Spec>) -> Self {
         Self { cases, ..self }
+    }
+
+    /// The same, with limits for the steps of this flow.
+    pub fn with_steps_of(self, flow: &Flow) -> Self {
+        Self { steps: step_operations(flow), ..self }
     }
 
     /// The service of the caller's own, if there is one.
@@ -133,6 +149,7 @@ impl Suite {
     fn operations(&self) -> Vec<&str> {
         let mut known: Vec<&str> = self.cases.iter().map(|spec| spec.operation.as_str()).collect();
         known.extend(LOAD_OPERATIONS);
+        known.extend(self.steps.iter().map(String::as_str));
         known
     }
 }
@@ -148,6 +165,16 @@ mod tests {
         let elsewhere = tempfile::tempdir().expect("makes one").path().join("targets.toml");
         let error = suite.targets_in(&elsewhere).expect_err("was named and is missing").to_string();
         assert!(error.contains("targets.toml: cannot read"), "{error}");
+    }
+
+    #[test]
+    fn the_steps_of_a_flow_have_limits_of_their_own() {
+        let suite = Suite::default();
+        assert!(suite.parse_targets("[flow]\np95_ms = 9\n[\"flow/download\"]\np95_ms = 5\n").is_ok());
+        let error = suite.parse_targets("[\"flow/thumbnail\"]\np95_ms = 5\n").expect_err("is none of them");
+        assert!(error.problem.contains("flow/finalize, flow/ready, flow/download"), "{error}");
+        let alone = suite.with_steps_of(&Flow { steps: Vec::new(), ..Flow::default() });
+        assert!(alone.parse_targets("[\"flow/download\"]\np95_ms = 5\n").is_err());
     }
 
     #[test]

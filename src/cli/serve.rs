@@ -54,8 +54,10 @@ Faults hit uploads, each independently of the others, and the same requests unde
   status=503          answer with an error's status
   reset               read a part of the body, then reset the connection
   truncate            announce the whole answer, send half of it and close
+  flip                send the whole answer, with one wrong bit
   full, down          the storage is full (507), or does not answer (502)
-Each takes ,share=5% (default: every request) and, but for full and down, ,route=/health/* (a path, or a prefix of it).
+Each takes ,share=5% (default: every request) and, but for full and down, ,route=/health/* (a path, a prefix of it, or one
+with any segment in it, like /api/v1/files/*/download).
 More: docs/faults.md.
 
 --phases times each phase of an upload (token check, multipart, hash, storage and so on): a table by file size at the end,

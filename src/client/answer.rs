@@ -5,7 +5,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::{Api, Json, Says, Where};
+use crate::api::{Api, Json, Pointer, Says, Where};
 use crate::auth::Redactor;
 use crate::recording::{Class, Failure, Outcome};
 use crate::units::printable;
@@ -59,7 +59,7 @@ pub(super) fn judge(received: &Received<'_>, expected: &Expected, api: &Api, sec
     // The status comes first: whatever else another answer says, it is not about a stored file.
     let status = received.status;
     if !api.success.contains(&status) {
-        return Err(Failure::status(status.as_u16(), unwanted_status(received, api, secrets)));
+        return Err(Failure::status(status.as_u16(), unwanted_status(received, &api.wanted(), secrets)));
     }
     let stored = match stored(received, &api.says) {
         Ok(stored) => stored,
@@ -92,25 +92,40 @@ pub(super) fn judge(received: &Received<'_>, expected: &Expected, api: &Api, sec
     Ok(())
 }
 
+/// Judges an answer that is not about a stored file: by its status, which has to be one of these.
+pub(super) fn judge_status(received: &Received<'_>, success: &[StatusCode], secrets: &Redactor) -> Outcome {
+    let status = received.status;
+    if success.contains(&status) {
+        return Ok(());
+    }
+    let wanted: Vec<&str> = success.iter().map(StatusCode::as_str).collect();
+    let message = unwanted_status(received, &wanted.join(" or "), secrets);
+    Err(Failure::status(status.as_u16(), message))
+}
+
 /// What the service calls the file that it stored, if it says so.
 pub(super) fn id(received: &Received<'_>, says: &Says) -> Option<String> {
     let pointer = says.id.as_ref()?;
     let body: Json = serde_json::from_slice(received.body).ok()?;
+    name_at(&body, pointer)
+}
+
+/// What stands at this place, if it can be a name: a text or a number.
+pub(super) fn name_at(body: &Json, pointer: &Pointer) -> Option<String> {
     match *body.at(pointer).first()? {
-        Json::Text(id) if !id.is_empty() => Some(id.clone()),
-        Json::Number(id) => Some(id.to_string()),
+        Json::Text(name) if !name.is_empty() => Some(name.clone()),
+        Json::Number(name) => Some(name.to_string()),
         _ => None,
     }
 }
 
 /// What is wrong with a status that is not a success.
-fn unwanted_status(received: &Received<'_>, api: &Api, secrets: &Redactor) -> String {
+fn unwanted_status(received: &Received<'_>, wanted: &str, secrets: &Redactor) -> String {
     let status = received.status;
     // The service says itself that it refuses: what was wanted is clear.
     if status.is_client_error() || status.is_server_error() {
         return format!("{status}: {}", quote(received, secrets));
     }
-    let wanted = api.wanted();
     if let Some(location) = received.header(&LOCATION) {
         let location = shortened(&secrets.clean(location));
         return format!("wanted {wanted}; got {status}, a redirect to {location} (not followed)");
@@ -172,7 +187,7 @@ fn stored(received: &Received<'_>, says: &Says) -> Result<Stored, String> {
 }
 
 /// The service's own words, shortened, on one line.
-fn quote(received: &Received<'_>, secrets: &Redactor) -> String {
+pub(super) fn quote(received: &Received<'_>, secrets: &Redactor) -> String {
     let body = received.body;
     if !received.whole {
         return "its text was cut off".to_owned();
@@ -222,7 +237,7 @@ mod tests {
     use hyper::header::{ETAG, HeaderValue};
 
     use super::*;
-    use crate::api::{Checksum, Encoding, Pointer};
+    use crate::api::{Checksum, Encoding};
 
     const TOKEN: &str = "header-of-a-token.payload-of-a-token.signature-of-it";
 
@@ -379,6 +394,17 @@ mod tests {
         assert_eq!(judged_by(&api, &received(200, b"thanks")), Ok(()));
         let (_, said) = judged_by(&api, &received(204, b"")).expect_err("is not a success");
         assert_eq!(said, "wanted 200; got 204 No Content with no body");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_about_a_file_is_judged_by_its_status() {
+        let success = [StatusCode::OK, StatusCode::ACCEPTED];
+        let secrets = Redactor::of(TOKEN);
+        assert_eq!(judge_status(&received(202, b""), &success, &secrets), Ok(()));
+        let other = judge_status(&received(201, b"{}"), &success, &secrets).expect_err("is another status");
+        assert_eq!(other.message, "wanted 200 or 202; got 201 Created with {}");
+        let refused = judge_status(&received(404, b"no"), &success, &secrets).expect_err("is a refusal");
+        assert_eq!((refused.class, refused.message.as_str()), (Class::Http4xx, "404 Not Found: no"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes as Buffer;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -27,6 +28,7 @@ use super::outlasting::{Outlasting, WrongHttp};
 use super::upload::{Sending, unreadable};
 use crate::network::Shaped;
 use crate::recording::{Class, Failure};
+use crate::units::hex;
 
 /// Statuses of services that refuse an upload by its head: no token, no right, too large, of a kind that is not taken.
 const REFUSED_UNREAD: [StatusCode; 6] = [
@@ -114,6 +116,23 @@ pub(super) struct Answer {
     pub head_at: Instant,
 }
 
+/// An answer whose content is not kept.
+pub(super) enum Fetched {
+    /// All of it came: so many bytes, with this SHA-256 in lower-case hex.
+    Content { size: u64, sha256: String },
+    /// There is more of it than was asked for. The rest was not read.
+    TooLong,
+    /// An answer with another status, read as any other.
+    Other(Answer),
+}
+
+/// Something that was read of a connection.
+struct Read<T> {
+    read: T,
+    /// Whether nothing further can be read of it.
+    is_last: bool,
+}
+
 impl Connection {
     /// Connects, with TLS where the endpoint wants it, over a simulated network where there is one.
     pub async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
@@ -195,35 +214,88 @@ impl Connection {
         async move {
             let answer = pin!(async {
                 let response = response.await.map_err(|e| failure(&e))?;
-                let head_at = Instant::now();
                 *answered = true;
-                let last = is_last(&response);
-                // The body belongs to the measured time, and is limited: a service could send without end.
-                let (head, body) = response.into_parts();
-                let status = head.status;
-                let refused = status.is_client_error() || status.is_server_error();
-                let body = Limited::new(body, MAX_ANSWER).collect().await;
-                let (body, whole) = match body.map_err(|e| body_failure(&*e)) {
-                    Ok(body) => (body.to_bytes(), true),
-                    // Who refuses an upload and closes at once may cut off his own words. The status says enough.
-                    Err(Failure { class: Class::Reset, .. }) if refused => (Buffer::new(), false),
-                    Err(failure) => return Err(failure),
-                };
-                let answer = Answer { status, headers: head.headers, body, whole, head_at };
-                Ok((answer, last || !whole))
+                read_whole(response).await
             });
-            let (answer, last) = drive(driver, answer).await.map_err(|failure| {
+            let Read { read, is_last } = drive(driver, answer).await.map_err(|failure| {
                 // A file that could not be read is this machine's fault, though it shows as a request that ended.
                 let why = trouble.as_ref().and_then(|trouble| trouble.get());
                 why.map_or(failure, unreadable)
             })?;
             // Without a driver the connection counts as ended, and the next upload opens another one.
-            if last {
+            if is_last {
                 *driver = None;
             }
-            Ok(answer)
+            Ok(read)
         }
     }
+
+    /// Sends a request whose body is in memory, and hashes what comes as its answer, up to `most` bytes, if that has one of
+    /// these statuses. The content of a large file is not kept for that.
+    pub async fn exchange_hashing(
+        &mut self,
+        request: Request<Sending>,
+        success: &[StatusCode],
+        most: u64,
+    ) -> Result<Fetched, Failure> {
+        let response = self.sender.send(request);
+        let driver = &mut self.driver;
+        let answered = &mut self.answered;
+        *answered = false;
+        let answer = pin!(async {
+            let response = response.await.map_err(|e| failure(&e))?;
+            *answered = true;
+            if success.contains(&response.status()) {
+                return hash_content(response, most).await;
+            }
+            let Read { read, is_last } = read_whole(response).await?;
+            Ok(Read { read: Fetched::Other(read), is_last })
+        });
+        let Read { read, is_last } = drive(driver, answer).await?;
+        if is_last {
+            *driver = None;
+        }
+        Ok(read)
+    }
+}
+
+/// Reads the rest of an answer whose head has just come.
+async fn read_whole(response: Response<Incoming>) -> Result<Read<Answer>, Failure> {
+    let head_at = Instant::now();
+    let last = is_last(&response);
+    // The body belongs to the measured time, and is limited: a service could send without end.
+    let (head, body) = response.into_parts();
+    let status = head.status;
+    let refused = status.is_client_error() || status.is_server_error();
+    let body = Limited::new(body, MAX_ANSWER).collect().await;
+    let (body, whole) = match body.map_err(|e| body_failure(&*e)) {
+        Ok(body) => (body.to_bytes(), true),
+        // Who refuses an upload and closes at once may cut off his own words. The status says enough.
+        Err(Failure { class: Class::Reset, .. }) if refused => (Buffer::new(), false),
+        Err(failure) => return Err(failure),
+    };
+    let read = Answer { status, headers: head.headers, body, whole, head_at };
+    Ok(Read { read, is_last: last || !whole })
+}
+
+/// Hashes the content of an answer as it comes, up to `most` bytes.
+async fn hash_content(response: Response<Incoming>, most: u64) -> Result<Read<Fetched>, Failure> {
+    let last = is_last(&response);
+    let mut body = response.into_body();
+    let mut hash = Context::new(&SHA256);
+    let mut size = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| body_failure(&e))?;
+        // Trailers are no content.
+        let Ok(piece) = frame.into_data() else { continue };
+        size += piece.len() as u64;
+        if size > most {
+            return Ok(Read { read: Fetched::TooLong, is_last: true });
+        }
+        hash.update(&piece);
+    }
+    let sha256 = hex(hash.finish().as_ref());
+    Ok(Read { read: Fetched::Content { size, sha256 }, is_last: last })
 }
 
 /// The failure of a TLS handshake.

@@ -1,8 +1,9 @@
-//! One upload over HTTP, to its outcome. The only place that speaks hyper's client.
+//! One upload over HTTP, to its outcome, and the requests that may follow it. The only place that speaks hyper's client.
 
 mod answer;
 mod connection;
 mod endpoint;
+mod flow;
 mod get;
 mod left;
 mod outlasting;

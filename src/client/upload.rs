@@ -22,6 +22,8 @@ pub struct UploadBody {
     pub(super) expected: Expected,
     /// The file's name.
     pub(super) name: String,
+    /// The file's SHA-256, whatever the service tells: what is read back is compared with it.
+    pub(super) sha256: String,
     size: Bytes,
     content: Content,
 }
@@ -49,6 +51,7 @@ impl UploadBody {
             content_type: header(&body.content_type),
             expected: Expected { size: size.0, digest },
             name: file.name.clone(),
+            sha256: file.sha256.clone(),
             size,
             content: Content::Whole(body.bytes),
         }
@@ -68,6 +71,7 @@ impl UploadBody {
             content_type: header(&frame.content_type),
             expected: Expected { size: file.size.0, digest },
             name: file.name.clone(),
+            sha256: file.sha256.clone(),
             size: file.size,
             content: Content::Streamed { head: frame.head.into(), file, tail: frame.tail.into() },
         })
@@ -95,10 +99,7 @@ impl UploadBody {
 
     pub(super) fn body(&self) -> Result<Sending, Failure> {
         Ok(match &self.content {
-            Content::Whole(body) => {
-                let parts = [Some(body.clone()), None];
-                Sending { left: body.len() as u64, parts, file: None, trouble: None }
-            }
+            Content::Whole(body) => Sending::whole(body.clone()),
             Content::Streamed { head, file, tail } => {
                 let left = (head.len() + tail.len()) as u64 + file.size.0;
                 let file = Some(file.pieces().map_err(unreadable)?);
@@ -142,6 +143,11 @@ impl Sending {
     /// An empty body.
     pub fn nothing() -> Self {
         Self { left: 0, parts: [None, None], file: None, trouble: None }
+    }
+
+    /// A body in memory.
+    pub fn whole(body: Buffer) -> Self {
+        Self { left: body.len() as u64, parts: [Some(body), None], file: None, trouble: None }
     }
 
     /// Shared slot that receives the reason if the file cannot be read. `None` for a body in memory.

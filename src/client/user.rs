@@ -8,14 +8,14 @@ use hyper::{Method, Request, StatusCode, Uri};
 use uuid::Uuid;
 
 use super::answer::{self, Received};
-use super::connection::{Answer, Connection, REFUSED_STREAM, no_answer_within, retry_after};
+use super::connection::{Answer, Connection, Fetched, REFUSED_STREAM, no_answer_within, retry_after};
 use super::endpoint::{Endpoint, Http};
 use super::left::Left;
 use super::upload::{Sending, UploadBody};
 use crate::api::{Api, Filled, Place, Secret};
 use crate::auth::{Redactor, Token};
 use crate::ingester::Leftovers;
-use crate::recording::{Class, Failure, Finished, Outcome, Performed, Phases};
+use crate::recording::{Class, Failure, Outcome, Performed, Phases};
 use crate::units::Bytes;
 
 /// Connect timeout, besides what a simulated network takes.
@@ -42,6 +42,15 @@ pub struct Client {
     idle_since: Option<Instant>,
     /// What is to be removed after the run.
     left: Left,
+}
+
+/// An upload that has ended, with what the requests that follow it need.
+pub(super) struct Uploaded {
+    pub performed: Performed,
+    /// The UUID in its path, if that has one.
+    pub uuid: String,
+    /// The answer, if there was one, whatever it says.
+    pub answer: Option<Answer>,
 }
 
 impl Client {
@@ -176,6 +185,11 @@ impl Client {
     /// One upload, on the kept connection or on a new one where the service has closed it.
     /// Its latency ends when the answer was read to its end; checking it comes after.
     pub async fn upload(&mut self, upload: &UploadBody) -> Performed {
+        self.upload_with_answer(upload).await.performed
+    }
+
+    /// The same, with its answer.
+    pub(super) async fn upload_with_answer(&mut self, upload: &UploadBody) -> Uploaded {
         // All that can be made beforehand is made before the clock starts. A request that cannot be made is told as a
         // failure of the exchange.
         let uuid = self.fresh_uuid();
@@ -192,6 +206,7 @@ impl Client {
         let idle = self.idle_since.replace(began + latency).map(|since| began - since);
 
         let answer = answer.unwrap_or_else(|_| Err(no_answer_within(limit)));
+        let mut kept = None;
         let (phases, outcome) = match answer {
             Ok((answer, connect)) => {
                 // The head's time includes that of connecting, which is a phase of its own.
@@ -201,7 +216,9 @@ impl Client {
                     first_byte: Some(head.saturating_sub(connect.unwrap_or_default())),
                     last_byte: Some(latency.saturating_sub(head)),
                 };
-                (phases, self.judge(&answer, upload, &uuid))
+                let outcome = self.judge(&answer, upload, &uuid);
+                kept = Some(answer);
+                (phases, outcome)
             }
             Err(failure) => {
                 // A service that had begun to answer did not close an idle connection.
@@ -210,16 +227,12 @@ impl Client {
                 (Phases::default(), self.give_up(failure))
             }
         };
-        Performed { began, phases, finished: Finished { latency, outcome } }
+        let performed = Performed { phases, ..Performed::new(began, latency, outcome) };
+        Uploaded { performed, uuid, answer: kept }
     }
 
     fn judge(&mut self, answer: &Answer, upload: &UploadBody, uuid: &str) -> Outcome {
-        let received = Received {
-            status: answer.status,
-            headers: &answer.headers,
-            body: &answer.body,
-            whole: answer.whole,
-        };
+        let received = received(answer);
         if let Some(cleanup) = self.api.cleanup.as_ref().filter(|cleanup| cleanup.path.has(Place::Id)) {
             // Whatever is wrong with the answer: what the service stored has to be removed.
             let status = answer.status;
@@ -280,6 +293,16 @@ impl Client {
         Ok(request)
     }
 
+    /// The service's own time limit of a request.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Keeps what a service repeats of secrets out of messages.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// A request without a body, as for a removal.
     pub(super) fn bare_request(&self, method: &Method, path: &str) -> Result<Request<Sending>, Failure> {
         let mut request = Request::new(Sending::nothing());
@@ -291,21 +314,63 @@ impl Client {
 
     /// Sends a request that is not an upload, and returns the status of its answer.
     pub(super) async fn send(&mut self, request: Request<Sending>) -> Result<StatusCode, Failure> {
-        let limit = self.besides_the_network(self.timeout, Bytes(0));
+        let answer = self.ask(request, self.timeout).await?;
+        Ok(answer.status)
+    }
+
+    /// Sends a request that is not an upload, and reads its answer to the end. The limit is the service's: what a simulated
+    /// network takes comes on top of it.
+    pub(super) async fn ask(
+        &mut self,
+        request: Request<Sending>,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
+        let limit = self.besides_the_network(limit, Bytes(0));
         let exchange = async {
             let (connection, _) = self.connected().await?;
             connection.exchange(request).await
         };
         let answer = tokio::time::timeout(limit, exchange).await;
-        match answer.unwrap_or_else(|_| Err(no_answer_within(limit))) {
-            Ok(answer) => Ok(answer.status),
-            Err(failure) => {
-                // An answer to this request could arrive later, and be taken for that to the next one.
-                self.connection = None;
-                Err(failure)
-            }
+        let answer = answer.unwrap_or_else(|_| Err(no_answer_within(limit)));
+        self.leave_connection(answer.is_ok());
+        answer
+    }
+
+    /// Sends a request for a file of this size, and hashes the content that comes with one of these statuses.
+    pub(super) async fn fetch(
+        &mut self,
+        request: Request<Sending>,
+        success: &[StatusCode],
+        size: Bytes,
+    ) -> Result<Fetched, Failure> {
+        let limit = match &self.endpoint.simulated {
+            Some(simulated) => self.timeout.saturating_add(simulated.network.allowance_of_answer(size)),
+            None => self.timeout,
+        };
+        let exchange = async {
+            let (connection, _) = self.connected().await?;
+            connection.exchange_hashing(request, success, size.0).await
+        };
+        let answer = tokio::time::timeout(limit, exchange).await;
+        let answer = answer.unwrap_or_else(|_| Err(no_answer_within(limit)));
+        self.leave_connection(answer.is_ok());
+        answer
+    }
+
+    /// Keeps the connection after an answer that was read, and gives it up after a failure: an answer to that request could
+    /// arrive later, and be taken for that to the next one.
+    fn leave_connection(&mut self, was_answered: bool) {
+        if was_answered {
+            self.idle_since = Some(Instant::now());
+        } else {
+            self.connection = None;
         }
     }
+}
+
+/// An answer as it is judged.
+pub(super) fn received(answer: &Answer) -> Received<'_> {
+    Received { status: answer.status, headers: &answer.headers, body: &answer.body, whole: answer.whole }
 }
 
 /// What a request for a path below the endpoint's is addressed to.

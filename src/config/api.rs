@@ -14,6 +14,8 @@ use crate::payload::{BodyFormat, Form};
 
 /// Statuses of a success unless told otherwise.
 const SUCCESS: [StatusCode; 3] = [StatusCode::OK, StatusCode::CREATED, StatusCode::NO_CONTENT];
+/// Largest status of a success: a redirect is not followed, and so may be what a success looks like.
+pub(super) const LARGEST_SUCCESS: u16 = 399;
 /// What stands in place of a header where the service wants no token.
 const NO_TOKEN: &str = "none";
 
@@ -89,16 +91,22 @@ fn token(text: Option<&str>) -> Result<Option<HeaderName>, Problem> {
 }
 
 fn success(statuses: Option<&[u16]>) -> Result<Vec<StatusCode>, Problem> {
-    let Some(statuses) = statuses else { return Ok(SUCCESS.to_vec()) };
+    match statuses {
+        None => Ok(SUCCESS.to_vec()),
+        Some(statuses) => parse_statuses(statuses, LARGEST_SUCCESS).map_err(|what| wrong("success", what)),
+    }
+}
+
+/// Statuses from 200 to the largest one that may be a success.
+pub(super) fn parse_statuses(statuses: &[u16], largest: u16) -> Result<Vec<StatusCode>, String> {
     if statuses.is_empty() {
-        return Err(wrong("success", "is empty; write the statuses of a success, like [201]"));
+        return Err("is empty; write the statuses of a success, like [201]".to_owned());
     }
     let mut success = Vec::new();
     for status in statuses {
         match StatusCode::from_u16(*status) {
-            // A redirect is not followed, and so may be what a success looks like.
-            Ok(status) if (200..400).contains(&status.as_u16()) => success.push(status),
-            _ => return Err(wrong("success", format!("{status} is not a status from 200 to 399"))),
+            Ok(status) if (200..=largest).contains(&status.as_u16()) => success.push(status),
+            _ => return Err(format!("{status} is not a status from 200 to {largest}")),
         }
     }
     Ok(success)
@@ -239,16 +247,15 @@ fn removal(table: &CleanupTable, api: &Api) -> Result<Cleanup, Problem> {
 }
 
 fn method(table: &'static str, text: &str) -> Result<Method, Problem> {
-    let method: Method = text.parse().map_err(|_| not_a_method(table, text))?;
-    // Methods have a case (RFC 9110, 9.1): `post` would be one that no service knows.
-    if method.as_str().chars().any(|c| c.is_ascii_lowercase()) {
-        return Err(not_a_method(table, text));
-    }
-    Ok(method)
+    parse_method(text).map_err(|what| Problem::new(table, "method", what))
 }
 
-fn not_a_method(table: &'static str, text: &str) -> Problem {
-    Problem::new(table, "method", format!("\"{text}\" is not a method in capitals, like POST or PUT"))
+/// A method as it is written in capitals.
+pub(super) fn parse_method(text: &str) -> Result<Method, String> {
+    let method: Option<Method> = text.parse().ok();
+    // Methods have a case (RFC 9110, 9.1): `post` would be one that no service knows.
+    let method = method.filter(|method| !method.as_str().chars().any(|c| c.is_ascii_lowercase()));
+    method.ok_or_else(|| format!("\"{text}\" is not a method in capitals, like POST or PUT"))
 }
 
 fn wrong(key: &'static str, what: impl std::fmt::Display) -> Problem {

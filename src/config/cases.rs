@@ -64,7 +64,7 @@ fn problem(number: usize, key: &'static str, what: String) -> Problem {
 }
 
 /// Names become parts of ids, of Criterion's folders, and of the names of files.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     // Criterion cuts off what lies beyond 64 bytes. A leading dot would hide a folder, or leave it.
     !text.is_empty() && text.len() <= 64 && text.chars().all(is_allowed_in_a_name) && !text.starts_with('.')
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
+use toml::{Spanned, Value};
 
 use crate::api::{Algorithm, Encoding};
 use crate::case::Suite;
@@ -24,6 +24,7 @@ pub struct Tables {
     pub api: Option<ApiTable>,
     pub cleanup: Option<CleanupTable>,
     pub case: Option<Vec<CaseTable>>,
+    pub flow: Option<FlowTable>,
 }
 
 /// `[service]`.
@@ -91,10 +92,43 @@ pub struct CaseTable {
     pub requests: Option<u64>,
 }
 
+/// `[flow]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowTable {
+    pub step: Option<Vec<StepTable>>,
+}
+
+/// `[[flow.step]]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepTable {
+    pub name: Option<String>,
+    pub method: Option<String>,
+    pub path: Option<String>,
+    pub body: Option<String>,
+    pub success: Option<Vec<u16>>,
+    pub take: Option<BTreeMap<String, String>>,
+    pub until: Option<UntilTable>,
+    pub every: Option<String>,
+    pub timeout: Option<String>,
+    pub compare: Option<bool>,
+}
+
+/// `until` of a step.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UntilTable {
+    pub status: Option<u16>,
+    pub pointer: Option<String>,
+    pub equals: Option<Value>,
+    pub fails: Option<Value>,
+}
+
 /// A value that cannot be used, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The table, and for one of several its place among them.
+    /// The table, with dots where it stands in another one, and for one of several its place among them.
     pub table: (&'static str, usize),
     /// The key in it.
     pub key: &'static str,
@@ -177,21 +211,27 @@ impl<'a> Located<'a> {
     }
 
     fn place(&self, problem: &Problem) -> Option<usize> {
-        let (name, number) = problem.table;
-        let (key, value) = self.root.get_ref().get_key_value(name)?;
-        // What is not a table has no keys: the line of its name is shown.
-        let table = match value.get_ref() {
-            DeValue::Table(table) => table,
-            DeValue::Array(tables) => match tables.get(number)?.get_ref() {
+        let (path, number) = problem.table;
+        let mut table = self.root.get_ref();
+        // Where the innermost table begins that was found.
+        let mut begin = None;
+        for name in path.split('.') {
+            let Some((key, value)) = table.get_key_value(name) else { return begin };
+            begin = Some(key.span().start);
+            // What is not a table has no keys: the line of its name is shown.
+            table = match value.get_ref() {
                 DeValue::Table(table) => table,
-                _ => return Some(key.span().start),
-            },
-            _ => return Some(key.span().start),
-        };
+                DeValue::Array(tables) => match tables.get(number)?.get_ref() {
+                    DeValue::Table(table) => table,
+                    _ => return begin,
+                },
+                _ => return begin,
+            };
+        }
         match table.get_key_value(problem.key) {
             Some((key, _)) => Some(key.span().start),
             // The key is missing: its table's first one is near.
-            None => Some(table.keys().map(|key| key.span().start).min().unwrap_or(key.span().start)),
+            None => table.keys().map(|key| key.span().start).min().or(begin),
         }
     }
 }

@@ -6,6 +6,7 @@ mod accepted;
 mod api;
 mod cases;
 mod file;
+mod flow;
 mod overrides;
 mod service;
 mod template;
@@ -18,6 +19,7 @@ pub use overrides::{NONE, SERVICE};
 pub use service::{Build, BuildError, COMMIT_VARIABLE, Restart};
 pub use template::TEMPLATE;
 
+use crate::api::Flow;
 use crate::case::Suite;
 use crate::error::Error;
 use crate::files::read_limited;
@@ -45,6 +47,8 @@ pub struct Config {
     described: Described,
     suite: Option<Suite>,
     targets: Option<Targets>,
+    /// What may follow an upload.
+    flow: Option<Arc<Flow>>,
 }
 
 impl Config {
@@ -73,7 +77,6 @@ impl Config {
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let located = Located::parse(text).map_err(|e| Error::malformed(path, e))?;
         let file = located.file().map_err(|e| Error::malformed(path, e))?;
-        // The cases come before the limits, which are named after them.
         let suite = match &file.case {
             Some(tables) => {
                 let cases = cases::specs(tables);
@@ -81,13 +84,17 @@ impl Config {
             }
             None => None,
         };
-        let known = suite.clone().unwrap_or_default();
-        let targets = located.targets(&known).map_err(|e| Error::malformed(path, e))?;
         // The file has to be right by itself: else an error in it would be taken for one of a variable.
-        service_and_api(path, &file).map_err(|e| Error::malformed(path, located.at(&e)))?;
+        let (checked, _) =
+            service_and_api(path, &file).map_err(|e| Error::malformed(path, located.at(&e)))?;
+        let flow = flow_of(&file, &checked).map_err(|e| Error::malformed(path, located.at(&e)))?;
+        // The limits come last, as they are named after the cases and the steps of a flow.
+        let known = with_steps_of(flow.as_deref(), suite.clone().unwrap_or_default());
+        let targets = located.targets(&known).map_err(|e| Error::malformed(path, e))?;
         let file = overrides::apply(text)?;
         let (described, build) = service_and_api(path, &file).map_err(|e| overrides::blame(path, &e))?;
-        Ok(Self { path: Some(path.to_owned()), build, described, suite, targets })
+        let flow = flow_of(&file, &described).map_err(|e| overrides::blame(path, &e))?;
+        Ok(Self { path: Some(path.to_owned()), build, described, suite, targets, flow })
     }
 
     /// The same, for a service that this command starts.
@@ -110,11 +117,17 @@ impl Config {
     /// The cases of the file, or `usual` where it has none. Of those, a service that the file describes has the uploads.
     pub fn suite(&self, usual: &Suite) -> Suite {
         let has_service = self.described.command.is_some() || self.described.url.is_some();
-        match &self.suite {
+        let suite = match &self.suite {
             Some(configured) => usual.clone().with_cases(configured.cases().to_vec()),
             None if has_service => usual.clone().of_uploads(),
             None => usual.clone(),
-        }
+        };
+        with_steps_of(self.flow.as_deref(), suite)
+    }
+
+    /// What follows an upload, if something does: what the file says, or what the ingester has.
+    pub fn flow(&self) -> Option<&Arc<Flow>> {
+        self.flow.as_ref()
     }
 
     /// The settings of this process for the cases of a suite.
@@ -158,6 +171,20 @@ impl Config {
     pub fn targets_in(path: &Path, text: &str, suite: &Suite) -> Result<Option<Targets>, Error> {
         let located = Located::parse(text).map_err(|e| Error::malformed(path, e))?;
         located.targets(suite).map_err(|e| Error::malformed(path, e))
+    }
+}
+
+/// What may follow an upload to this service, as these tables say.
+fn flow_of(file: &file::Tables, service: &Described) -> Result<Option<Arc<Flow>>, file::Problem> {
+    let flow = flow::flow(file.flow.as_ref(), file.api.is_some(), &service.api)?;
+    Ok(flow.map(Arc::new))
+}
+
+/// The suite with limits for the steps of this flow, if there is one.
+fn with_steps_of(flow: Option<&Flow>, suite: Suite) -> Suite {
+    match flow {
+        Some(flow) => suite.with_steps_of(flow),
+        None => suite,
     }
 }
 
@@ -239,6 +266,49 @@ mod tests {
         let own = home.path().join("repository/services").join(FILE_NAME);
         std::fs::write(&own, "").expect("writes");
         assert_eq!(nearest(&deep), Some(own));
+    }
+
+    #[test]
+    fn a_flow_and_the_limits_of_its_steps_stand_in_one_file() {
+        let text = "[api]\npath = \"/files\"\nid = \"/id\"\n\n[[flow.step]]\nname = \"upload\"\n\n\
+                    [[flow.step]]\nname = \"thumbnail\"\npath = \"/files/{id}/thumbnail\"\n\n\
+                    [targets.\"flow/thumbnail\"]\np95_ms = 50\n";
+        let config = parse(text).expect("is fine");
+        let flow = config.flow().expect("has one");
+        assert_eq!(flow.names().collect::<Vec<_>>(), ["upload", "thumbnail"]);
+        assert!(config.has_targets());
+        let wrong = parse(&text.replace("flow/thumb", "flow/ump")).expect_err("is no step");
+        assert!(wrong.contains("line 12: targets.flow/umpnail: no such operation"), "{wrong}");
+    }
+
+    #[test]
+    fn a_service_that_is_described_has_no_flow_of_its_own() {
+        let text = "[api]\npath = \"/files\"\n";
+        assert!(parse(text).expect("is fine").flow().is_none());
+        assert!(parse("").expect("is fine").flow().is_some());
+    }
+
+    #[test]
+    fn a_mistake_in_a_step_is_told_with_its_line() {
+        let upload = "[[flow.step]]\nname = \"upload\"\n";
+        let wrong: [(&str, &str); 6] = [
+            ("[flow]\n", "line 1: flow.step: is missing"),
+            ("\n[flow]\nsteps = 1\n", "line 3: flow.steps: unknown field `steps`, expected `step`"),
+            ("[[flow.step]]\nname = \"send\"\n", "line 2: flow.step.name: \"send\" must be"),
+            (
+                &format!("{upload}[[flow.step]]\nname = \"a\"\npath = \"/a\"\n\nevery = \"1s\"\n"),
+                "line 7: flow.step.every: is set without until",
+            ),
+            (&format!("{upload}[[flow.step]]\nname = \"a\"\n"), "line 4: flow.step.path: is missing"),
+            (
+                &format!("{upload}[[flow.step]]\nname = \"a\"\nuntil = {{ equal = 1 }}\n"),
+                "line 5: flow.step.until.equal: unknown field `equal`",
+            ),
+        ];
+        for (text, says) in wrong {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -35,6 +35,18 @@ success = [200, 201]
 # method = "DELETE"
 # path = "/files/{id}"
 
+# What follows an upload, for `ingester-perf load --flow`: each step is timed (docs/flow.md).
+# [[flow.step]]
+# name = "upload"
+# [[flow.step]]
+# name = "ready"
+# path = "/files/{id}/status"
+# until = { pointer = "/status", equals = "done" }
+# [[flow.step]]
+# name = "download"
+# path = "/files/{id}"
+# compare = true           # with what was sent
+
 # What is measured; without a [[case]]: 10 KB, 1 MB and 10 MB, and 10 and 50 users.
 # [[case]]
 # group = "upload"

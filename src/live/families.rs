@@ -306,7 +306,8 @@ mod tests {
         for (outcome, count) in [("ok", 2), ("reset", 1), ("timeout", 0), ("unfinished", 1)] {
             assert_eq!(value(&told, "requests", outcome), SeriesValue::Count(count), "{outcome}");
         }
-        assert_eq!(family(&told, "requests").series.len(), 11);
+        // A success, ten classes of failure, and what never ended.
+        assert_eq!(family(&told, "requests").series.len(), 12);
         let SeriesValue::Histogram { count, buckets, .. } = value(&told, "latency_seconds", "op") else {
             panic!("latencies are not a histogram")
         };

@@ -8,7 +8,7 @@ use super::board::{BaselineLatency, RunAbout};
 use crate::load::{
     Arrivals, ENDLESS, LoadRecorder, MachineUse, Model, Plan, Profile, ResourceSample, Second, SideUse, Sink,
 };
-use crate::recording::{Class, Failure, Finished, Performed, Phases};
+use crate::recording::{Class, Failure, Performed};
 
 static GO: AtomicBool = AtomicBool::new(false);
 
@@ -27,8 +27,7 @@ pub(super) fn seconds(requests: &[(u64, u64)]) -> Vec<Second> {
         }
         let failure = Failure::new(Class::Reset, "gone");
         let outcome = if took.is_multiple_of(7) { Err(failure) } else { Ok(()) };
-        let finished = Finished { latency: Duration::from_millis(took), outcome };
-        recorder.ended(due, Performed { began, phases: Phases::default(), finished });
+        recorder.ended(due, Performed::new(began, Duration::from_millis(took), outcome));
     }
     recorder.finish(Duration::ZERO);
     seconds.iter().collect()

@@ -29,6 +29,12 @@ pub trait Operation {
     /// Performs the request `index` of the run. Its service time is measured here.
     fn perform(&self, user: &mut Self::User, index: u64) -> impl Future<Output = Performed>;
 
+    /// Names of the steps that each operation consists of, in their order; none where it is a single request. They are what
+    /// reports and limits call the steps.
+    fn steps(&self) -> &[String] {
+        &[]
+    }
+
     /// Whether this request may still be performed; the first that may not ends the schedule.
     fn allows(&self, _index: u64) -> bool {
         true
@@ -225,7 +231,6 @@ mod tests {
     use super::super::profile::Profile;
     use super::super::schedule::{Arrivals, Schedule};
     use super::*;
-    use crate::recording::{Finished, Phases};
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -255,7 +260,7 @@ mod tests {
             let began = Paused.now();
             tokio::time::sleep(self.0).await;
             let latency = Paused.now() - began;
-            Performed { began, phases: Phases::default(), finished: Finished { latency, outcome: Ok(()) } }
+            Performed::new(began, latency, Ok(()))
         }
     }
 

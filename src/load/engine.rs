@@ -277,7 +277,7 @@ impl<O: Operation> Worker<'_, O> {
             drop(ready);
             // The others may still be warming up.
             let start = begins.recv().map_err(io::Error::other)?;
-            let mut log = LoadRecorder::new(start, stop, done);
+            let mut log = LoadRecorder::new(start, stop, done).of_steps(operation.steps());
             // From here on, as what comes before is warming up, which may take all of the thread's time.
             let busy = CpuShare::begin();
             pacer.until(start).await?;

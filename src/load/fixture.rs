@@ -15,7 +15,7 @@ use super::schedule::Arrivals;
 use super::shard::Shard;
 use super::shard_record::{ShardClock, ShardRecord};
 use crate::machine::{Environment, Placement};
-use crate::recording::{Class, Failure, Finished, Performed, Phases};
+use crate::recording::{Class, Failure, Finished, Outcome, Performed, PerformedStep};
 
 static GO: AtomicBool = AtomicBool::new(false);
 
@@ -34,10 +34,21 @@ pub struct Request {
 /// The record of a shard that began so long after a certain time, in which these requests were made; those that took 13 ms
 /// failed.
 pub fn record(index: u32, of: u32, after: Duration, requests: &[Request]) -> LoadRecord {
+    record_of_steps(index, of, after, requests, &[])
+}
+
+/// The same of requests that consist of two steps with these names, or of none.
+pub fn record_of_steps(
+    index: u32,
+    of: u32,
+    after: Duration,
+    requests: &[Request],
+    names: &[String],
+) -> LoadRecord {
     let shard = Shard::new(index, of).expect("is one");
     let start = Instant::now();
     let (done, seconds) = mpsc::channel();
-    let mut recorder = LoadRecorder::new(start, &GO, done);
+    let mut recorder = LoadRecorder::new(start, &GO, done).of_steps(names);
     // In the order of their ends: a request is counted in the second in which its end is noticed.
     let mut requests = requests.to_vec();
     requests.sort_by_key(|request| request.at + request.took);
@@ -45,9 +56,9 @@ pub fn record(index: u32, of: u32, after: Duration, requests: &[Request]) -> Loa
         let began = start + request.at;
         let failure = Failure::new(Class::Other, "it took 13 ms");
         let outcome = if request.took == FAILS { Err(failure) } else { Ok(()) };
-        let finished = Finished { latency: request.took, outcome };
+        let steps = if names.is_empty() { Vec::new() } else { steps_of(request.took, &outcome) };
         recorder.begins(began);
-        recorder.ended(began, Performed { began, phases: Phases::default(), finished });
+        recorder.ended(began, Performed { steps, ..Performed::new(began, request.took, outcome) });
     }
     let load = recorder.finish(Duration::ZERO);
     let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000) + after;
@@ -70,4 +81,17 @@ pub fn record(index: u32, of: u32, after: Duration, requests: &[Request]) -> Loa
         runs: vec![RecordedRun { step: None, plan, run, phases: None }],
         ..LoadRecord::new("op", "100 KB".to_owned(), environment)
     }
+}
+
+/// The steps of a request: a third of its time and the rest, or all of it where it fails in its first step.
+fn steps_of(took: Duration, outcome: &Outcome) -> Vec<PerformedStep> {
+    if outcome.is_err() {
+        return vec![step(took, outcome.clone())];
+    }
+    let first = took / 3;
+    vec![step(first, Ok(())), step(took - first, Ok(()))]
+}
+
+fn step(latency: Duration, outcome: Outcome) -> PerformedStep {
+    PerformedStep { finished: Finished { latency, outcome }, requests: 1 }
 }

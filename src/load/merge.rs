@@ -13,6 +13,7 @@ use super::roll::{Roll, RollProblem};
 use super::second::Second;
 use super::shard::Shard;
 use super::shard_record::{LATE, MergedRecord, MergedShard, ShardClock, ShardRecord};
+use super::steps::{are_alike, listed};
 use crate::units::grouped;
 
 /// Most problems that a record has in full. A run of a thousand shards without a network would have a thousand.
@@ -82,6 +83,14 @@ impl ShardSum {
         let Some(RecordedRun { plan, run, .. }) = record.runs.pop() else { unreachable!("it has one run") };
         if plan.shard != shard {
             return Err(format!("says that it is shard {shard}, and its plan that it is {}", plan.shard));
+        }
+        // The hash of the plan covers them. Where it was written by hand, the sum would have steps that not all have.
+        if self.head.is_some() && !are_alike(&self.load.steps, &run.load.steps) {
+            return Err(format!(
+                "its requests have {}, and those of the shards before it {}",
+                listed(&run.load.steps),
+                listed(&self.load.steps)
+            ));
         }
         self.shards.push(AddedShard {
             index: shard.index(),
@@ -153,6 +162,9 @@ impl ShardSum {
             });
         }
         load.responses.elapsed = lasted;
+        for step in &mut load.steps {
+            step.outcomes.elapsed = lasted;
+        }
         let run = Run {
             load,
             seconds: from_zero(seconds),
@@ -172,7 +184,7 @@ impl ShardSum {
             shards: merged,
             // Its own is that of whoever puts the shards together.
             shard_command: record.command.take(),
-            problems: listed(&roll.problems, problems),
+            problems: listed_problems(&roll.problems, problems),
         });
         let placement = &record.environment.placement;
         record.environment.placement =
@@ -182,7 +194,7 @@ impl ShardSum {
 }
 
 /// What is wrong with the run as a whole, then with its shards, as far as there is room.
-fn listed(of_run: &[RollProblem], of_shards: Vec<String>) -> Vec<String> {
+fn listed_problems(of_run: &[RollProblem], of_shards: Vec<String>) -> Vec<String> {
     let mut problems: Vec<String> = of_run.iter().map(RollProblem::to_string).collect();
     problems.extend(of_shards);
     if problems.len() > MOST_PROBLEMS {
@@ -211,7 +223,7 @@ fn from_zero(seconds: BTreeMap<i64, Second>) -> Vec<Second> {
 mod tests {
     use hdrhistogram::Histogram;
 
-    use super::super::fixture::{Request, record};
+    use super::super::fixture::{Request, record, record_of_steps};
     use super::super::roll::{RunFile, call_roll};
     use super::*;
     use crate::recording::Class;
@@ -280,6 +292,46 @@ mod tests {
         assert_eq!(run.load.responses.elapsed, one.load.responses.elapsed);
         assert_eq!(sum.runs[0].plan, whole.runs[0].plan);
         assert_eq!((problems(&sum), sum.shard), (Vec::new(), None));
+    }
+
+    #[test]
+    fn steps_are_added_bin_for_bin() {
+        let took: Vec<u64> = (1..400).map(|n| n * n % 211).collect();
+        let all = requests(&took);
+        let names = ["first", "second"].map(str::to_owned);
+        let mut records = Vec::new();
+        for index in 0..3 {
+            let part: Vec<Request> = all.iter().skip(index).step_by(3).copied().collect();
+            records.push(record_of_steps(index as u32, 3, MS(0), &part, &names));
+        }
+        let sum = merged(records);
+        let whole = record_of_steps(0, 1, MS(0), &all, &names);
+        let load = &sum.runs[0].run.load;
+        assert!(load.steps_add_up());
+        let own = &whole.runs[0].run.load.steps;
+        for (step, of_one) in load.steps.iter().zip(own) {
+            assert_eq!(step.name, of_one.name);
+            assert_eq!(step.outcomes.ok, of_one.outcomes.ok);
+            assert_eq!(step.outcomes.failed, of_one.outcomes.failed);
+            assert_eq!(step.outcomes.elapsed, of_one.outcomes.elapsed);
+            assert_eq!((step.requests, step.not_reached), (of_one.requests, of_one.not_reached));
+            assert_eq!(step.in_successes_ns, of_one.in_successes_ns);
+        }
+        // Those of 13 ms fail in the first step.
+        assert!(load.steps.len() == 2 && load.steps[1].not_reached > 0, "{:?}", load.steps);
+    }
+
+    #[test]
+    fn shards_with_other_steps_are_refused() {
+        let one = requests(&[5]);
+        let names = ["first", "second"].map(str::to_owned);
+        let mut sum = ShardSum::default();
+        sum.add(record_of_steps(0, 2, MS(0), &one, &names)).expect("is the first");
+        let error = sum.add(record(1, 2, MS(0), &one)).expect_err("has no steps");
+        assert_eq!(
+            error,
+            "its requests have no steps, and those of the shards before it the steps first, second"
+        );
     }
 
     #[test]

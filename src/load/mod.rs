@@ -3,8 +3,8 @@
 //! * What is to be done: `plan`, and its parts `profile` and `schedule`; `shard`, the part that one generator of several does.
 //! * What is due now: `queue`, and `users` for the closed model.
 //! * Doing it: `drive` on one thread by a `clock`, `pass` in one pass, `engine` on many threads, `pacer` to be on time.
-//! * What is kept of it: `recorder`, `second`, `health`, and what was used meanwhile (`usage`, read by `sampler`); all of a
-//!   command in one `record`. A `shard_record` says which part of a run a record is of; `roll` finds out whether all parts
+//! * What is kept of it: `recorder`, `second`, `steps`, `health`, and what was used meanwhile (`usage`, read by `sampler`);
+//!   all of a command in one `record`. A `shard_record` says which part of a run a record is of; `roll` finds out whether all parts
 //!   are there, and `merge` adds them.
 
 mod clock;
@@ -30,6 +30,7 @@ mod schedule;
 mod second;
 mod shard;
 mod shard_record;
+mod steps;
 mod usage;
 mod users;
 
@@ -56,4 +57,5 @@ pub use second::Second;
 pub use shard::{NotAShard, Shard};
 pub use shard_record::{MergedRecord, MergedShard, ShardClock, ShardRecord};
 pub(crate) use shard_record::{RunIdentity, run_hash};
+pub use steps::StepRecording;
 pub use usage::{MachineUse, ResourceSample, Resources, SideUse, WatchedService};

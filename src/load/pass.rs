@@ -10,7 +10,7 @@ use super::pacer::Pacer;
 use super::profile::ENDLESS;
 use super::queue::Queue;
 use super::schedule::Closed;
-use crate::recording::{Class, Failure, Finished, Performed, Phases, Recorder, Recording};
+use crate::recording::{Class, Failure, Performed, Recorder, Recording};
 
 /// One pass by these users, each beginning its next operation when its last has ended, until it has failed `patience`
 /// times in a row. Returns its wall time, which is recorded as a pass too.
@@ -115,7 +115,7 @@ impl<E: Display, F: AsyncFn(u64) -> Result<(), E>> Operation for Function<F> {
         let outcome = (self.0)(index).await;
         let latency = began.elapsed();
         let outcome = outcome.map_err(|e| Failure::new(Class::Other, e.to_string()));
-        Performed { began, phases: Phases::default(), finished: Finished { latency, outcome } }
+        Performed::new(began, latency, outcome)
     }
 }
 

@@ -160,6 +160,9 @@ impl LoadRecord {
                     load.responses.total() + load.unfinished.count()
                 ));
             }
+            if !load.steps_add_up() {
+                return Err(format!("run {number}: its steps do not add up to its operations"));
+            }
             // Without its send delays, a generator that was late would seem to have kept up.
             if load.times.send_delay.count() != load.responses.total() {
                 return Err(format!("run {number}: has no send delay for each request that ended"));
@@ -196,6 +199,12 @@ impl LoadRecord {
         for run in &mut self.runs {
             for failed in run.run.load.responses.failed.values_mut() {
                 failed.example = printable(&failed.example);
+            }
+            for step in &mut run.run.load.steps {
+                step.name = printable(&step.name);
+                for failed in step.outcomes.failed.values_mut() {
+                    failed.example = printable(&failed.example);
+                }
             }
             for size in run.phases.iter_mut().flat_map(|phases| &mut phases.sizes) {
                 for time in &mut size.phases {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drive::Sink;
 use super::second::{Second, Seconds};
+use super::steps::{self, StepRecording, StepsRecorder};
 use crate::recording::{Class, Finished, Performed, Recorder, Recording, Samples};
 
 /// Times that are measured beside the response time.
@@ -34,6 +35,7 @@ pub struct LoadRecorder<'a> {
     done: Sender<Second>,
     recorder: Recorder,
     times: Times,
+    steps: StepsRecorder,
     scheduled: u64,
     unfinished: Samples,
     in_flight: InFlight,
@@ -64,10 +66,17 @@ impl<'a> LoadRecorder<'a> {
             done,
             recorder: Recorder::default(),
             times: Times::default(),
+            steps: StepsRecorder::default(),
             scheduled: 0,
             unfinished: Samples::default(),
             in_flight: InFlight { now: 0, since: start, area_ns: 0 },
         }
+    }
+
+    /// The same, of operations that consist of these steps.
+    pub fn of_steps(mut self, names: &[String]) -> Self {
+        self.steps = StepsRecorder::new(names);
+        self
     }
 
     /// Ends the record of a run that lasts this long at least.
@@ -82,6 +91,7 @@ impl<'a> LoadRecorder<'a> {
         LoadRecording {
             responses: self.recorder.finish(),
             times: self.times,
+            steps: self.steps.finish(elapsed),
             scheduled: self.scheduled,
             unfinished: self.unfinished,
             in_flight_ns: self.in_flight.area_ns,
@@ -101,7 +111,7 @@ impl Sink for LoadRecorder<'_> {
         self.in_flight.change(now, self.in_flight.now + 1);
     }
 
-    fn ended(&mut self, due: Instant, Performed { began, phases, finished }: Performed) {
+    fn ended(&mut self, due: Instant, Performed { began, phases, finished, steps }: Performed) {
         // From the time at which the request was due, whether or not the generator was ready: a stall delays everybody who
         // comes during it, and each of them has to count (coordinated omission). Ends come in the order in which they are
         // noticed, and the clock of the requests under way must not run back.
@@ -125,6 +135,8 @@ impl Sink for LoadRecorder<'_> {
                 }
             }
         }
+        self.steps.record(steps, finished.outcome.is_ok());
+        // Seconds are of whole operations, whatever their steps were.
         let failure = finished.outcome.as_ref().err().map(|failure| failure.class);
         self.seconds.ended(response, send_delay, failure);
         self.recorder.record(Finished { latency: response, outcome: finished.outcome });
@@ -153,6 +165,10 @@ pub struct LoadRecording {
     pub responses: Recording,
     /// The other times.
     pub times: Times,
+    /// The steps of the operations that have ended, in their order. Empty where operations have none, and in records of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepRecording>,
     /// Requests that were due.
     pub scheduled: u64,
     /// Requests that had not ended when the run did, by their age.
@@ -170,6 +186,7 @@ impl LoadRecording {
         self.times.connect.merge(&other.times.connect);
         self.times.first_byte.merge(&other.times.first_byte);
         self.times.last_byte.merge(&other.times.last_byte);
+        steps::merge(&mut self.steps, other.steps);
         self.scheduled += other.scheduled;
         self.unfinished.merge(&other.unfinished);
         // A file may hold any number.
@@ -190,6 +207,11 @@ impl LoadRecording {
         self.scheduled == self.responses.total() + self.unfinished.count()
     }
 
+    /// Whether the steps come to the operations that they are of.
+    pub fn steps_add_up(&self) -> bool {
+        steps::add_up(&self.steps, &self.responses, &self.times.service)
+    }
+
     /// Requests that failed because this machine could not send them.
     pub fn local_failures(&self) -> u64 {
         self.responses.failed.get(&Class::Local).map_or(0, |failed| failed.latency.count())
@@ -201,14 +223,14 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::recording::{Failure, Phases};
+    use crate::recording::{Failure, PerformedStep};
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
     static GO: AtomicBool = AtomicBool::new(false);
 
     fn performed(began: Instant, ms: u64, ok: bool) -> Performed {
         let outcome = if ok { Ok(()) } else { Err(Failure::new(Class::Reset, "gone")) };
-        Performed { began, phases: Phases::default(), finished: Finished { latency: MS(ms), outcome } }
+        Performed::new(began, MS(ms), outcome)
     }
 
     /// Records requests that were all due and begun at `start`; one whose milliseconds are a multiple of 7 fails.
@@ -260,6 +282,33 @@ mod tests {
         assert_eq!(load.unfinished.range(), Some((MS(60), MS(100))));
         // 4 under way for 5 ms, 3 for 85 ms, and 2 for 10 ms, over 100 ms.
         assert_eq!(load.mean_in_flight(), Some((20.0 + 255.0 + 20.0) / 100.0));
+    }
+
+    #[test]
+    fn steps_add_up_to_their_operations() {
+        let start = Instant::now();
+        let names = ["one".to_owned(), "two".to_owned()];
+        let mut log = LoadRecorder::new(start, &GO, mpsc::channel().0).of_steps(&names);
+        // 3 + 5 ms, begun 2 ms after it was due; then one that fails at once, and has no second step.
+        for ms in [&[3, 5][..], &[7]] {
+            let failed = ms.len() < names.len();
+            let mut steps = Vec::new();
+            for &one in ms {
+                let outcome = if failed { Err(Failure::new(Class::Reset, "gone")) } else { Ok(()) };
+                steps.push(PerformedStep { finished: Finished { latency: MS(one), outcome }, requests: 1 });
+            }
+            log.begins(start);
+            let whole = performed(start + MS(2), ms.iter().sum(), !failed);
+            log.ended(start, Performed { steps, ..whole });
+        }
+        let load = log.finish(Duration::ZERO);
+        assert!(load.adds_up() && load.steps_add_up());
+        let counts: Vec<(u64, u64)> =
+            load.steps.iter().map(|step| (step.begun(), step.not_reached)).collect();
+        assert_eq!(counts, [(2, 0), (1, 1)]);
+        // The send delay is of the whole, and of no step.
+        assert_eq!(shortest(&load.responses.ok), MS(10));
+        assert_eq!(shortest(&load.steps[1].outcomes.ok), MS(5));
     }
 
     #[test]

@@ -114,6 +114,8 @@ pub(crate) struct RunIdentity<'a> {
     pub operation: &'a str,
     /// What is sent.
     pub sent: &'a str,
+    /// The steps that each request consists of, if it has some.
+    pub steps: &'a [String],
     /// The simulated network.
     pub network: Option<&'a str>,
     /// Hash of the source that this program was built from.
@@ -154,7 +156,7 @@ mod tests {
     }
 
     fn identity() -> RunIdentity<'static> {
-        RunIdentity { operation: "load", sent: "100 KB", network: None, source: "abc", shards: 4 }
+        RunIdentity { operation: "load", sent: "100 KB", steps: &[], network: None, source: "abc", shards: 4 }
     }
 
     #[test]
@@ -163,12 +165,14 @@ mod tests {
         assert_eq!(hash.len(), 64);
         let shard = Shard::new(3, 4).expect("is one");
         assert_eq!(run_hash(&Plan { shard, at_once: 7, ..plan() }, identity()), hash);
+        let steps = ["flow/upload".to_owned()];
         let others = [
             run_hash(&Plan { seed: 43, ..plan() }, identity()),
             run_hash(&Plan { warm_up: MS(1), ..plan() }, identity()),
             run_hash(&Plan { grace: MS(1), ..plan() }, identity()),
             run_hash(&plan(), RunIdentity { operation: "other", ..identity() }),
             run_hash(&plan(), RunIdentity { sent: "1 MB", ..identity() }),
+            run_hash(&plan(), RunIdentity { steps: &steps, ..identity() }),
             run_hash(&plan(), RunIdentity { network: Some("lte"), ..identity() }),
             run_hash(&plan(), RunIdentity { source: "abd", ..identity() }),
             run_hash(&plan(), RunIdentity { shards: 5, ..identity() }),

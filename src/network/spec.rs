@@ -70,9 +70,20 @@ impl Network {
     /// whole seconds, rounded up: it is added to time limits.
     pub fn allowance(&self, file: Bytes) -> Duration {
         let sent = Bytes(file.0.saturating_add(AROUND.0));
-        let handshakes = self.round_trip * HANDSHAKES + self.down.time_of(CERTIFICATES.0);
-        let took = self.exchange(sent) + handshakes;
+        let took = self.exchange(sent) + self.handshakes();
         Duration::from_secs(took.as_secs() + 1)
+    }
+
+    /// Time that the line itself takes at most to carry a file of this size as an answer, likewise.
+    pub fn allowance_of_answer(&self, file: Bytes) -> Duration {
+        let carried = self.down.time_of(file.0).mul_f64(1.0 / (1.0 - self.loss.0));
+        let took = self.exchange(AROUND) + carried + self.handshakes();
+        Duration::from_secs(took.as_secs() + 1)
+    }
+
+    /// Time until a request can be sent on a new connection with TLS, at most.
+    fn handshakes(&self) -> Duration {
+        self.round_trip * HANDSHAKES + self.down.time_of(CERTIFICATES.0)
     }
 }
 
@@ -257,6 +268,10 @@ mod tests {
         assert_eq!(network("20ms,8mbit,8mbit").allowance(Bytes::kb(20)), Duration::from_secs(1));
         // 8 KB around 10 MB are 10,493,952 bytes: 209.88 s; the answer and the certificates 0.18 s; five round trips 2 s.
         assert_eq!(network("slow-3g").allowance(Bytes::mb(10)), Duration::from_secs(213));
+        // 2 MB at 8 Mbit/s take 2.1 s downwards, round trips and certificates 0.5 s; upwards, 2 MB take 0.2 s.
+        let uneven = network("100ms,100mbit,8mbit");
+        assert_eq!(uneven.allowance_of_answer(Bytes::mb(2)), Duration::from_secs(3));
+        assert_eq!(uneven.allowance(Bytes::mb(2)), Duration::from_secs(1));
     }
 
     #[test]

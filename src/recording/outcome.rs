@@ -22,6 +22,26 @@ pub struct Performed {
     pub phases: Phases,
     /// Its outcome, and the time that all of it took.
     pub finished: Finished,
+    /// Its steps in their order, as far as it got. Empty where it has no steps.
+    pub steps: Vec<PerformedStep>,
+}
+
+impl Performed {
+    /// An operation of which nothing is known but the time that it took, and its outcome.
+    pub fn new(began: Instant, latency: Duration, outcome: Outcome) -> Self {
+        let finished = Finished { latency, outcome };
+        Self { began, phases: Phases::default(), finished, steps: Vec::new() }
+    }
+}
+
+/// One step of an operation that consists of several. A step begins where the one before it ends, so that the times of all
+/// steps add up to that of the operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerformedStep {
+    /// Its outcome, and the time that it took.
+    pub finished: Finished,
+    /// How many requests it took: more than one where it asked until it got the answer that it waited for.
+    pub requests: u64,
 }
 
 /// Times of the phases of a request, one after the other. A phase that did not take place has none.
@@ -60,13 +80,15 @@ pub enum Class {
     Protocol,
     /// A success whose size or checksum is not the file's.
     Corrupt,
+    /// What was read back is not what was sent.
+    ContentDiffers,
     /// The operation itself says that it failed.
     Other,
 }
 
 impl Class {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Local,
         Self::Connect,
         Self::Timeout,
@@ -75,6 +97,7 @@ impl Class {
         Self::Http5xx,
         Self::Protocol,
         Self::Corrupt,
+        Self::ContentDiffers,
         Self::Other,
     ];
 
@@ -89,6 +112,7 @@ impl Class {
             Self::Http5xx => "http_5xx",
             Self::Protocol => "protocol",
             Self::Corrupt => "corrupt",
+            Self::ContentDiffers => "content_differs",
             Self::Other => "other",
         }
     }

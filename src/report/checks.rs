@@ -31,8 +31,10 @@ pub(super) fn load_checks(record: &LoadRecord, report: &PerformanceReport, targe
             "not judged: the generator did not keep up"
         };
         // They are not judged, and a file without them would look as if there were none.
-        for judged in targets.judge(&report.operation, report) {
-            checks.push(check(report, &target(&judged), CheckOutcome::Undecided, why));
+        for part in report.with_steps() {
+            for judged in targets.judge(&part.operation, part) {
+                checks.push(check(part, &target(&judged), CheckOutcome::Undecided, why));
+            }
         }
     }
     if let Some(why) = &record.stopped {
@@ -42,12 +44,14 @@ pub(super) fn load_checks(record: &LoadRecord, report: &PerformanceReport, targe
     checks
 }
 
-/// The targets of a report, as checks.
+/// The targets of a report and of its steps, as checks.
 pub(crate) fn target_checks(report: &PerformanceReport) -> Vec<Check> {
     let mut checks = Vec::new();
-    for judged in &report.targets {
-        let outcome = if judged.held { CheckOutcome::Held } else { CheckOutcome::Missed };
-        checks.push(check(report, &target(judged), outcome, &measured(report, judged)));
+    for part in report.with_steps() {
+        for judged in &part.targets {
+            let outcome = if judged.held { CheckOutcome::Held } else { CheckOutcome::Missed };
+            checks.push(check(part, &target(judged), outcome, &measured(part, judged)));
+        }
     }
     checks
 }
@@ -116,12 +120,16 @@ pub(crate) fn conclusion_of(reports: &[PerformanceReport]) -> String {
     let mut missed = Vec::new();
     let mut targets = 0;
     for report in reports {
-        targets += report.targets.len();
         if report.successful_requests == 0 {
             barren.push(report.operation.as_str());
         }
-        for judged in report.targets.iter().filter(|judged| !judged.held) {
-            missed.push(named(report, judged, names_operations));
+        for part in report.with_steps() {
+            targets += part.targets.len();
+            // Which step it is has to be said, however few operations there are.
+            let names_operation = names_operations || part.operation != report.operation;
+            for judged in part.targets.iter().filter(|judged| !judged.held) {
+                missed.push(named(part, judged, names_operation));
+            }
         }
     }
     if barren.is_empty() && missed.is_empty() {
@@ -166,7 +174,7 @@ fn missed_sentence(missed: &[String], targets: usize) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::fixture::{record, run};
+    use super::super::fixture::{record, run, run_of_steps};
     use super::super::of_record::LoadOutcome;
     use super::*;
     use crate::load::MergedRecord;
@@ -284,6 +292,22 @@ mod tests {
     fn a_step_is_named_by_its_users() {
         let broke = outcome(&limits(1.0, 50.0), |record| record.runs[0].step = Some(400));
         assert_eq!(broke.conclusion, "FAILED: 1 of 2 targets missed: p95 < 1 ms (at 400 users)");
+    }
+
+    #[test]
+    fn a_target_of_a_step_is_named_with_it() {
+        let limits = "[op]\nmax_ms = 9\n[\"op/2\"]\nmax_ms = 5";
+        let limits = Targets::parse(limits, &["op", "op/1", "op/2"]).expect("is valid");
+        let mut record = record(vec![run_of_steps(&[&[3, 5], &[1, 1]])]);
+        let missed = LoadOutcome::of(&record, &limits);
+        assert_eq!(missed.conclusion, "FAILED: 1 of 2 targets missed: op/2 max < 5 ms");
+        assert_eq!(outcomes(&missed), [CheckOutcome::Held, CheckOutcome::Held, CheckOutcome::Missed]);
+        assert_eq!(missed.checks[2].group, "op/2");
+        // Where the generator was late, no step is judged either.
+        record.runs[0].run.generator.longest_pause = Duration::from_secs(1);
+        let late = LoadOutcome::of(&record, &limits);
+        let undecided = CheckOutcome::Undecided;
+        assert_eq!(outcomes(&late), [CheckOutcome::Held, undecided, undecided, undecided]);
     }
 
     #[test]

@@ -223,6 +223,10 @@ fn cause(class: Option<Class>, status: Option<u16>) -> (&'static str, &'static s
             "what answers is not this API, or did not store what was sent",
             "the message above: what was wanted, and what came",
         ),
+        (Some(Class::ContentDiffers), _) => (
+            "what is read back is not what was sent: it was stored or read wrongly, or is another file",
+            "the message above; the file in the storage behind the service, and the path that it is read from",
+        ),
         (Some(Class::Http4xx), _) => (
             "the service refuses what is sent to it",
             "the message above, and the service's log for the first of them",
@@ -388,7 +392,14 @@ mod tests {
 
     #[test]
     fn each_class_of_failure_has_a_cause_of_its_own() {
-        let classes = [Class::Local, Class::Connect, Class::Timeout, Class::Reset, Class::Protocol];
+        let classes = [
+            Class::Local,
+            Class::Connect,
+            Class::Timeout,
+            Class::Reset,
+            Class::Protocol,
+            Class::ContentDiffers,
+        ];
         let mut causes: Vec<&str> = classes.map(|class| likely(&Failure::new(class, "it failed"))).to_vec();
         causes.extend([401, 404, 413, 422, 429, 500].map(|status| likely(&Failure::status(status, "no"))));
         let distinct: std::collections::BTreeSet<&str> = causes.iter().copied().collect();

@@ -9,7 +9,7 @@ use crate::load::{
     Resources, Run, SideUse, Sink, WatchedService,
 };
 use crate::machine::{Environment, Placement};
-use crate::recording::{Finished, Performed, Phases};
+use crate::recording::{Failure, Finished, Performed, PerformedStep};
 
 static GO: AtomicBool = AtomicBool::new(false);
 
@@ -22,8 +22,7 @@ pub fn run(requests: &[(u64, u64)], users: u32) -> RecordedRun {
         let began = start + Duration::from_millis(at);
         let latency = Duration::from_millis(took);
         recorder.begins(began);
-        let finished = Finished { latency, outcome: Ok(()) };
-        recorder.ended(began, Performed { began, phases: Phases::default(), finished });
+        recorder.ended(began, Performed::new(began, latency, Ok(())));
     }
     let load = recorder.finish(Duration::ZERO);
     let seconds = seconds.iter().collect();
@@ -37,6 +36,32 @@ pub fn run(requests: &[(u64, u64)], users: u32) -> RecordedRun {
         run: Run { load, seconds, generator, resources: None, partial: false, started_at, start: None },
         phases: None,
     }
+}
+
+/// A run of operations with two steps, `op/1` and `op/2`, which take so many ms. One with a time for its first step only has
+/// failed in it.
+pub fn run_of_steps(operations: &[&[u64]]) -> RecordedRun {
+    let mut recorded = run(&[], 1);
+    let start = Instant::now();
+    let (done, seconds) = mpsc::channel();
+    let names = ["op/1", "op/2"].map(str::to_owned);
+    let mut recorder = LoadRecorder::new(start, &GO, done).of_steps(&names);
+    for &times in operations {
+        let failed = times.len() < names.len();
+        let mut steps = Vec::new();
+        for &ms in times {
+            let latency = Duration::from_millis(ms);
+            let outcome = if failed { Err(Failure::status(503, "busy")) } else { Ok(()) };
+            steps.push(PerformedStep { finished: Finished { latency, outcome }, requests: 1 });
+        }
+        let latency = Duration::from_millis(times.iter().sum());
+        let outcome = if failed { Err(Failure::status(503, "busy")) } else { Ok(()) };
+        recorder.begins(start);
+        recorder.ended(start, Performed { steps, ..Performed::new(start, latency, outcome) });
+    }
+    recorded.run.load = recorder.finish(Duration::ZERO);
+    recorded.run.seconds = seconds.iter().collect();
+    recorded
 }
 
 /// A record of the operation `op`.

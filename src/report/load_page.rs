@@ -1,5 +1,7 @@
 //! The page of a load: a pure function of its record.
 
+use std::cmp::Reverse;
+
 use super::distribution::Distribution;
 use super::drawing::{
     NamedDistribution, add_chart, add_lines, add_table, chart, environment_table, latency_bars,
@@ -11,17 +13,18 @@ use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
 use super::resource_table::{machine, remarks, sides};
 use super::shards::{shards_line, shards_table};
+use super::step_table::steps_table;
 use super::table::{failures, figures, simulated, target, targets, unverified};
 use super::timeline::{over_time, resources_over_time};
 use crate::document::{
     Axis, Chart, ChartLimit, ChartPoint, ChartSeries, Document, Drawn, Link, Part, Quantity,
 };
-use crate::load::{LoadRecord, RecordedRun};
+use crate::load::{LoadRecord, RecordedRun, StepRecording};
 use crate::phases::{Breakdown, breakdown_table};
 use crate::targets::Metric;
 
-/// Most runs whose latencies are drawn over each other: more could not be told apart.
-const MOST_RUNS: usize = 8;
+/// Most runs or steps whose latencies are drawn over each other: more could not be told apart.
+const MOST_CURVES: usize = 8;
 const MS_PER_S: f64 = 1e3;
 
 /// The page: what it came to and what stands out, then what was measured, then where and how. `links` lead to files beside
@@ -40,7 +43,8 @@ pub fn load_page(record: &LoadRecord, outcome: &LoadOutcome, links: Vec<Link>) -
     page.section("What stands out", what_stands_out(outcome));
     page.section("Figures", all_figures(report));
     page.section("Latency", latencies(record, outcome));
-    page.section("Users", steps(record, outcome));
+    page.section("Users", numbers_of_users(record, outcome));
+    page.section("Steps", steps(run, report));
     page.section("Over time", over_time(&run.run));
     page.section("Where the time of a request goes", phases_of_a_request(run, report));
     page.section("What was used", resources(report));
@@ -172,14 +176,14 @@ fn is_empty(run: &RecordedRun) -> bool {
 
 /// Places of the runs that are drawn: all, or some that are spread evenly, with the one that is reported among them.
 fn drawn_runs(runs: usize, reported: usize) -> Vec<usize> {
-    if runs <= MOST_RUNS {
+    if runs <= MOST_CURVES {
         return (0..runs).collect();
     }
-    let mut drawn: Vec<usize> = (0..MOST_RUNS).map(|n| n * (runs - 1) / (MOST_RUNS - 1)).collect();
+    let mut drawn: Vec<usize> = (0..MOST_CURVES).map(|n| n * (runs - 1) / (MOST_CURVES - 1)).collect();
     if !drawn.contains(&reported) {
         // In the place of the one before it: the first and the last stay.
-        let after = drawn.iter().position(|run| *run > reported).unwrap_or(MOST_RUNS - 1);
-        drawn[after.clamp(2, MOST_RUNS - 1) - 1] = reported;
+        let after = drawn.iter().position(|run| *run > reported).unwrap_or(MOST_CURVES - 1);
+        drawn[after.clamp(2, MOST_CURVES - 1) - 1] = reported;
         drawn.sort_unstable();
     }
     drawn
@@ -198,7 +202,7 @@ fn latency_limits(report: &PerformanceReport) -> Vec<ChartLimit> {
 }
 
 /// Throughput and p99 against users, in a stress run.
-fn steps(record: &LoadRecord, outcome: &LoadOutcome) -> Vec<Part> {
+fn numbers_of_users(record: &LoadRecord, outcome: &LoadOutcome) -> Vec<Part> {
     let mut rates = Vec::new();
     let mut tails = Vec::new();
     // A stress run has a row for every step, in their order.
@@ -224,11 +228,56 @@ fn steps(record: &LoadRecord, outcome: &LoadOutcome) -> Vec<Part> {
     parts
 }
 
+/// The steps of operations that consist of several: their figures, their shares of the time, and how many took how long.
+fn steps(run: &RecordedRun, report: &PerformanceReport) -> Vec<Part> {
+    let mut parts = Vec::new();
+    add_table(&mut parts, steps_table(report));
+    add_chart(&mut parts, step_bars(report));
+    let mut drawn = Vec::new();
+    for step in drawn_steps(&run.run.load.steps) {
+        let distribution = Distribution::of_samples(&step.outcomes.ok, step.outcomes.failures());
+        if !distribution.is_empty() {
+            drawn.push(NamedDistribution { name: step.name.clone(), distribution });
+        }
+    }
+    let mut limits = Vec::new();
+    for step in &report.steps {
+        for limit in latency_limits(&step.figures) {
+            let name = format!("{} {}", step.figures.operation, limit.name);
+            limits.push(ChartLimit { name, y: limit.y });
+        }
+    }
+    add_chart(&mut parts, percentile_curves("Percentiles of each step", "service time", &drawn, limits));
+    parts
+}
+
+/// The share of each step in the time of the operations that succeeded.
+fn step_bars(report: &PerformanceReport) -> Chart {
+    let mut bars = series("service time", Drawn::Bars, Vec::new());
+    for step in &report.steps {
+        // Where nothing succeeded, there is no time to be a share of.
+        let Some(share_pct) = step.share_pct else { continue };
+        bars.points.push(ChartPoint::new(bars.points.len() as f64, share_pct / 100.0));
+        bars.labels.push(step.figures.operation.clone());
+    }
+    let x = Axis::linear("step", Quantity::Place);
+    chart("Share of each step", x, Axis::linear("of the whole", Quantity::Share), vec![bars])
+}
+
+/// The steps whose latencies are drawn: all, or those that take most of the time, in their order.
+fn drawn_steps(steps: &[StepRecording]) -> Vec<&StepRecording> {
+    let mut drawn: Vec<usize> = (0..steps.len()).collect();
+    drawn.sort_by_key(|&step| Reverse(steps[step].in_successes_ns));
+    drawn.truncate(MOST_CURVES);
+    drawn.sort_unstable();
+    drawn.into_iter().map(|step| &steps[step]).collect()
+}
+
 /// Where the time went, on the way and in the service.
 fn phases_of_a_request(run: &RecordedRun, report: &PerformanceReport) -> Vec<Part> {
     let mut parts = Vec::new();
     let Some(load) = &report.load else { return parts };
-    add_table(&mut parts, phases(load));
+    add_table(&mut parts, phases(report, load));
     if load.service_phases.is_empty() {
         return parts;
     }
@@ -333,7 +382,7 @@ fn again(record: &LoadRecord) -> Vec<Part> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::fixture::{record, run, used};
+    use super::super::fixture::{record, run, run_of_steps, used};
     use super::*;
     use crate::document::{CheckOutcome, Format, Section};
     use crate::load::{MergedRecord, MergedShard};
@@ -467,6 +516,38 @@ mod tests {
 
     fn charts_names(section: &Section) -> Vec<&str> {
         charts(section)[0].series.iter().map(|series| series.name.as_str()).collect()
+    }
+
+    #[test]
+    fn steps_have_their_figures_shares_and_curves() {
+        let record = record(vec![run_of_steps(&[&[3, 5], &[3, 5]])]);
+        let page = page_of(&record, "");
+        let steps = section(&page, "Steps");
+        let Part::Table(table) = &steps.parts[0] else { panic!("begins with the figures") };
+        assert_eq!((table.rows.len(), table.rows[1][0].as_str()), (3, "op/2"));
+        let charts = charts(steps);
+        // 3 and 5 of 8 ms.
+        assert_eq!(charts[0].series[0].points, [ChartPoint::new(0.0, 0.375), ChartPoint::new(1.0, 0.625)]);
+        assert_eq!(charts[0].series[0].labels, ["op/1", "op/2"]);
+        let slowest: Vec<Option<f64>> =
+            charts[1].series.iter().map(|curve| curve.points.last().and_then(|point| point.y)).collect();
+        assert_eq!(slowest, [Some(0.003), Some(0.005)]);
+        // The phases of one request have nothing to say of several.
+        let times = section(&page, "Where the time of a request goes");
+        let Part::Table(times) = &times.parts[0] else { panic!("begins with the times") };
+        let names: Vec<&str> = times.rows.iter().map(|row| row[0].as_str()).collect();
+        assert_eq!(names, ["service time", "send delay"]);
+    }
+
+    #[test]
+    fn of_many_steps_those_that_take_most_of_the_time_are_drawn() {
+        let mut steps = Vec::new();
+        // The third and the last take least.
+        for ns in [9, 8, 1, 7, 6, 5, 4, 3, 10, 2] {
+            steps.push(StepRecording { in_successes_ns: ns, ..StepRecording::default() });
+        }
+        let drawn: Vec<u128> = drawn_steps(&steps).iter().map(|step| step.in_successes_ns).collect();
+        assert_eq!(drawn, [9, 8, 7, 6, 5, 4, 3, 10]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
 use super::resource_table::{machine, remarks, sides};
 use super::shards::{shards_line, shards_table};
+use super::step_table::steps_table;
 use super::table::{failures, figures, simulated, targets, unverified};
 use crate::document::{Document, Table};
 use crate::phases::breakdown_table;
@@ -22,7 +23,9 @@ pub fn outcome_document(LoadOutcome { report, said, verdict, checks, .. }: &Load
         document.gap();
         document.table(figures(reports));
         document.gap();
-        document.table(phases(load));
+        document.table(steps_table(report));
+        document.gap();
+        document.table(phases(report, load));
         document.gap();
         if !load.service_phases.is_empty() {
             document.line("In the service, by size (successes, those of warming up included):");
@@ -83,9 +86,13 @@ fn known(ms: Option<f64>) -> String {
 }
 
 /// Where the time of a request went.
-pub(super) fn phases(load: &LoadReport) -> Table {
+pub(super) fn phases(report: &PerformanceReport, load: &LoadReport) -> Table {
     let mut table = Table::new(["", "n", "avg", "p50", "p95", "p99", "p99.9", "max"]);
     for (name, summary) in times(load) {
+        // The phases of several requests, one after the other, are not those of one.
+        if !report.steps.is_empty() && summary.count == 0 {
+            continue;
+        }
         table.row([
             name.to_owned(),
             grouped(summary.count),

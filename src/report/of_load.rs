@@ -2,7 +2,7 @@
 
 use super::findings::findings;
 use super::load::{LoadReport, RunReport, ScheduleReport};
-use super::performance::PerformanceReport;
+use super::performance::{PerformanceReport, StepReport};
 use super::quantile::{Interval, MS_PER_NS, Quantile, ms};
 use super::resources::{ResourceReport, SecondUse};
 use super::series::SecondReport;
@@ -30,6 +30,7 @@ impl PerformanceReport {
         let mut report = Self::with_unfinished(&record.operation, &run.load.responses, unfinished);
         let Times { service, send_delay, connect, first_byte, last_byte } = &run.load.times;
         report.partial = run.partial;
+        report.steps = steps(run);
         // Means by seconds, in which all workers stand together. Whole ones only: the last one may have been cut.
         let mut latencies = Batches::default();
         let mut rates = Batches::default();
@@ -109,9 +110,27 @@ fn seconds(run: &Run) -> Vec<SecondReport> {
     seconds
 }
 
+/// Every step of the operations that have ended.
+fn steps(run: &Run) -> Vec<StepReport> {
+    let whole_ns = run.load.times.service.sum_ns();
+    let mut steps = Vec::with_capacity(run.load.steps.len());
+    for step in &run.load.steps {
+        // Where nothing succeeded, there is no time to be a part of.
+        let share_pct =
+            if whole_ns > 0 { Some(100.0 * step.in_successes_ns as f64 / whole_ns as f64) } else { None };
+        steps.push(StepReport {
+            figures: PerformanceReport::new(step.name.as_str(), &step.outcomes),
+            not_reached: step.not_reached,
+            requests: step.requests,
+            share_pct,
+        });
+    }
+    steps
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{record, run};
+    use super::super::fixture::{record, run, run_of_steps};
     use super::*;
     use crate::phases::{PhaseTime, SizePhases};
 
@@ -128,6 +147,25 @@ mod tests {
         let load = report.load.expect("is a load's");
         assert_eq!((load.scheduled, load.seconds.len()), (100, 2));
         assert!(load.seconds[1].p99_ms > Some(899.0), "{:?}", load.seconds);
+    }
+
+    #[test]
+    fn a_step_that_misses_its_limit_fails_the_run() {
+        let mut record = record(vec![run_of_steps(&[&[3, 5], &[1, 1]])]);
+        let known = ["op", "op/1", "op/2"];
+        for (limits, verdict) in [
+            ("[op]\nmax_ms = 9\n[\"op/2\"]\nmax_ms = 6", Verdict::Held),
+            ("[op]\nmax_ms = 9\n[\"op/2\"]\nmax_ms = 5", Verdict::Missed),
+            ("[\"op/1\"]\np95_ms = 2", Verdict::Missed),
+        ] {
+            let targets = Targets::parse(limits, &known).expect("is valid");
+            let report = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+            assert_eq!(report.verdict(), verdict, "{limits}");
+        }
+        record.runs[0].run.generator.longest_pause = std::time::Duration::from_secs(1);
+        let targets = Targets::parse("[\"op/1\"]\np95_ms = 2", &known).expect("is valid");
+        let untrusted = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+        assert!(untrusted.steps.iter().all(|step| step.figures.targets.is_empty()));
     }
 
     #[test]

@@ -158,7 +158,7 @@ fn conclusion(steps: &[(u32, PerformanceReport)]) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::fixture::{record, run};
+    use super::super::fixture::{record, run, run_of_steps};
     use super::*;
     use crate::recording::{Finished, Recorder};
     use crate::targets::Metric;
@@ -225,6 +225,30 @@ mod tests {
         let read = LoadRecord::load(&path).expect("is one");
         let targets = Targets::parse("[op]\navg_ms = 50", &["op"]).expect("is valid");
         assert_eq!(LoadOutcome::of(&read, &targets), LoadOutcome::of(&record, &targets));
+    }
+
+    #[test]
+    fn steps_are_stored_and_have_to_add_up() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let path = dir.path().join("load.run.json");
+        let record = record(vec![run_of_steps(&[&[3, 5], &[2]])]);
+        record.save(&path).expect("writes");
+        let read = LoadRecord::load(&path).expect("is one");
+        assert_eq!(read.runs[0].run.load.steps, record.runs[0].run.load.steps);
+        let targets = Targets::default();
+        assert_eq!(LoadOutcome::of(&read, &targets), LoadOutcome::of(&record, &targets));
+        let text = serde_json::to_string(&record).expect("serialises");
+        let fewer = text.replace("\"not_reached\":1", "\"not_reached\":0");
+        assert_ne!(fewer, text);
+        std::fs::write(&path, fewer).expect("writes");
+        let error = LoadRecord::load(&path).expect_err("is refused").to_string();
+        assert!(error.contains("run 1: its steps do not add up to its operations"), "{error}");
+        // A record of an earlier version says nothing of steps.
+        let plain = serde_json::to_string(&super::super::fixture::record(vec![run(&[(0, 3)], 1)]));
+        let plain = plain.expect("serialises");
+        assert!(!plain.contains("steps"));
+        std::fs::write(&path, plain).expect("writes");
+        assert!(LoadRecord::load(&path).expect("is one").runs[0].run.load.steps.is_empty());
     }
 
     #[test]

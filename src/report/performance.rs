@@ -71,6 +71,22 @@ pub struct PerformanceReport {
     /// More about a load run.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "refuse_load")]
     pub load: Option<LoadReport>,
+    /// The steps of its operations, in their order; none where each is a single request.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub steps: Vec<StepReport>,
+}
+
+/// One step of operations that consist of several. An operation that has ended began it, or did not reach it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Its figures, which are of service times: from the end of the step before to its own.
+    pub figures: PerformanceReport,
+    /// Operations that failed before they came to it.
+    pub not_reached: u64,
+    /// Requests that it took.
+    pub requests: u64,
+    /// Its part in the service times of the operations that succeeded, in percent. The parts of all steps add up to 100.
+    pub share_pct: Option<f64>,
 }
 
 /// The failures of one class.
@@ -159,6 +175,7 @@ impl PerformanceReport {
             unverified: None,
             environment: None,
             load: None,
+            steps: Vec::new(),
         }
     }
 
@@ -180,9 +197,12 @@ impl PerformanceReport {
         self
     }
 
-    /// Holds the figures against the operation's limits.
+    /// Holds the figures against the operation's limits, and those of its steps against theirs.
     pub fn judge(mut self, targets: &Targets) -> Self {
         self.targets = targets.judge(&self.operation, &self);
+        for StepReport { figures, .. } in &mut self.steps {
+            figures.targets = targets.judge(&figures.operation, &*figures);
+        }
         self
     }
 
@@ -198,7 +218,13 @@ impl PerformanceReport {
         if !kept_up {
             return Verdict::Untrusted;
         }
-        Verdict::of(self.successful_requests > 0 && self.targets.iter().all(|judged| judged.held))
+        let all_held = self.with_steps().all(|report| report.targets.iter().all(|judged| judged.held));
+        Verdict::of(self.successful_requests > 0 && all_held)
+    }
+
+    /// The report itself, and then those of its steps: all that may have limits of their own.
+    pub(super) fn with_steps(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.steps.iter().map(|step| &step.figures))
     }
 }
 

@@ -34,8 +34,10 @@ pub fn figures(reports: &[PerformanceReport]) -> Table {
 pub fn targets(reports: &[PerformanceReport]) -> Table {
     let mut table = Table::new(["operation", "target", "measured", "verdict"]);
     for report in reports {
-        for judged in &report.targets {
-            table.row([report.operation.clone(), target(judged), measured(report, judged), verdict(judged)]);
+        for part in report.with_steps() {
+            for judged in &part.targets {
+                table.row([part.operation.clone(), target(judged), measured(part, judged), verdict(judged)]);
+            }
         }
     }
     table
@@ -45,18 +47,12 @@ pub fn targets(reports: &[PerformanceReport]) -> Table {
 pub fn failures(reports: &[PerformanceReport]) -> Vec<String> {
     let mut said = Vec::new();
     for report in reports {
-        for (class, failed) in &report.failures {
-            let name = class.name();
-            let count = grouped(failed.count);
-            let example = &failed.example;
-            said.push(format!("{}: {count} failed as {name}, the first: {example}", report.operation));
-            if let Some(longest) = failed.retry_after_max_s {
-                said.push(format!(
-                    "{}: {} of them asked to be tried again later (Retry-After, up to {longest:.0} s), which they were not",
-                    report.operation,
-                    grouped(failed.retry_after)
-                ));
-            }
+        // Each failure of an operation with steps is one of a step, which says more about it.
+        if report.steps.is_empty() {
+            said.extend(failures_by_class(report));
+        }
+        for step in &report.steps {
+            said.extend(failures_by_class(&step.figures));
         }
         let known = [report.median_latency_ms, report.p95_latency_ms, report.p99_latency_ms];
         if report.successful_requests > 0 && known.contains(&None) {
@@ -68,6 +64,24 @@ pub fn failures(reports: &[PerformanceReport]) -> Vec<String> {
         }
         if report.successful_requests == 0 {
             said.push(format!("{}: nothing succeeded, so nothing was measured", report.operation));
+        }
+    }
+    said
+}
+
+fn failures_by_class(report: &PerformanceReport) -> Vec<String> {
+    let mut said = Vec::new();
+    for (class, failed) in &report.failures {
+        let name = class.name();
+        let count = grouped(failed.count);
+        let example = &failed.example;
+        said.push(format!("{}: {count} failed as {name}, the first: {example}", report.operation));
+        if let Some(longest) = failed.retry_after_max_s {
+            said.push(format!(
+                "{}: {} of them asked to be tried again later (Retry-After, up to {longest:.0} s), which they were not",
+                report.operation,
+                grouped(failed.retry_after)
+            ));
         }
     }
     said
@@ -96,7 +110,7 @@ pub fn simulated(reports: &[PerformanceReport]) -> Vec<String> {
 }
 
 /// A percentile; something succeeded and it is still not there where too many failed or never ended.
-fn quantile(report: &PerformanceReport, ms: Option<f64>) -> String {
+pub(super) fn quantile(report: &PerformanceReport, ms: Option<f64>) -> String {
     match ms {
         None if report.successful_requests > 0 => "not known".to_owned(),
         ms => latency(ms),

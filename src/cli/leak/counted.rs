@@ -44,6 +44,10 @@ impl<O: Operation> Operation for CountedOperation<O> {
         performed
     }
 
+    fn steps(&self) -> &[String] {
+        self.operation.steps()
+    }
+
     fn allows(&self, index: u64) -> bool {
         self.operation.allows(index)
     }
@@ -54,7 +58,6 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::recording::{Finished, Phases};
 
     /// Does nothing, up to the request with this index.
     struct Nothing {
@@ -67,8 +70,7 @@ mod tests {
         fn user(&self) {}
 
         async fn perform(&self, _user: &mut (), _index: u64) -> Performed {
-            let finished = Finished { latency: Duration::ZERO, outcome: Ok(()) };
-            Performed { began: Instant::now(), phases: Phases::default(), finished }
+            Performed::new(Instant::now(), Duration::ZERO, Ok(()))
         }
 
         fn allows(&self, index: u64) -> bool {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::case::Suite;
+use crate::case::{FLOW_OPERATION, Suite};
 use crate::client::Http;
 use crate::config::Config;
 use crate::ingester::{Flag, Settings};
@@ -12,6 +12,7 @@ use crate::targets::{Limit, Metric};
 use crate::units::Bytes;
 
 use super::super::export::ExportArgs;
+use super::flow::keeping_files;
 use super::generator::GeneratorOptions;
 use super::live::LiveArgs;
 use super::schedule::{Preset, ScheduleArgs};
@@ -30,6 +31,7 @@ Examples:
   INGESTER_FAULTS=status=503,share=5% ingester-perf load --users 10 --requests 1000        the stub, failing (docs/faults.md)
   ingester-perf load --users 10 --duration 10s --mix 10KB=9,10MB=1 --phases      what the token check, the hash ... take
   ingester-perf load --users 10 --duration 30s --profile        where the CPU time goes: a flame graph beside the report
+  ingester-perf load --flow --users 10 --duration 30s           upload, finalize, wait, read back: each step timed (docs/flow.md)
   ingester-perf load --rate 50 --duration 10m --live 127.0.0.1:8099              a page that shows it (docs/live.md)
   ingester-perf load --rate 50 --duration 10m --metrics-addr 127.0.0.1:9464 --baseline reports/load.json
   ingester-perf load --rate 50 --duration 1m --push-url http://127.0.0.1:9090/api/v1/write    into Prometheus
@@ -161,13 +163,17 @@ pub struct FileArgs {
     /// Send this file
     #[arg(long)]
     file: Option<PathBuf>,
+    /// Go on after each upload, as [flow] in ingester-perf.toml says: finalize, wait until it is ready, read back and compare.
+    /// Each step is timed, and its figures stand beside those of the whole
+    #[arg(long)]
+    pub flow: bool,
 }
 
 /// What becomes of it.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Outcome")]
 pub struct OutcomeArgs {
-    /// Name of the operation in reports, and of their files [default: that of the preset, or load]
+    /// Name of the operation in reports, and of their files [default: that of the preset, or load; with --flow, flow]
     #[arg(long)]
     pub name: Option<String>,
     /// A limit in place of one in the targets' file, like p95_ms=100; can be given several times
@@ -187,7 +193,7 @@ pub struct OutcomeArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file", "private_key", "token_url", "timeout",
           "max_bytes", "placement", "pid", "network", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
-          "cleanup", "file_size", "mix", "file", "name", "phases", "profile", "live", "metrics_addr", "push_url",
+          "cleanup", "file_size", "mix", "file", "flow", "name", "phases", "profile", "live", "metrics_addr", "push_url",
           "baseline", "shard", "shards", "start_at", "out"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
@@ -228,6 +234,7 @@ impl LoadArgs {
     /// The same, with the folder for reports.
     pub fn settings(&self, config: &Config, suite: &Suite) -> Result<Settings, Error> {
         let settings = self.ingester.settings(&self.outcome.report_dir, config, suite)?;
+        let settings = if self.files.flow { keeping_files(settings)? } else { settings };
         if self.outcome.phases { settings.timing_phases("--phases") } else { Ok(settings) }
     }
 
@@ -245,7 +252,8 @@ impl LoadArgs {
 
     /// What reports and targets call it.
     pub fn operation(&self) -> &str {
-        let default = self.schedule.preset.map_or("load", Preset::operation);
+        let of_uploads = self.schedule.preset.map_or("load", Preset::operation);
+        let default = if self.files.flow { FLOW_OPERATION } else { of_uploads };
         self.outcome.name.as_deref().unwrap_or(default)
     }
 

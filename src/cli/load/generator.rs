@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use url::Url;
 
 use crate::Error;
-use crate::api::Api;
-use crate::case::{Look, PROBES, Shared, UploadOperation, clean_up_and_tell, probe, user};
+use crate::api::{Api, Flow, StepEnd};
+use crate::case::{Look, PROBES, Shared, UploadOperation, clean_up_and_tell, probe, step_operations, user};
 use crate::client::{Client, Http, UploadBody};
 use crate::console::note;
 use crate::ingester::{Ingester, Renewal, Settings};
@@ -64,6 +64,8 @@ pub struct Generator {
     look: Look,
     /// Where the service runs.
     service: WatchedService,
+    /// What follows each upload, if anything does.
+    flow: Option<Arc<Flow>>,
     /// Where runs tell of themselves while they go on, if somebody wants to know.
     feed: Option<LiveFeed>,
 }
@@ -135,8 +137,21 @@ impl Generator {
             shared,
             look,
             service,
+            flow: None,
             feed: None,
         })
+    }
+
+    /// Has these steps follow each upload from now on.
+    pub fn follow_uploads(&mut self, flow: Arc<Flow>) {
+        let names = flow.names().collect::<Vec<&str>>().join(", ");
+        note(format_args!("Each of them goes through these steps: {names}"));
+        self.flow = Some(flow);
+    }
+
+    /// What reports call the steps of each operation; none where it is an upload alone.
+    pub fn steps(&self) -> Vec<String> {
+        self.flow.as_deref().map(step_operations).unwrap_or_default()
     }
 
     /// Runs tell of themselves here while they go on.
@@ -188,8 +203,11 @@ impl Generator {
         for core in &self.cores[..threads] {
             let files = (Arc::clone(&self.files), self.mix.clone(), plan.seed);
             let shared = Arc::clone(&self.shared);
-            let operation =
+            let mut operation =
                 UploadOperation::new(self.user.another(), files, self.renewal.token(), share, shared);
+            if let Some(flow) = &self.flow {
+                operation = operation.followed_by(flow);
+            }
             workers.push((operation, *core));
         }
         Ok(workers)
@@ -233,7 +251,15 @@ impl Generator {
     fn with_time_for_the_network(&self, plan: Plan) -> Plan {
         let Some(network) = &self.settings.network else { return plan };
         let largest = self.files.iter().map(UploadBody::size).max().unwrap_or_default();
-        Plan { grace: plan.grace.saturating_add(network.allowance(largest)), ..plan }
+        let mut allowance = network.allowance(largest);
+        for step in self.flow.iter().flat_map(|flow| &flow.steps) {
+            let of_step = match step.ends {
+                StepEnd::Answer | StepEnd::Until(_) => network.allowance(Bytes(0)),
+                StepEnd::SameContent => network.allowance_of_answer(largest),
+            };
+            allowance = allowance.saturating_add(of_step);
+        }
+        Plan { grace: plan.grace.saturating_add(allowance), ..plan }
     }
 
     fn check_bytes(&self, plan: &Plan) -> Result<(), Error> {
@@ -292,8 +318,11 @@ impl Generator {
             second_ms: 1e3 * self.look.second.as_secs_f64(),
             ails: self.look.ails.clone(),
         };
+        // What is read back and compared is verified, whatever the answers to uploads say.
+        let compares = self.flow.as_ref().is_some_and(|flow| flow.compares());
+        let unverified = if compares { None } else { self.ingester.api().unverified() };
         LoadRecord {
-            unverified: self.ingester.api().unverified().map(str::to_owned),
+            unverified: unverified.map(str::to_owned),
             look: Some(look),
             ..LoadRecord::new(operation, self.files(), self.environment())
         }

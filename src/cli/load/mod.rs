@@ -2,6 +2,7 @@
 
 mod args;
 mod bar;
+mod flow;
 mod generator;
 mod live;
 mod local;
@@ -60,8 +61,9 @@ impl LoadArgs {
         let settings = self.settings(&config, &suite)?;
         let targets =
             Self::limits(&self.outcome.targets, config.targets(&suite, &settings)?, self.operation());
+        let flow = if self.files.flow { Some(flow::flow(&config)?) } else { None };
         match sharding {
-            Some(Sharding::One(shard)) => return self.run_shard(shard, settings, &suite),
+            Some(Sharding::One(shard)) => return self.run_shard(shard, settings, &suite, flow),
             Some(Sharding::Local(shards)) => {
                 return self.run_shards(shards, &config, settings, &suite, &targets);
             }
@@ -91,6 +93,9 @@ impl LoadArgs {
         let secrets = settings.api.secrets.clone();
         let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
+        if let Some(flow) = flow {
+            generator.follow_uploads(flow);
+        }
         let live = self.start_live(bound, baseline, None, &mut generator)?;
         let mut record = generator.record(self.operation());
         let measured = match plan {

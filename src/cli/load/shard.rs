@@ -1,8 +1,10 @@
 //! `load --shard`: performs one part of a schedule, and writes its run file. Targets are judged after the merge.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::api::Flow;
 use crate::case::Suite;
 use crate::console::note;
 use crate::ingester::{Settings, Subject};
@@ -29,6 +31,7 @@ impl LoadArgs {
         shard: Shard,
         mut settings: Settings,
         suite: &Suite,
+        flow: Option<Arc<Flow>>,
     ) -> Result<Exit, Error> {
         let now = SystemTime::now();
         self.check_parent()?;
@@ -60,16 +63,21 @@ impl LoadArgs {
         if self.sharding.parent.is_some() && self.ingester.threads.is_none() {
             generator.keep_cores_of(shard);
         }
+        note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
+        if let Some(flow) = flow {
+            generator.follow_uploads(flow);
+        }
+        let steps = generator.steps();
         let mut record = generator.record(self.operation());
         let identity = RunIdentity {
             operation: &record.operation,
             sent: &record.sent,
+            steps: &steps,
             network: network.as_deref(),
             source: &record.environment.source,
             shards: shard.of(),
         };
         let plan_hash = run_hash(&whole, identity);
-        note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         let live = self.start_live(bound, baseline, Some(shard), &mut generator)?;
         let run = self.perform(shard, whole, agreed, &mut generator);
         // Whatever became of the run: the look before has left something already.

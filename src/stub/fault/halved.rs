@@ -40,7 +40,7 @@ pub(super) fn halved(response: Response, middle: Middle) -> Response {
 }
 
 /// The length that an answer announces.
-fn announced(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

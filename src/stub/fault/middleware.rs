@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 
 use super::super::answer;
 use super::super::hangup::Hangup;
+use super::flipped::flipped;
 use super::halved::{Middle, halved};
 use super::set::Faults;
 use super::spec::FaultKind;
@@ -33,7 +34,7 @@ pub(super) async fn suffer(Shared(faults): Shared<Arc<Faults>>, request: Request
             }
             FaultKind::Reset => return reset(request, hit.how_hard).await,
             // These act on the answer.
-            FaultKind::Stall(_) | FaultKind::Truncate => {}
+            FaultKind::Stall(_) | FaultKind::Truncate | FaultKind::Flip => {}
             FaultKind::Storage(_) => unreachable!("those of the storage are drawn apart"),
         }
     }
@@ -42,6 +43,7 @@ pub(super) async fn suffer(Shared(faults): Shared<Arc<Faults>>, request: Request
         match hit.kind {
             FaultKind::Stall(time) => response = halved(response, Middle::Stall(time)),
             FaultKind::Truncate => response = halved(response, Middle::Cut),
+            FaultKind::Flip => response = flipped(response),
             _ => {}
         }
     }

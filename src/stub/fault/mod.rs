@@ -3,13 +3,15 @@
 //!
 //! * What is asked for: `spec`. Whom it hits: `draw`, a pure function of seed, fault and number of the request. What is
 //!   on, and the numbers: `set`.
-//! * Doing it: `middleware`, in front of all routes, with `halved` for answers that stop in their middle.
+//! * Doing it: `middleware`, in front of all routes, with `halved` for answers that stop in their middle, and `flipped` for
+//!   those with a wrong bit.
 //! * Switching it while the stub runs: `api`.
 //!
 //! Without faults nothing of this stands in a request's way.
 
 mod api;
 mod draw;
+mod flipped;
 mod halved;
 mod middleware;
 mod set;

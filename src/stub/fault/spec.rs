@@ -17,7 +17,7 @@ const SMALLEST_SHARE: f64 = 1e-6;
 const MOST_KEPT: Bytes = Bytes::mb(1);
 /// Every kind of fault, for messages.
 const KINDS: &str = "there are delay=50ms, delay=uniform:10ms..50ms, delay=exp:20ms, leak=1KB, stall=30s, status=503, \
-                     reset, truncate, full and down, each of them with ,share=5% or ,route=/health/* or both";
+                     reset, truncate, flip, full and down, each of them with ,share=5% or ,route=/health/* or both";
 
 /// A fault, the share of requests that it hits, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub(super) enum FaultKind {
     Reset,
     /// Announces the whole answer, sends half of it, and closes.
     Truncate,
+    /// Sends the whole answer, with one wrong bit.
+    Flip,
     /// Has the storage fail.
     Storage(StorageFault),
 }
@@ -72,6 +74,13 @@ pub(super) enum FaultRoute {
     Path(String),
     /// All paths that begin with this.
     Prefix(String),
+    /// All paths with one segment between these.
+    Between {
+        /// What comes before it, with the slash.
+        before: String,
+        /// What comes after it, with the slash.
+        after: String,
+    },
 }
 
 /// Error for a text that does not describe a fault.
@@ -104,24 +113,40 @@ impl FaultRoute {
         match self {
             Self::Path(own) => own == path,
             Self::Prefix(prefix) => path.starts_with(prefix),
+            Self::Between { before, after } => {
+                let rest = path.strip_prefix(before.as_str());
+                let segment = rest.and_then(|rest| rest.strip_suffix(after.as_str()));
+                segment.is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
+            }
         }
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let (path, is_prefix) = match text.strip_suffix('*') {
-            Some(prefix) => (prefix, true),
-            None => (text, false),
+        let route = if let Some((before, after)) = text.split_once("/*/") {
+            Self::Between { before: format!("{before}/"), after: format!("/{after}") }
+        } else if let Some(prefix) = text.strip_suffix('*') {
+            Self::Prefix(prefix.to_owned())
+        } else {
+            Self::Path(text.to_owned())
         };
-        // Requests are matched by their path alone, so a route with a query would never be met.
-        let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_path || path.contains(['*', '?', '#']) {
+        let is_sound = match &route {
+            Self::Path(path) | Self::Prefix(path) => is_plain_path(path),
+            Self::Between { before, after } => is_plain_path(before) && is_plain_path(after),
+        };
+        if !is_sound {
             return Err(format!(
-                "\"{text}\" is not a route; write a path like /{INGESTER_ROUTE}, or a prefix of it like /api/*"
+                "\"{text}\" is not a route; write a path like /{INGESTER_ROUTE}, a prefix of it like /api/*, or one with any \
+                 segment like /api/*/status"
             ));
         }
-        let path = path.to_owned();
-        Ok(if is_prefix { Self::Prefix(path) } else { Self::Path(path) })
+        Ok(route)
     }
+}
+
+/// Whether this can be a part of a route. Requests are matched by their path alone, so a route with a query would never be met.
+fn is_plain_path(text: &str) -> bool {
+    let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_path && !text.contains(['*', '?', '#'])
 }
 
 impl FromStr for FaultSpec {
@@ -169,6 +194,7 @@ fn parse_kind(text: &str) -> Result<FaultKind, String> {
         },
         ("reset", None) => Ok(FaultKind::Reset),
         ("truncate", None) => Ok(FaultKind::Truncate),
+        ("flip", None) => Ok(FaultKind::Flip),
         ("full", None) => Ok(FaultKind::Storage(StorageFault::Full)),
         ("down", None) => Ok(FaultKind::Storage(StorageFault::Down)),
         _ => Err(KINDS.to_owned()),
@@ -230,6 +256,7 @@ impl fmt::Display for FaultSpec {
         match &self.route {
             FaultRoute::Path(path) => write!(f, ",route={path}"),
             FaultRoute::Prefix(prefix) => write!(f, ",route={prefix}*"),
+            FaultRoute::Between { before, after } => write!(f, ",route={before}*{after}"),
         }
     }
 }
@@ -247,6 +274,7 @@ impl fmt::Display for FaultKind {
             Self::Status(status) => write!(f, "status={status}"),
             Self::Reset => f.write_str("reset"),
             Self::Truncate => f.write_str("truncate"),
+            Self::Flip => f.write_str("flip"),
             Self::Storage(StorageFault::Full) => f.write_str("full"),
             Self::Storage(StorageFault::Down) => f.write_str("down"),
         }
@@ -305,6 +333,7 @@ mod tests {
             "down,share=12.5%",
             "delay=50ms,share=0.1%,route=/health/*",
             "truncate,route=/",
+            "flip,route=/files/*/download",
             "status=400,route=/*",
         ] {
             assert_eq!(spec(text).to_string(), text);
@@ -334,7 +363,10 @@ mod tests {
             let problem = problem(text);
             let start = format!("\"{text}\" is not a fault: there are delay=50ms, ");
             assert!(problem.starts_with(&start), "{problem}");
-            assert!(problem.contains("stall=30s, status=503, reset, truncate, full and down"), "{problem}");
+            assert!(
+                problem.contains("stall=30s, status=503, reset, truncate, flip, full and down"),
+                "{problem}"
+            );
         }
     }
 
@@ -360,6 +392,7 @@ mod tests {
             ("reset,route=health", "\"health\" is not a route; write a path like /api/v1/files/upload"),
             ("reset,route=*", "\"*\" is not a route"),
             ("reset,route=/a*b", "\"/a*b\" is not a route"),
+            ("reset,route=/a/*/b/*", "\"/a/*/b/*\" is not a route"),
             ("reset,route=/a?b=c", "\"/a?b=c\" is not a route"),
             ("reset,route=/a b", "\"/a b\" is not a route"),
             ("reset,5%", "\"5%\" says nothing about it; write share=5% or route="),
@@ -374,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_a_path_or_a_prefix() {
+    fn a_route_is_a_path_or_a_prefix_or_has_any_segment() {
         let uploads = spec("reset").route;
         assert!(uploads.matches("/api/v1/files/upload"));
         assert!(!uploads.matches("/api/v1/files/upload/x") && !uploads.matches("/api/v1/files/"));
@@ -382,6 +415,11 @@ mod tests {
         assert!(health.matches("/health/live") && health.matches("/health/"));
         assert!(!health.matches("/health") && !health.matches("/api/v1/files/upload"));
         assert!(spec("reset,route=/*").route.matches("/anything"));
+        let downloads = spec("flip,route=/files/*/download").route;
+        assert!(downloads.matches("/files/7/download"));
+        for other in ["/files/download", "/files//download", "/files/7/8/download", "/files/7"] {
+            assert!(!downloads.matches(other), "{other}");
+        }
     }
 
     #[test]
