@@ -22,7 +22,12 @@ const TIMERS: (&str, &str) = ("DIAL9_FORCE_CTIMER", "1");
 
 /// `ingester-perf profile` with these arguments, which writes to this folder.
 fn profile(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ingester-perf"));
+    program(Path::new(env!("CARGO_BIN_EXE_ingester-perf")), dir, args)
+}
+
+/// The same, of this copy of the program.
+fn program(executable: &Path, dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(executable);
     // What a developer has set for a service of their own must not decide a test.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("INGESTER_")) {
         command.env_remove(name);
@@ -87,6 +92,25 @@ fn hash_parser_and_socket_calls_are_seen_by_perf_and_by_timers() {
         // What only one of them does is not seen in the other.
         assert!(!met(&folded, "client", |frame| frame.contains("stub::multipart")), "{folded}");
     }
+}
+
+#[test]
+fn functions_have_names_where_the_program_is_gone_from_its_disk() {
+    let _alone = alone();
+    let dir = TempDir::new().expect("makes one");
+    // As the gate starts it.
+    let copy = dir.path().join("copy");
+    fs::copy(env!("CARGO_BIN_EXE_ingester-perf"), &copy).expect("can be copied");
+    let mut command = program(&copy, dir.path(), &["jwt/validate", "--duration", "2s"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("is piped")).lines();
+    stderr.next().expect("says something").expect("is text");
+    fs::remove_file(&copy).expect("can be removed");
+    // Until it ends: a pipe that nobody reads would end it.
+    stderr.for_each(drop);
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+    let folded = read(&dir.path().join("profile/jwt_validate/stacks.folded"));
+    assert!(met(&folded, "client", |frame| frame.contains("verif")), "{folded}");
 }
 
 #[test]

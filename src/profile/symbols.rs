@@ -1,6 +1,7 @@
 //! Addresses of this process as names of functions.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use blazesym::MaybeDefault;
 use blazesym::symbolize::source::{Elf, Kernel, Source};
@@ -11,6 +12,8 @@ use super::frame::clean;
 
 /// A call whose function is not known.
 pub(super) const UNKNOWN: &str = "[unknown]";
+/// The executable of this process, even where its file is gone: the gate starts copies, and removes each once it runs.
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
 /// What tools for flame graphs put behind a function of the kernel.
 const OF_THE_KERNEL: &str = "_[k]";
 
@@ -18,6 +21,8 @@ const OF_THE_KERNEL: &str = "_[k]";
 pub(super) struct Symbols {
     symbolizer: Symbolizer,
     mappings: Vec<MemoryMap>,
+    /// What mappings of the executable are called; nothing where the system does not tell.
+    executable: Option<PathBuf>,
     /// What was looked up before: a few thousand addresses make up all stacks of a run.
     known: HashMap<u64, Vec<String>>,
 }
@@ -28,43 +33,49 @@ impl Symbols {
         let mappings = Process::myself().and_then(|process| process.maps());
         // Where the system does not tell, no function has a name; how often each was met is not lost.
         let mappings = mappings.map_or_else(|_| Vec::new(), |maps| maps.0);
-        Self { symbolizer: Symbolizer::new(), mappings, known: HashMap::new() }
+        let executable = std::fs::read_link(OWN_EXECUTABLE).ok();
+        Self { symbolizer: Symbolizer::new(), mappings, executable, known: HashMap::new() }
     }
 
     /// The functions at an address: one, or more where the compiler put one into the other, the outermost first.
     pub fn at(&mut self, address: u64) -> &[String] {
-        let Self { symbolizer, mappings, known } = self;
-        known.entry(address).or_insert_with(|| look_up(symbolizer, mappings, address))
+        if !self.known.contains_key(&address) {
+            let names = self.look_up(address);
+            self.known.insert(address, names);
+        }
+        &self.known[&address]
     }
-}
 
-/// The functions at an address, the outermost first.
-fn look_up(symbolizer: &Symbolizer, mappings: &[MemoryMap], address: u64) -> Vec<String> {
-    // The upper half of the address space is the kernel's, on x86-64 and on ARM64.
-    if address >> 63 == 1 {
-        return vec![of_the_kernel(symbolizer, address)];
+    /// The functions at an address, the outermost first.
+    fn look_up(&self, address: u64) -> Vec<String> {
+        // The upper half of the address space is the kernel's, on x86-64 and on ARM64.
+        if address >> 63 == 1 {
+            return vec![of_the_kernel(&self.symbolizer, address)];
+        }
+        let mut mappings = self.mappings.iter();
+        let Some(mapping) = mappings.find(|map| (map.address.0..map.address.1).contains(&address)) else {
+            return vec![UNKNOWN.to_owned()];
+        };
+        let path = match &mapping.pathname {
+            MMapPath::Path(path) => path,
+            // Where the time is read without entering the kernel.
+            MMapPath::Vdso => return vec!["[vdso]".to_owned()],
+            _ => return vec![UNKNOWN.to_owned()],
+        };
+        let offset = address - mapping.address.0 + mapping.offset;
+        let is_own = self.executable.as_ref() == Some(path);
+        let mut file = Elf::new(if is_own { Path::new(OWN_EXECUTABLE) } else { path });
+        // In a debug build nothing is inlined: reading hundreds of MB of debug information would tell nothing more.
+        file.debug_syms = !cfg!(debug_assertions);
+        let found = self.symbolizer.symbolize_single(&Source::Elf(file), Input::FileOffset(offset));
+        let Some(symbol) = found.ok().and_then(Symbolized::into_sym) else {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            return vec![clean(&format!("[{name}+{offset:#x}]"))];
+        };
+        let mut names = vec![clean(&symbol.name)];
+        names.extend(symbol.inlined.iter().map(|inlined| clean(&inlined.name)));
+        names
     }
-    let Some(mapping) = mappings.iter().find(|map| (map.address.0..map.address.1).contains(&address)) else {
-        return vec![UNKNOWN.to_owned()];
-    };
-    let path = match &mapping.pathname {
-        MMapPath::Path(path) => path,
-        // Where the time is read without entering the kernel.
-        MMapPath::Vdso => return vec!["[vdso]".to_owned()],
-        _ => return vec![UNKNOWN.to_owned()],
-    };
-    let offset = address - mapping.address.0 + mapping.offset;
-    let mut file = Elf::new(path);
-    // In a debug build nothing is inlined: reading hundreds of MB of debug information would tell nothing more.
-    file.debug_syms = !cfg!(debug_assertions);
-    let found = symbolizer.symbolize_single(&Source::Elf(file), Input::FileOffset(offset));
-    let Some(symbol) = found.ok().and_then(Symbolized::into_sym) else {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        return vec![clean(&format!("[{name}+{offset:#x}]"))];
-    };
-    let mut names = vec![clean(&symbol.name)];
-    names.extend(symbol.inlined.iter().map(|inlined| clean(&inlined.name)));
-    names
 }
 
 /// A function of the kernel, where the system tells users their addresses (`kptr_restrict`, see proc(5)).
