@@ -2,7 +2,7 @@
 # Does the gate explain a slowdown by what really got slower? Builds this tree, and once more with every patch in ci/explain:
 # one hashes each file twice, the other checks each token twice. Then ten sessions each, of the case that the patch's first
 # line names. Prints Markdown; the figures stand in docs/gate.md. Fails where a session does not give that phase 80 % of the
-# effect at least. Needs an otherwise idle machine, for TODO-FIGURE minutes.
+# effect at least. Needs an otherwise idle machine, for twenty minutes after the builds.
 #
 # Every session is kept in a folder of its own under target/explain-proof; those that are there are not run again, so the
 # script can be stopped and started at will. To begin anew, remove that folder.
