@@ -14,7 +14,7 @@ use ingester_perf::baseline::{Bundle, Report};
 use ingester_perf::case::Suite;
 use ingester_perf::config::Config;
 use ingester_perf::load::LoadRecord;
-use ingester_perf::lockstep::{judge, load_record as load_session, verdict_document, Record};
+use ingester_perf::lockstep::{judge, load_record as load_session, verdict_document, Record, Why};
 use ingester_perf::report::{outcome_document, LoadOutcome};
 use ingester_perf::stub::fuzzing::read_form;
 use ingester_perf::targets::Targets;
@@ -203,7 +203,7 @@ pub fn session_record(bytes: &[u8]) -> bool {
     // With more pairs or cases, the test of one record takes seconds.
     if record.numbers.len() <= 12 && record.cases.len() <= 3 {
         let verdict = judge(&record);
-        let _ = verdict_document(&record, &verdict).to_string();
+        let _ = verdict_document(&record, &verdict, &Why::default()).to_string();
     }
     true
 }
