@@ -233,7 +233,7 @@ mod tests {
         let mean = &charts[0].series[0];
         assert_eq!(mean.points, [ChartPoint { x: 0.0, y: Some(1.5), interval: Some([1.0, 2.5]) }]);
         assert_eq!(mean.labels, ["op"]);
-        // Of p95 there is no interval in these reports.
+        // These reports have no interval for p95.
         assert_eq!(charts[2].series[0].points[0].interval, None);
         assert_eq!(charts[2].series[0].points[0].y, Some(1.5));
     }

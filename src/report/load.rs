@@ -120,7 +120,7 @@ pub struct Summary {
 /// One of several runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunReport {
-    /// Which one.
+    /// Name of the run, as the table of runs shows it.
     pub name: String,
     /// Successes a second.
     pub throughput_rps: Option<f64>,

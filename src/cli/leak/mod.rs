@@ -142,7 +142,7 @@ impl LeakArgs {
         let mut record = LeakRecord::load(path)?;
         self.set_threshold(&mut record);
         let exit = self.conclude(&record, None)?;
-        // A part of what was to be measured is no evidence that all of it would have been sound.
+        // An incomplete run does not prove that the whole one would have passed.
         let is_part = record.stopped.is_some();
         Ok(if is_part && exit == Exit::Held { Exit::Untrusted } else { exit })
     }

@@ -194,7 +194,7 @@ impl Generator {
     /// The uploads of each thread, and the core that it runs on. An error where the plan would send more than is left.
     pub fn workers(&self, plan: &Plan) -> Result<Vec<(UploadOperation, Option<usize>)>, Error> {
         self.check_bytes(plan)?;
-        // What came before the run, like the look before, is no part of it.
+        // Uploads sent before the run, such as the two of the look, do not count towards it.
         self.take_phases();
         let threads = self.cores.len().min(plan.connections()).max(1);
         // Each thread has a share of its own: one counter for all would be written by all of them, at every upload.
