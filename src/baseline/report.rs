@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::recording::{from_text, unpack};
 use crate::report::{Distribution, Intervals};
 
 /// Versions of reports that are understood. Percentiles of version 1 were of successes only, which is the same where nothing
@@ -108,10 +106,8 @@ impl Report {
         if wire.partial {
             return Err(format!("{operation}: the run was interrupted; measure it again"));
         }
-        // A histogram that is missing or cannot be read counts as broken, not as one without successes: NaN is refused as a
-        // figure that is not above 0.
-        let latencies = wire.histogram.as_deref().and_then(latencies);
-        let low_ms = latencies.as_ref().map_or(f64::NAN, low_ms);
+        let histogram = wire.histogram.ok_or_else(|| format!("{operation}: has no histogram"))?;
+        let latencies = latencies(&histogram).map_err(|e| format!("{operation}: 'histogram' {e}"))?;
         let unfinished = wire.load.map_or(0, |load| load.unfinished);
         // Those of a file may be any numbers.
         let lost = wire.failed_requests.saturating_add(unfinished);
@@ -120,10 +116,9 @@ impl Report {
             p50_ms: sound(&operation, "median_latency_ms", wire.median_latency_ms)?,
             p95_ms: sound(&operation, "p95_latency_ms", wire.p95_latency_ms)?,
             p99_ms: sound(&operation, "p99_latency_ms", wire.p99_latency_ms)?,
-            low_ms: sound(&operation, "histogram", Some(low_ms))?,
+            low_ms: sound(&operation, "histogram", Some(low_ms(&latencies)))?,
             intervals: wire.intervals,
-            distribution: latencies
-                .map_or_else(Distribution::default, |of| Distribution::of_histogram(&of, lost)),
+            distribution: Distribution::of_histogram(&latencies, lost),
             origin: wire
                 .environment
                 .ok_or_else(|| format!("{operation}: does not say where it was measured"))?,
@@ -143,11 +138,10 @@ fn sound(operation: &str, name: &str, value: Option<f64>) -> Result<f64, String>
     Ok(value)
 }
 
-/// An HDR histogram of ns (V2, base64); `None` where it cannot be read, or is empty: every quantile of that is 0.
-fn latencies(histogram: &str) -> Option<Histogram<u64>> {
-    let bytes = STANDARD.decode(histogram).ok()?;
-    let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).ok()?;
-    if histogram.is_empty() { None } else { Some(histogram) }
+/// The histogram of this text; an error where it cannot be read, or is empty: every quantile of that is 0.
+fn latencies(text: &str) -> Result<Histogram<u64>, String> {
+    let histogram = unpack(&from_text(text)?)?;
+    if histogram.is_empty() { Err("has no latencies".to_owned()) } else { Ok(histogram) }
 }
 
 fn low_ms(latencies: &Histogram<u64>) -> f64 {
@@ -181,22 +175,21 @@ impl Origin {
 pub(super) mod tests {
     use std::time::Duration;
 
-    use hdrhistogram::serialization::{Serializer, V2Serializer};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::recording::{Samples, pack, to_text};
 
     /// A sound report: latencies in ms, and what `change` does to it.
     pub fn report(operation: &str, mean_ms: f64, change: impl FnOnce(&mut Value)) -> String {
-        let mut histogram = Histogram::<u64>::new(3).expect("is valid");
-        let ns = Duration::from_secs_f64(mean_ms / 1e3).as_nanos() as u64;
-        histogram.record_n(ns, 100).expect("is in range");
-        let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&histogram, &mut bytes).expect("serialises");
+        let mut samples = Samples::default();
+        for _ in 0..100 {
+            samples.record(Duration::from_secs_f64(mean_ms / 1e3));
+        }
         let mut report = json!({
             "operation": operation, "schema_version": 1, "partial": false, "avg_latency_ms": mean_ms,
             "median_latency_ms": mean_ms, "p95_latency_ms": 2.0 * mean_ms, "p99_latency_ms": 3.0 * mean_ms,
-            "histogram": STANDARD.encode(bytes),
+            "histogram": to_text(&pack(samples.histogram())),
             "environment": {
                 "cpu": "Z80", "cores": 2, "os": "CP/M", "rustc": "rustc 1.95", "profile": "release",
                 "version": "0.1.0", "source": "0123456789abcdef", "placement": "none", "ingester": "stub",
@@ -229,7 +222,9 @@ pub(super) mod tests {
         says(|r| r["partial"] = json!(true), "interrupted");
         says(|r| r["avg_latency_ms"] = Value::Null, "nothing succeeded");
         says(|r| r["p95_latency_ms"] = json!(-1.0), "p95_latency_ms is not above 0");
-        says(|r| r["histogram"] = json!("AAAA"), "histogram is not above 0");
+        says(|r| r["histogram"] = Value::Null, "has no histogram");
+        says(|r| r["histogram"] = json!("AAAA"), "with other bounds");
+        says(|r| r["histogram"] = json!(to_text(&pack(Samples::default().histogram()))), "has no latencies");
         says(|r| r["environment"] = Value::Null, "does not say where");
         says(|r| r["operation"] = json!(3), "is no report");
     }
