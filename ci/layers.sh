@@ -10,12 +10,13 @@ layers=(units error verdict exit console files bucket interrupt process_group ne
 # The method: these measure, judge and report, whatever it is.
 method=(stats targets recording load report lockstep machine document phases leak/judge.rs leak/gauge.rs network profile live history)
 pure=(stats targets document phases verdict load/schedule.rs load/profile.rs load/queue.rs load/users.rs load/second.rs load/steps.rs load/usage.rs
-      load/job.rs load/shard.rs recording/packed.rs report/shards.rs
+      load/window.rs load/abort.rs load/capacity load/job.rs load/shard.rs recording/packed.rs report/shards.rs
       lockstep/verdict.rs lockstep/compared.rs lockstep/controls.rs lockstep/clocks.rs lockstep/tail.rs lockstep/extension.rs lockstep/storm.rs
       lockstep/accepted.rs lockstep/checks.rs lockstep/page.rs lockstep/parts.rs lockstep/explanation.rs lockstep/why.rs lockstep/difference.rs
       lockstep/search.rs lockstep/bisect.rs lockstep/bisect_document.rs
       lockstep/counters.rs lockstep/counter_table.rs lockstep/schedule.rs lockstep/measure.rs lockstep/print.rs report/performance.rs report/of_load.rs report/of_record.rs
       report/findings.rs report/table.rs report/checks.rs report/distribution.rs report/drawing.rs report/timeline.rs report/load_page.rs report/step_table.rs report/load_table.rs report/resources.rs report/resource_findings.rs
+      report/capacity.rs report/capacity_document.rs
       report/resource_table.rs leak/judge.rs leak/gauge.rs leak/document.rs leak/checks.rs leak/page.rs index/page.rs index/stored.rs
       live/board.rs live/tally.rs live/families.rs live/exposition.rs live/remote_write.rs live/view.rs live/page.rs
       harness/page.rs harness/floor_report.rs baseline/compare.rs baseline/page.rs api/pointer.rs api/path.rs api/template.rs stub/fault/spec.rs stub/fault/draw.rs

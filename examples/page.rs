@@ -8,8 +8,8 @@ use std::f64::consts::TAU;
 
 use ingester_perf::Verdict;
 use ingester_perf::document::{
-    Axis, Chart, ChartLimit, ChartPoint, ChartSeries, Document, Drawn, Format, Link, Part, Quantity, Scale,
-    Section, Table,
+    Axis, Chart, ChartLimit, ChartPoint, ChartSeries, ChartSpan, Document, Drawn, Format, Link, Part,
+    Quantity, Scale, Section, Table,
 };
 
 /// Seconds of the run that the page is about.
@@ -75,6 +75,7 @@ fn over_time(texts: &Texts) -> Chart {
             series(&texts.of("p99"), Drawn::Line, slowest),
         ],
         limits: vec![ChartLimit { name: texts.of("target of p99"), y: 0.060 }],
+        spans: vec![ChartSpan { name: texts.of("lid open"), x: 32.0, interval: Some([30.0, 35.0]) }],
     }
 }
 
@@ -99,6 +100,7 @@ fn failures(texts: &Texts) -> Chart {
             series(&texts.of("announced"), Drawn::Marks, announced),
         ],
         limits: Vec::new(),
+        spans: Vec::new(),
     }
 }
 
@@ -115,6 +117,7 @@ fn percentiles(texts: &Texts) -> Chart {
         y: Axis::logarithmic(&texts.of("latency"), Quantity::Duration),
         series: vec![series(&texts.of("head"), Drawn::Line, points)],
         limits: Vec::new(),
+        spans: Vec::new(),
     }
 }
 
@@ -133,6 +136,7 @@ fn effects(texts: &Texts) -> Chart {
         y: Axis::linear(&texts.of("effect"), Quantity::Ratio),
         series: vec![head],
         limits: vec![ChartLimit { name: texts.of("threshold"), y: 1.02 }],
+        spans: Vec::new(),
     }
 }
 

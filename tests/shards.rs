@@ -299,6 +299,14 @@ fn wrong_arguments_are_said_before_anything_starts() {
             "--metrics-addr: is for a single generator",
         ),
         (&["--rate", "5", "--duration", "1s", "--shard", "0/2", "--profile"], "cannot be used with"),
+        (
+            &["--rate", "5", "--duration", "1s", "--shards", "2", "--abort-on", "p95_ms=5"],
+            "--abort-on: is for a single generator",
+        ),
+        (
+            &["--rate", "5", "--duration", "1s", "--shards", "2", "--compare-url", "http://h"],
+            "--compare-url: is of a search",
+        ),
     ] {
         let load = Load::new(args);
         let mut command = load.command();

@@ -17,7 +17,7 @@ use crate::targets::{TargetError, Targets};
 use crate::units::Bytes;
 
 /// What load runs are called unless they are given a name.
-pub const LOAD_OPERATIONS: [&str; 3] = ["load", "stress", FLOW_OPERATION];
+pub const LOAD_OPERATIONS: [&str; 4] = ["load", "stress", "capacity", FLOW_OPERATION];
 /// What the operations of a flow are called unless they are given a name.
 pub const FLOW_OPERATION: &str = "flow";
 

@@ -16,6 +16,9 @@ pub struct Chart {
     pub series: Vec<ChartSeries>,
     /// Limits that have names, as lines across the chart: targets.
     pub limits: Vec<ChartLimit>,
+    /// Stretches of the x axis that have names, from the top of the chart to its foot: what was found there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<ChartSpan>,
 }
 
 /// One axis of a chart.
@@ -111,6 +114,18 @@ pub struct ChartLimit {
     pub name: String,
     /// On the y axis.
     pub y: f64,
+}
+
+/// A place on the x axis with a name, drawn from the top of a chart to its foot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChartSpan {
+    /// Its name.
+    pub name: String,
+    /// On the x axis.
+    pub x: f64,
+    /// The ends of its interval, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
 }
 
 impl Axis {

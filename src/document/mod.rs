@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::verdict::Verdict;
 
-pub use chart::{Axis, Chart, ChartLimit, ChartPoint, ChartSeries, Drawn, Quantity, Scale};
+pub use chart::{Axis, Chart, ChartLimit, ChartPoint, ChartSeries, ChartSpan, Drawn, Quantity, Scale};
 pub use check::{Check, CheckOutcome};
 pub use table::Table;
 

@@ -241,6 +241,7 @@ fn chart(
         y: Axis::linear(label, quantity),
         series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
         limits: Vec::new(),
+        spans: Vec::new(),
     }
 }
 

@@ -98,6 +98,7 @@ fn latencies(board: &Board) -> Chart {
             line(board, "p99", |point| point.p99_ms.map(|ms| ms / 1e3)),
         ],
         limits,
+        spans: Vec::new(),
     }
 }
 
@@ -115,6 +116,7 @@ fn rates(board: &Board) -> Chart {
         y: Axis::linear("requests a second", Quantity::Rate),
         series,
         limits: Vec::new(),
+        spans: Vec::new(),
     }
 }
 
@@ -129,6 +131,7 @@ fn under_way(board: &Board) -> Chart {
         y: Axis::linear("requests", Quantity::Count),
         series,
         limits: Vec::new(),
+        spans: Vec::new(),
     }
 }
 

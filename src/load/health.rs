@@ -95,6 +95,9 @@ pub struct Health {
     pub throttled_ms: f64,
     /// Requests that this machine could not send: no descriptor, no port, or a file that could not be read.
     pub local_failures: u64,
+    /// Whether all that is wrong is that requests began late.
+    #[serde(skip)]
+    pub late_only: bool,
 }
 
 /// A reason not to trust a run. Prints what is wrong and what to do.
@@ -150,6 +153,7 @@ impl Health {
         // A run without any request was not late.
         let p99_or_none = p99.unwrap_or_default();
         let most_or_none = most.unwrap_or_default();
+        let was_late = p99_or_none > SEND_DELAY_P99 || most_or_none > SEND_DELAY_MOST;
         let late = Problem::Late { p99: p99_or_none, most: most_or_none };
         let busiest = readings.busy.iter().copied().fold(0.0, f64::max);
         let local = load
@@ -161,7 +165,7 @@ impl Health {
         let allowed_throttling_s = THROTTLED * readings.cores as f64 * readings.watched.as_secs_f64();
         let Readings { longest_pause, clock_step, throttled, .. } = *readings;
         let problems = [
-            (p99_or_none > SEND_DELAY_P99 || most_or_none > SEND_DELAY_MOST).then_some(late),
+            was_late.then_some(late),
             (longest_pause > PAUSE).then_some(Problem::Paused(longest_pause)),
             (busiest > SATURATED).then_some(Problem::Saturated(busiest)),
             local,
@@ -179,6 +183,7 @@ impl Health {
             clock_step_ms: ms(clock_step),
             throttled_ms: ms(throttled),
             local_failures: load.local_failures(),
+            late_only: was_late && problems.iter().flatten().count() == 1,
         }
     }
 
@@ -337,6 +342,17 @@ mod tests {
             &problems(&[], MS(0), |readings| readings.throttled = MS(300)),
             "held back for 300.0ms by a CPU quota",
         );
+    }
+
+    #[test]
+    fn late_beginnings_alone_are_told_from_other_problems() {
+        let mut load = LoadRecording::default();
+        load.times.send_delay.record(MS(300));
+        let readings = Readings::default();
+        assert!(Health::of(&load, &readings).late_only);
+        let paused = Readings { longest_pause: MS(500), ..Readings::default() };
+        assert!(!Health::of(&load, &paused).late_only);
+        assert!(!Health::of(&LoadRecording::default(), &readings).late_only);
     }
 
     #[test]

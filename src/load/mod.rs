@@ -6,12 +6,18 @@
 //! * What is kept of it: `recorder`, `second`, `steps`, `health`, and what was used meanwhile (`usage`, read by `sampler`);
 //!   all of a command in one `record`. A `shard_record` says which part of a run a record is of; `roll` finds out whether all parts
 //!   are there, and `merge` adds them.
+//! * What its seconds say: `window`; and `abort`, which ends a run by them.
+//! * The highest rate that a service holds: `capacity`.
 
+mod abort;
+mod capacity;
 mod clock;
 mod drive;
 mod engine;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod fixture_seconds;
 mod health;
 mod job;
 mod merge;
@@ -33,7 +39,14 @@ mod shard_record;
 mod steps;
 mod usage;
 mod users;
+mod window;
 
+pub use abort::{AbortRule, AbortWatch, Aborted, NotAnAbortRule};
+pub use capacity::{
+    CapacityAnswer, CapacityChange, CapacityEdge, CapacityFinding, CapacityLimit, CapacityPlan,
+    CapacityRecord, CapacitySearch, CapacityStep, LevelVerdict, NextStep, NotSearchable, Recovery,
+    StepEvidence, StepOutcome, StepWatch, usual_step,
+};
 pub use clock::Clock;
 pub use drive::Operation;
 #[cfg(test)]
@@ -59,3 +72,4 @@ pub use shard_record::{MergedRecord, MergedShard, ShardClock, ShardRecord};
 pub(crate) use shard_record::{RunIdentity, run_hash};
 pub use steps::StepRecording;
 pub use usage::{MachineUse, ResourceSample, Resources, SideUse, WatchedService};
+pub(crate) use window::worst_window;

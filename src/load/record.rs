@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::capacity::CapacityRecord;
 use super::engine::Run;
 use super::plan::Plan;
 use super::second::Second;
@@ -40,6 +41,9 @@ pub struct LoadRecord {
     pub environment: Environment,
     /// Why the last run ended before its plan did, where nothing went wrong.
     pub ended_early: Option<String>,
+    /// Which limit ended the last run (`--abort-on`), and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
     /// What ended the command before all that it was to run: a signal, or an error.
     pub stopped: Option<String>,
     /// The command that repeats it, for a shell, without secrets. Nothing in records of earlier versions.
@@ -51,7 +55,10 @@ pub struct LoadRecord {
     /// The parts that it was put together from, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<MergedRecord>,
-    /// The runs in their order: one, or each of several alike, or the steps of a stress run.
+    /// The search for a capacity that the runs are the steps of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityRecord>,
+    /// The runs in their order: one, or each of several alike, or the steps of a stress run or of a search.
     pub runs: Vec<RecordedRun>,
 }
 
@@ -98,10 +105,12 @@ impl LoadRecord {
             look: None,
             environment,
             ended_early: None,
+            aborted: None,
             stopped: None,
             command: None,
             shard: None,
             merged: None,
+            capacity: None,
             runs: Vec::new(),
         }
     }
@@ -151,6 +160,9 @@ impl LoadRecord {
         if self.runs.len() > MAX_RUNS {
             return Err(format!("has {} runs, and at most {MAX_RUNS} are read", self.runs.len()));
         }
+        if let Some(capacity) = &self.capacity {
+            capacity.check(self.runs.len())?;
+        }
         for (run, number) in self.runs.iter().zip(1..) {
             let load = &run.run.load;
             if !load.adds_up() {
@@ -184,7 +196,13 @@ impl LoadRecord {
 
     /// Makes texts that came from a service, or with the file, safe to print.
     fn make_printable(&mut self) {
-        let texts = [&mut self.unverified, &mut self.ended_early, &mut self.stopped, &mut self.command];
+        let texts = [
+            &mut self.unverified,
+            &mut self.ended_early,
+            &mut self.aborted,
+            &mut self.stopped,
+            &mut self.command,
+        ];
         for text in texts.into_iter().flatten() {
             *text = printable(text);
         }
@@ -195,6 +213,9 @@ impl LoadRecord {
         }
         if let Some(merged) = &mut self.merged {
             merged.make_printable();
+        }
+        if let Some(capacity) = &mut self.capacity {
+            capacity.make_printable();
         }
         for run in &mut self.runs {
             for failed in run.run.load.responses.failed.values_mut() {

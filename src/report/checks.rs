@@ -1,5 +1,6 @@
 //! What had to hold in a run, and what became of it in a sentence: the tests of a JUnit file, and the head of a page.
 
+use super::capacity_document::{answers, capacity_checks};
 use super::load::people;
 use super::performance::PerformanceReport;
 use super::table::{measured, target};
@@ -14,6 +15,20 @@ const MOST_NAMED: usize = 6;
 
 /// What had to hold in the run that stands for a record.
 pub(super) fn load_checks(record: &LoadRecord, report: &PerformanceReport, targets: &Targets) -> Vec<Check> {
+    let mut checks = match report.capacity() {
+        // Its steps are there to miss: what counts is what all of them come to.
+        Some(capacity) => capacity_checks(&report.operation, capacity),
+        None => run_checks(record, report, targets),
+    };
+    if let Some(why) = &record.stopped {
+        let why = format!("only a part of what was to be measured: {why}");
+        checks.push(check(report, "the run was not cut short", CheckOutcome::Undecided, &why));
+    }
+    checks
+}
+
+/// What had to hold in a run.
+fn run_checks(record: &LoadRecord, report: &PerformanceReport, targets: &Targets) -> Vec<Check> {
     // First what needs no limit: a run in which everything failed must not look like one without targets.
     let mut checks = vec![success_check(report)];
     let problems = problems(report);
@@ -35,11 +50,15 @@ pub(super) fn load_checks(record: &LoadRecord, report: &PerformanceReport, targe
             for judged in targets.judge(&part.operation, part) {
                 checks.push(check(part, &target(&judged), CheckOutcome::Undecided, why));
             }
+            for limit in targets.window_limits(&part.operation) {
+                checks.push(check(part, &target(&limit.judge(None)), CheckOutcome::Undecided, why));
+            }
         }
     }
-    if let Some(why) = &record.stopped {
-        let why = format!("only a part of what was to be measured: {why}");
-        checks.push(check(report, "the run was not cut short", CheckOutcome::Undecided, &why));
+    if let Some(why) = &record.aborted {
+        // Where the generator was late, it is not the service that lost the limit.
+        let outcome = if problems.is_empty() { CheckOutcome::Missed } else { CheckOutcome::Undecided };
+        checks.push(check(report, "no limit of --abort-on was lost", outcome, why));
     }
     checks
 }
@@ -67,9 +86,14 @@ fn check(report: &PerformanceReport, name: &str, outcome: CheckOutcome, measured
     Check { group: report.operation.clone(), name: name.to_owned(), outcome, measured: measured.to_owned() }
 }
 
-/// The verdict on a record. A part of what was to be measured is no evidence that all of it would have held.
+/// The verdict on a record: of a search, whether it has an answer. A run that a limit ended has missed that limit. A part of what
+/// was to be measured is no evidence that all of it would have held.
 pub(super) fn load_verdict(record: &LoadRecord, report: &PerformanceReport) -> Verdict {
-    match report.verdict() {
+    let verdict = match report.capacity() {
+        Some(capacity) => capacity.verdict(),
+        None => Verdict::worst([report.verdict(), Verdict::of(record.aborted.is_none())]),
+    };
+    match verdict {
         Verdict::Held if record.stopped.is_some() => Verdict::Untrusted,
         verdict => verdict,
     }
@@ -77,13 +101,18 @@ pub(super) fn load_verdict(record: &LoadRecord, report: &PerformanceReport) -> V
 
 /// What came of a record, in a sentence.
 pub(super) fn load_conclusion(record: &LoadRecord, report: &PerformanceReport) -> String {
-    let mut said = judged(report);
+    let mut said = match report.capacity() {
+        Some(capacity) => answers(capacity).join(" "),
+        None => judged(report),
+    };
     // The last step of a stress run stands for all of it.
     if let Some(users) = record.runs.last().and_then(|run| run.step) {
         said += &format!(" (at {})", people(users));
     }
     if let Some(why) = &record.stopped {
         format!("PARTIAL ({why}): {said}")
+    } else if let Some(why) = &record.aborted {
+        format!("ENDED BY --abort-on ({why}): {said}")
     } else if let Some(why) = &record.ended_early {
         format!("ENDED EARLY ({why}): {said}")
     } else {
@@ -286,6 +315,31 @@ mod tests {
         });
         let says = "ENDED EARLY (all bytes were sent): All 2 targets held";
         assert_eq!((early.verdict, early.conclusion.as_str()), (Verdict::Held, says));
+    }
+
+    #[test]
+    fn a_run_that_a_limit_ended_has_failed() {
+        let ended = outcome(&limits(100.0, 50.0), |record| {
+            record.aborted = Some("p99_ms=5 was missed".to_owned());
+        });
+        let says = "ENDED BY --abort-on (p99_ms=5 was missed): All 2 targets held";
+        assert_eq!((ended.verdict, ended.conclusion.as_str()), (Verdict::Missed, says));
+        let last = ended.checks.last().expect("has some");
+        assert_eq!((last.outcome, last.measured.as_str()), (CheckOutcome::Missed, "p99_ms=5 was missed"));
+    }
+
+    #[test]
+    fn a_limit_on_windows_that_is_not_judged_is_undecided() {
+        let text = "[op]\np99_ms = { limit = 500, window = \"10s\" }";
+        let windows = Targets::parse(text, &["op"]).expect("is valid");
+        let late = outcome(&windows, |record| {
+            record.runs[0].run.generator.longest_pause = Duration::from_secs(1);
+        });
+        let last = late.checks.last().expect("has some");
+        assert_eq!(
+            (last.name.as_str(), last.outcome),
+            ("p99 < 500 ms in every 10 s", CheckOutcome::Undecided)
+        );
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub(crate) struct NamedDistribution {
     pub distribution: Distribution,
 }
 
-/// A chart without limits.
+/// A chart without limits and spans.
 pub(crate) fn chart(title: &str, x: Axis, y: Axis, series: Vec<ChartSeries>) -> Chart {
-    Chart { title: title.to_owned(), x, y, series, limits: Vec::new() }
+    Chart { title: title.to_owned(), x, y, series, limits: Vec::new(), spans: Vec::new() }
 }
 
 /// A series of points that need no names.

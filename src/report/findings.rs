@@ -77,7 +77,7 @@ fn overload(report: &PerformanceReport) -> Option<Finding> {
             load.scheduled, load.unfinished
         ),
         likely: "this is more than the service holds",
-        look_at: "a rate below that; `--preset stress` finds where it breaks",
+        look_at: "a rate below that; `--find p99_ms=500` looks for the highest one that holds (docs/capacity.md)",
     })
 }
 

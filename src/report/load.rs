@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::capacity::CapacityReport;
 use super::finding::Finding;
 use super::quantile::{ms, ns_to_ms};
 use super::resources::ResourceReport;
@@ -56,6 +57,9 @@ pub struct LoadReport {
     /// Every run of a repeated one, every step of a stress run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunReport>,
+    /// What the runs came to, where they are the steps of a search.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityReport>,
     /// The run second by second.
     pub seconds: Vec<SecondReport>,
     /// Where the time went in the service, by size, if it was asked to tell. Successes only, those of warming up included.

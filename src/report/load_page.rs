@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use super::capacity::CapacityReport;
+use super::capacity_document::{curve_charts, curve_tables, limits, whose_figures};
 use super::distribution::Distribution;
 use super::drawing::{
     NamedDistribution, add_chart, add_lines, add_table, chart, environment_table, latency_bars,
@@ -9,7 +11,7 @@ use super::drawing::{
 };
 use super::load::{LoadReport, people};
 use super::load_table::{account, phases, runs};
-use super::of_record::LoadOutcome;
+use super::of_record::{LoadOutcome, rate_of};
 use super::performance::PerformanceReport;
 use super::resource_table::{machine, remarks, sides};
 use super::shards::{shards_line, shards_table};
@@ -21,7 +23,6 @@ use crate::document::{
 };
 use crate::load::{LoadRecord, RecordedRun, StepRecording};
 use crate::phases::{Breakdown, breakdown_table};
-use crate::targets::Metric;
 
 /// Most runs or steps whose latencies are drawn over each other: more could not be told apart.
 const MOST_CURVES: usize = 8;
@@ -39,7 +40,11 @@ pub fn load_page(record: &LoadRecord, outcome: &LoadOutcome, links: Vec<Link>) -
     page.checks.clone_from(&outcome.checks);
 
     // What a reader asks first: did it hold, and what is wrong?
-    page.table(targets(std::slice::from_ref(report)));
+    match report.capacity() {
+        // A single one of its runs tells little.
+        Some(capacity) => page.section("Every rate that was tried", every_rate(capacity)),
+        None => page.table(targets(std::slice::from_ref(report))),
+    }
     page.section("What stands out", what_stands_out(outcome));
     page.section("Figures", all_figures(report));
     page.section("Latency", latencies(record, outcome));
@@ -65,13 +70,27 @@ fn about(record: &LoadRecord, outcome: &LoadOutcome) -> String {
         }
         about.push(format!("files of {}", load.schedule.files));
     }
-    about.push(format!("against {}", record.environment.ingester));
+    let services = match &record.capacity {
+        Some(capacity) => capacity.services.join(" and "),
+        None => record.environment.ingester.clone(),
+    };
+    about.push(format!("against {services}"));
     about.push(record.environment.made_at.clone());
     about.join("; ")
 }
 
+/// What a service did at every rate that was tried, and which rate was found.
+fn every_rate(capacity: &CapacityReport) -> Vec<Part> {
+    let mut parts = curve_charts(capacity);
+    parts.extend(curve_tables(capacity));
+    parts
+}
+
 /// How many users there were, or how many requests a second.
 fn level(record: &LoadRecord, load: &LoadReport) -> String {
+    if let Some(capacity) = &load.capacity {
+        return format!("search for the highest rate with {}", limits(capacity));
+    }
     // Of a stress run the schedule is that of its last step.
     if let Some(first) = record.runs.first().and_then(|run| run.step) {
         let last = record.runs.last().and_then(|run| run.step);
@@ -107,6 +126,9 @@ fn what_stands_out(outcome: &LoadOutcome) -> Vec<Part> {
 fn all_figures(report: &PerformanceReport) -> Vec<Part> {
     let reports = std::slice::from_ref(report);
     let mut parts = Vec::new();
+    if let Some(capacity) = report.capacity() {
+        add_lines(&mut parts, [whose_figures(capacity).to_owned()]);
+    }
     add_table(&mut parts, figures(reports));
     if let Some(load) = &report.load {
         add_lines(&mut parts, account(report, load));
@@ -119,7 +141,12 @@ fn all_figures(report: &PerformanceReport) -> Vec<Part> {
 /// Percentiles of every run, and how many requests of the one that is reported took how long.
 fn latencies(record: &LoadRecord, outcome: &LoadOutcome) -> Vec<Part> {
     let mut drawn = Vec::new();
-    for run in drawn_runs(record.runs.len(), outcome.run) {
+    // Of a search, the charts of all rates say more than curves over each other.
+    let runs = match record.capacity {
+        Some(_) => vec![outcome.run],
+        None => drawn_runs(record.runs.len(), outcome.run),
+    };
+    for run in runs {
         let distribution = distribution(&record.runs[run]);
         if !distribution.is_empty() {
             drawn.push(NamedDistribution { name: name_of(record, run), distribution });
@@ -157,6 +184,7 @@ fn distribution(run: &RecordedRun) -> Distribution {
 fn name_of(record: &LoadRecord, run: usize) -> String {
     match record.runs[run].step {
         Some(users) => people(users),
+        None if record.capacity.is_some() => rate_of(&record.runs[run]),
         None if record.runs.len() > 1 => format!("run {}", number(record, run)),
         None => record.operation.clone(),
     }
@@ -193,8 +221,8 @@ fn drawn_runs(runs: usize, reported: usize) -> Vec<usize> {
 fn latency_limits(report: &PerformanceReport) -> Vec<ChartLimit> {
     let mut limits = Vec::new();
     for judged in &report.targets {
-        let is_latency = !matches!(judged.metric, Metric::ThroughputRps | Metric::SuccessRatePct);
-        if is_latency {
+        // A curve of the whole run has nothing to do with a limit on every stretch of it.
+        if judged.metric.is_latency() && judged.window.is_none() {
             limits.push(ChartLimit { name: target(judged), y: judged.limit / MS_PER_S });
         }
     }
@@ -385,9 +413,11 @@ mod tests {
     use super::super::fixture::{record, run, run_of_steps, used};
     use super::*;
     use crate::document::{CheckOutcome, Format, Section};
-    use crate::load::{MergedRecord, MergedShard};
+    use crate::load::{
+        CapacityLimit, CapacityPlan, CapacityRecord, CapacityStep, MergedRecord, MergedShard, Recovery,
+    };
     use crate::phases::{PhaseTime, ServicePhases, SizePhases};
-    use crate::targets::Targets;
+    use crate::targets::{Metric, Targets};
     use crate::verdict::Verdict;
 
     fn page_of(record: &LoadRecord, targets: &str) -> Document {
@@ -617,6 +647,48 @@ mod tests {
             ("ingester-perf load --shard 1/2", "This puts the shards together:")
         );
         assert_eq!(again[3], "ingester-perf load merge shards");
+    }
+
+    #[test]
+    fn a_search_shows_every_rate_and_what_was_found() {
+        let limit = CapacityLimit::new((Metric::P99Ms, 100.0)).expect("can be looked for");
+        let plan = CapacityPlan {
+            limits: vec![limit],
+            from: 10.0,
+            highest: None,
+            lasting: Duration::from_secs(1),
+            fine_steps: 4,
+            seed: 1,
+        };
+        let mut steps = Vec::new();
+        for level in [0, 16] {
+            let recovery = Recovery { took: Duration::ZERO, complete: true };
+            steps.push(CapacityStep { service: 0, level, confirms: false, lost: false, recovery });
+        }
+        // Ten a second hold, and twenty do not.
+        let mut record = record(vec![run(&[(0, 20); 10], 1), run(&[(0, 150); 20], 1)]);
+        record.capacity = Some(CapacityRecord { plan, services: vec!["stub".to_owned()], steps });
+        let page = page_of(&record, "[op]\navg_ms = 0.001");
+        // It was broken off after two steps, and its limits are not those of the targets' file.
+        assert_eq!(page.verdict, Some(Verdict::Untrusted));
+        assert!(
+            page.conclusion.as_deref().is_some_and(|says| says.starts_with("It has no answer")),
+            "{page:?}"
+        );
+        let about = page.about.as_deref().expect("is told");
+        assert!(
+            about.starts_with("search for the highest rate with p99 < 100 ms; files of 100 KB"),
+            "{about}"
+        );
+        assert_eq!(headings(&page)[0], "Every rate that was tried");
+        let rates = section(&page, "Every rate that was tried");
+        let drawn = charts(rates);
+        assert_eq!((drawn.len(), drawn[0].spans.len()), (3, 1));
+        let slow: Vec<f64> = drawn[0].series[1].points.iter().map(|point| point.x).collect();
+        assert_eq!(slow, [10.0, 20.0]);
+        let found = &drawn[0].spans[0];
+        assert!((10.0..=20.0).contains(&found.x) && found.name == "not confirmed", "{found:?}");
+        assert_eq!(lines(section(&page, "Figures"))[0], "Figures of the last run:");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a load run says besides the figures that every report has, for people.
 
+use super::capacity_document::{curve_tables, whose_figures};
 use super::load::{LoadReport, Summary};
 use super::of_record::LoadOutcome;
 use super::performance::PerformanceReport;
@@ -13,14 +14,26 @@ use crate::units::{grouped, latency, significant};
 
 /// All that is to be said of a load: its runs, the figures of the one that stands for them, where the time went, and what
 /// stands out.
-pub fn outcome_document(LoadOutcome { report, said, verdict, checks, .. }: &LoadOutcome) -> Document {
+pub fn outcome_document(
+    LoadOutcome { report, said, verdict, conclusion, checks, .. }: &LoadOutcome,
+) -> Document {
     let mut document = Document::new("Load");
     document.verdict = Some(*verdict);
     document.checks.clone_from(checks);
     let reports = std::slice::from_ref(report);
     if let Some(load) = &report.load {
-        document.table(runs(load));
-        document.gap();
+        match &load.capacity {
+            // The answer is read last, below all that was tried for it.
+            Some(capacity) => {
+                document.conclusion = Some(conclusion.clone());
+                document.parts.extend(curve_tables(capacity));
+                document.line(whose_figures(capacity));
+            }
+            None => {
+                document.table(runs(load));
+                document.gap();
+            }
+        }
         document.table(figures(reports));
         document.gap();
         document.table(steps_table(report));

@@ -3,6 +3,8 @@
 //! What is read on a terminal is made by `load_table` and `table`, what is read on a page by `load_page`; `checks` says what
 //! had to hold.
 
+mod capacity;
+mod capacity_document;
 mod checks;
 mod collector;
 mod distribution;
@@ -28,6 +30,7 @@ mod step_table;
 mod table;
 mod timeline;
 
+pub use capacity::{CapacityReport, CurvePoint, CurveVerdict, ServiceCapacity};
 // What only the page of the benches asks for.
 #[cfg(feature = "criterion")]
 pub(crate) use checks::{conclusion_of, success_check, target_checks};

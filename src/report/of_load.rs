@@ -7,10 +7,10 @@ use super::quantile::{Interval, MS_PER_NS, Quantile, ms};
 use super::resources::{ResourceReport, SecondUse};
 use super::series::SecondReport;
 use super::shards::ShardsReport;
-use crate::load::{LoadRecord, RecordedRun, Run, Times};
+use crate::load::{LoadRecord, Plan, RecordedRun, Run, Second, Times, worst_window};
 use crate::phases::ServicePhases;
 use crate::stats::Batches;
-use crate::targets::Targets;
+use crate::targets::{Metric, Targets};
 use crate::verdict::Verdict;
 
 impl PerformanceReport {
@@ -64,6 +64,7 @@ impl PerformanceReport {
             verdict: None,
             conclusion: None,
             runs: Vec::new(),
+            capacity: None,
             seconds: seconds(run),
             service_phases: phases.as_ref().map(ServicePhases::breakdowns).unwrap_or_default(),
             resources: run.resources.as_ref().map(ResourceReport::of),
@@ -71,7 +72,13 @@ impl PerformanceReport {
         });
         let report = report.at(record.environment.clone()).unverified(record.unverified.as_deref());
         // Where the generator did not keep up, its figures miss or hold nothing.
-        let report = if report.verdict() == Verdict::Untrusted { report } else { report.judge(targets) };
+        if report.verdict() == Verdict::Untrusted {
+            return report.find();
+        }
+        let mut report = report.judge(targets);
+        for limit in targets.window_limits(&record.operation) {
+            report.targets.push(limit.judge(worst_window(judged_seconds(plan, run, limit.metric), limit)));
+        }
         report.find()
     }
 
@@ -98,6 +105,18 @@ impl PerformanceReport {
             valid: self.verdict() != Verdict::Untrusted,
         }
     }
+}
+
+/// The seconds whose windows a limit is held against: whole ones only, as the last one may have been cut. In those after the
+/// schedule nothing begins, which is no loss of throughput.
+fn judged_seconds<'a>(plan: &Plan, run: &'a Run, metric: Metric) -> &'a [Second] {
+    let mut whole = run.load.responses.elapsed.as_secs();
+    let lasting = plan.lasting();
+    if metric == Metric::ThroughputRps && !lasting.is_zero() {
+        whole = whole.min(lasting.as_secs());
+    }
+    let judged = run.seconds.iter().take_while(|second| second.index < whole).count();
+    &run.seconds[..judged]
 }
 
 /// Every second, with what was used in it.
@@ -187,6 +206,24 @@ mod tests {
         let told = told.load.expect("is a load's").service_phases;
         assert_eq!((told.len(), told[0].of.as_str(), told[0].operations), (1, "1 KB", 4));
         assert_eq!((told[0].phases[0].share_pct, told[0].sum_pct), (90.0, 90.0));
+    }
+
+    #[test]
+    fn a_limit_on_windows_is_held_against_the_worst_one() {
+        // 99 of 1 ms in the first second, one of 900 ms in the second, and one in the third, which is cut.
+        let mut latencies = vec![(0, 1); 99];
+        latencies.push((1000, 900));
+        latencies.push((2000, 100));
+        let record = record(vec![run(&latencies, 100)]);
+        let text =
+            "[op]\np99_ms = { limit = 500, window = \"1s\" }\navg_ms = { limit = 500, window = \"2s\" }";
+        let targets = Targets::parse(text, &["op"]).expect("is valid");
+        let report = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+        let judged: Vec<_> =
+            report.targets.iter().map(|judged| (judged.held, judged.window.and_then(|at| at.from))).collect();
+        // The whole run holds a p99 of 500 ms; its second second does not. An average of both is 10 ms.
+        assert_eq!(judged, [(true, Some(0)), (false, Some(1))]);
+        assert_eq!(report.verdict(), Verdict::Missed);
     }
 
     #[test]

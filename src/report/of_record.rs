@@ -1,11 +1,13 @@
 //! The result of all runs of a command: the report that stands for them, and remarks. A pure function of the record.
 
+use super::capacity::CapacityReport;
 use super::checks::{load_checks, load_conclusion, load_verdict};
 use super::load::{RunReport, people};
 use super::performance::PerformanceReport;
 use crate::document::Check;
-use crate::load::{LoadRecord, RecordedRun};
+use crate::load::{CapacityRecord, LoadRecord, Model, RecordedRun};
 use crate::targets::Targets;
+use crate::units::significant;
 use crate::verdict::Verdict;
 
 /// Throughput that rises by less than this share from one step to the next has stopped growing.
@@ -14,7 +16,8 @@ const GROWTH: f64 = 0.05;
 /// The outcome of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOutcome {
-    /// The report of the run that stands for all: the median one of several alike, the last step of a stress run.
+    /// The report of the run that stands for all: the median one of several alike, the last step of a stress run, the one that
+    /// confirmed a capacity.
     pub report: PerformanceReport,
     /// Its place among the runs.
     pub run: usize,
@@ -38,14 +41,24 @@ struct Representative {
 impl LoadOutcome {
     /// The outcome of a record, which has a run at least, held against these limits.
     pub fn of(record: &LoadRecord, targets: &Targets) -> Self {
+        // The steps of a search are held against what was looked for.
+        let searched = record.capacity.as_ref().map(|capacity| searched_targets(record, capacity));
+        let targets = searched.as_ref().unwrap_or(targets);
         let reports: Vec<PerformanceReport> =
             record.runs.iter().map(|run| PerformanceReport::of_load(record, run, targets)).collect();
         let is_stress = record.runs[0].step.is_some();
-        let chosen = if is_stress { of_steps(record, reports) } else { of_repeated(reports) };
+        let chosen = match &record.capacity {
+            Some(capacity) => of_search(record, capacity, reports),
+            None if is_stress => of_steps(record, reports),
+            None => of_repeated(reports),
+        };
         let Representative { mut report, run, mut said } = chosen;
         let which = if record.runs.len() > 1 { "The last run" } else { "It" };
         if let Some(why) = &record.ended_early {
             said.insert(0, format!("{which} ended early: {why}."));
+        }
+        if let Some(why) = &record.aborted {
+            said.insert(0, format!("{which} was ended by --abort-on: {why}."));
         }
         if let Some(why) = &record.stopped {
             said.insert(0, format!("Only a part of what was to be measured: {why}."));
@@ -58,6 +71,50 @@ impl LoadOutcome {
             load.conclusion = Some(conclusion.clone());
         }
         Self { report, run, said, verdict, conclusion, checks }
+    }
+}
+
+/// The limits of a search.
+fn searched_targets(record: &LoadRecord, capacity: &CapacityRecord) -> Targets {
+    let mut targets = Targets::default();
+    for limit in &capacity.plan.limits {
+        targets = targets.with(&record.operation, (limit.metric(), limit.limit()));
+    }
+    targets
+}
+
+/// The run that confirmed the answer of the first service stands for all, or else its last one.
+fn of_search(
+    record: &LoadRecord,
+    capacity: &CapacityRecord,
+    mut reports: Vec<PerformanceReport>,
+) -> Representative {
+    let mut rows = Vec::new();
+    let mut run = 0;
+    for (number, step) in capacity.steps.iter().enumerate() {
+        let mut name = rate_of(&record.runs[number]);
+        if capacity.services.len() > 1 {
+            name += &format!(" to {}", capacity.services[step.service]);
+        }
+        rows.push(reports[number].row(name));
+        // Runs that confirm come last, and the last of them is the one that held, if one did.
+        if step.service == 0 {
+            run = number;
+        }
+    }
+    let mut report = reports.swap_remove(run);
+    if let Some(load) = &mut report.load {
+        load.runs = rows;
+        load.capacity = Some(CapacityReport::of(record, capacity));
+    }
+    Representative { report, run, said: Vec::new() }
+}
+
+/// The rate of a run with one level, for people.
+pub(super) fn rate_of(run: &RecordedRun) -> String {
+    match &run.plan.model {
+        Model::Open { rate, .. } => format!("{}/s", significant(rate.most())),
+        Model::Closed { users, .. } => people(users.most() as u32),
     }
 }
 
@@ -214,6 +271,22 @@ mod tests {
         assert_eq!((outcome.run, outcome.report.total_requests), (1, 1));
         let empty = LoadOutcome::of(&record(vec![run(&[], 1), run(&[], 1)]), &Targets::default());
         assert_eq!(empty.report.total_requests, 0);
+    }
+
+    #[test]
+    fn a_run_that_a_limit_ended_has_missed_it() {
+        let mut record = record(vec![run(&[(0, 7)], 1)]);
+        assert_eq!(LoadOutcome::of(&record, &Targets::default()).verdict, Verdict::Held);
+        record.aborted = Some("p99_ms=5 was missed in every second of 10 s; ended after 12 s".to_owned());
+        let outcome = LoadOutcome::of(&record, &Targets::default());
+        assert_eq!(outcome.verdict, Verdict::Missed);
+        assert_eq!(
+            outcome.said,
+            ["It was ended by --abort-on: p99_ms=5 was missed in every second of 10 s; ended after 12 s."]
+        );
+        // Figures that are no evidence are none of a limit either.
+        record.runs[0].run.generator.longest_pause = Duration::from_secs(1);
+        assert_eq!(LoadOutcome::of(&record, &Targets::default()).verdict, Verdict::Untrusted);
     }
 
     #[test]

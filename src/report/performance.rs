@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::capacity::CapacityReport;
 use super::load::LoadReport;
 use super::quantile::{Interval, Intervals, MS_PER_NS, Quantile, ms, ns_to_ms};
 use crate::machine::Environment;
@@ -220,6 +221,11 @@ impl PerformanceReport {
         }
         let all_held = self.with_steps().all(|report| report.targets.iter().all(|judged| judged.held));
         Verdict::of(self.successful_requests > 0 && all_held)
+    }
+
+    /// What a search came to, if the report is one of a search.
+    pub(super) fn capacity(&self) -> Option<&CapacityReport> {
+        self.load.as_ref()?.capacity.as_ref()
     }
 
     /// The report itself, and then those of its steps: all that may have limits of their own.

@@ -123,9 +123,16 @@ fn verdict(judged: &Judgement) -> String {
     if judged.sure == Some(false) { format!("{verdict} (within interval)") } else { verdict.to_owned() }
 }
 
-/// The figure that a limit was held against.
+/// The figure that a limit was held against; of one on windows, that of the worst.
 pub(super) fn measured(report: &PerformanceReport, judged: &Judgement) -> String {
-    judged.value.map_or_else(|| not_measured(report), |value| with_unit(judged.metric, value))
+    let Some(window) = judged.window else {
+        return judged.value.map_or_else(|| not_measured(report), |value| with_unit(judged.metric, value));
+    };
+    match (window.from, judged.value) {
+        (None, _) => none(),
+        (Some(from), None) => format!("not known from second {from} on"),
+        (Some(from), Some(value)) => format!("{} from second {from} on", with_unit(judged.metric, value)),
+    }
 }
 
 /// What stands in place of a figure that a limit was held against.
@@ -136,16 +143,25 @@ fn not_measured(report: &PerformanceReport) -> String {
     format!("not known: {} failed or never ended", percent(100.0 - report.success_rate_pct))
 }
 
-/// A limit, as people write it.
+/// A limit that was held against something, as people write it.
 pub(super) fn target(judged: &Judgement) -> String {
-    let (name, _) = judged.metric.label();
-    let sign = match judged.metric.better() {
+    let limit = limit_in_words(judged.metric, judged.limit);
+    match judged.window {
+        Some(window) => format!("{limit} in every {} s", window.seconds),
+        None => limit,
+    }
+}
+
+/// A limit for people: `p99 < 500 ms`.
+pub(super) fn limit_in_words(metric: Metric, limit: f64) -> String {
+    let (name, _) = metric.label();
+    let sign = match metric.better() {
         Better::Lower => "<",
         // Nothing is above 100 %, so a limit of 100 % is held by just that.
-        Better::Higher { best } if judged.limit >= best => "=",
+        Better::Higher { best } if limit >= best => "=",
         Better::Higher { .. } => ">",
     };
-    format!("{name} {sign} {}", with_unit(judged.metric, judged.limit))
+    format!("{name} {sign} {}", with_unit(metric, limit))
 }
 
 fn with_unit(metric: Metric, value: f64) -> String {
@@ -171,7 +187,7 @@ mod tests {
     use super::*;
     use crate::machine::{Environment, Placement};
     use crate::recording::{Failure, Finished, Recorder};
-    use crate::targets::Targets;
+    use crate::targets::{Targets, WindowLimit, WorstWindow};
 
     /// A report of a success and a failure, of which one target was missed.
     fn report() -> [PerformanceReport; 1] {
@@ -190,6 +206,20 @@ mod tests {
         assert_eq!(table.rows[0], ["op", "avg < 50 ms", "60 ms", "MISSED"]);
         let targets: Vec<&str> = table.rows.iter().map(|row| row[1].as_str()).collect();
         assert_eq!(targets, ["avg < 50 ms", "p95 < 1 s", "success = 100 %"]);
+    }
+
+    #[test]
+    fn a_limit_on_windows_says_where_the_worst_is() {
+        let limit = WindowLimit { metric: Metric::P99Ms, limit: 500.0, window: Duration::from_secs(10) };
+        let [mut report] = report();
+        report.targets = vec![
+            limit.judge(Some(WorstWindow { value: Some(612.0), from: 12 })),
+            limit.judge(Some(WorstWindow { value: None, from: 3 })),
+            limit.judge(None),
+        ];
+        let rows = targets(&[report]).rows;
+        assert_eq!(rows[0], ["op", "p99 < 500 ms in every 10 s", "612 ms from second 12 on", "MISSED"]);
+        assert_eq!([&rows[1][2], &rows[2][2]], ["not known from second 3 on", "-"]);
     }
 
     #[test]

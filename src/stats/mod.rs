@@ -1,8 +1,9 @@
-//! Pure statistics: order-statistic intervals, medians of paired blocks, an exact test over pairs, the slope of a series, and
-//! resampled means.
+//! Pure statistics: order-statistic intervals, medians of paired blocks, an exact test over pairs, the slope of a series,
+//! resampled means, and ratios that can only rise.
 
 mod batches;
 mod envelope;
+mod isotonic;
 mod order;
 mod paired;
 mod resample;
@@ -11,6 +12,7 @@ mod slope;
 
 pub use batches::Batches;
 pub use envelope::lowest_of_windows;
+pub use isotonic::{RatioAt, pool_violators};
 pub use order::{Ranks, quantile_ranks};
 pub use paired::{Effect, median, median_effect};
 pub use resample::{MeanInterval, Resamples};

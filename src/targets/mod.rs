@@ -3,7 +3,7 @@
 mod judge;
 mod parse;
 
-pub use judge::{Figures, Judgement, Limit};
+pub use judge::{Figures, JudgedWindow, Judgement, Limit, WindowLimit, WorstWindow, holds, read_limit};
 pub use parse::{TargetError, Targets};
 
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,14 @@ impl Metric {
             Self::MaxMs => ("max", "ms"),
             Self::ThroughputRps => ("throughput", "RPS"),
             Self::SuccessRatePct => ("success", "%"),
+        }
+    }
+
+    /// Whether it is a time that requests take, in ms.
+    pub fn is_latency(self) -> bool {
+        match self {
+            Self::AvgMs | Self::MedianMs | Self::P95Ms | Self::P99Ms | Self::MaxMs => true,
+            Self::ThroughputRps | Self::SuccessRatePct => false,
         }
     }
 

@@ -1,22 +1,26 @@
 //! `targets.toml`: a table an operation, a number a metric, and what fails it in the gate.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Metric;
-use super::judge::{Figures, Judgement, Limit};
+use super::judge::{Figures, Judgement, Limit, WindowLimit};
 
 /// The limits of every operation that has some.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Targets {
     limits: BTreeMap<String, Vec<Limit>>,
+    window_limits: BTreeMap<String, Vec<WindowLimit>>,
     gate_thresholds: BTreeMap<String, f64>,
 }
 
 /// From which slowdown on the gate fails an operation, in percent.
 const GATE_THRESHOLD: &str = "gate_threshold_pct";
+/// Longest stretch of a run that can have a limit of its own.
+const LONGEST_WINDOW: Duration = Duration::from_secs(3600);
 
 /// Error for a text that is not a valid list of limits, with the line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +75,14 @@ impl Targets {
                 return Err("must be a number from 0 to 100".to_owned());
             };
             self.gate_thresholds.insert(operation.to_owned(), percent / 100.0);
+        } else if let DeValue::Table(table) = value.get_ref() {
+            let limit = window_limit(metric(key)?, table)?;
+            if is_step(operation) {
+                let problem = "a step cannot have a limit on every stretch of a run, as its seconds are not kept; limit the whole \
+                               operation so, or write a number";
+                return Err(problem.to_owned());
+            }
+            self.window_limits.entry(operation.to_owned()).or_default().push(limit);
         } else {
             let limit = limit(key, value)?;
             self.limits.entry(operation.to_owned()).or_default().push(limit);
@@ -81,6 +93,7 @@ impl Targets {
     /// Keeps the limits of these operations only.
     pub fn only(mut self, operations: &[&str]) -> Self {
         self.limits.retain(|operation, _| operations.contains(&operation.as_str()));
+        self.window_limits.retain(|operation, _| operations.contains(&operation.as_str()));
         self.gate_thresholds.retain(|operation, _| operations.contains(&operation.as_str()));
         self
     }
@@ -95,8 +108,7 @@ impl Targets {
 
     /// Adds a limit, unless there is one on the same metric.
     pub fn or(self, operation: &str, limit: Limit) -> Self {
-        let limits = self.limits.get(operation).map(Vec::as_slice).unwrap_or_default();
-        let is_limited = limits.iter().any(|(metric, _)| *metric == limit.0);
+        let is_limited = self.limits(operation).iter().any(|(metric, _)| *metric == limit.0);
         if is_limited { self } else { self.with(operation, limit) }
     }
 
@@ -105,10 +117,20 @@ impl Targets {
         self.gate_thresholds.get(operation).copied()
     }
 
-    /// Holds the operation's limits against its figures; nothing where it has none.
+    /// The operation's limits on figures of a whole run.
+    pub fn limits(&self, operation: &str) -> &[Limit] {
+        self.limits.get(operation).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Its limits on every stretch of a run.
+    pub fn window_limits(&self, operation: &str) -> &[WindowLimit] {
+        self.window_limits.get(operation).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Holds the operation's limits against its figures; nothing where it has none. Limits on stretches of a run need its
+    /// seconds: see [`WindowLimit::judge`].
     pub fn judge(&self, operation: &str, figures: &impl Figures) -> Vec<Judgement> {
-        let limits = self.limits.get(operation).map(Vec::as_slice).unwrap_or_default();
-        limits.iter().map(|&limit| Judgement::of(limit, figures)).collect()
+        self.limits(operation).iter().map(|&limit| Judgement::of(limit, figures)).collect()
     }
 }
 
@@ -118,11 +140,45 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn limit(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Limit, String> {
-    let metric = Metric::ALL.into_iter().find(|metric| metric.key() == key).ok_or_else(|| {
-        format!("no such metric; there are {} and {GATE_THRESHOLD}", Metric::ALL.map(Metric::key).join(", "))
-    })?;
-    let number = number(value).ok_or("must be a number, 0 or more")?;
+    let metric = metric(key)?;
+    let number = number(value).ok_or(
+        "must be a number, 0 or more, or a limit on every stretch of a run, like { limit = 500, window = \"10s\" }",
+    )?;
     Ok((metric, number))
+}
+
+fn metric(key: &str) -> Result<Metric, String> {
+    Metric::ALL.into_iter().find(|metric| metric.key() == key).ok_or_else(|| {
+        format!("no such metric; there are {} and {GATE_THRESHOLD}", Metric::ALL.map(Metric::key).join(", "))
+    })
+}
+
+/// Whether it is a step of an operation, like `op/2`. Reports of operations are files, whose names have no slash.
+fn is_step(operation: &str) -> bool {
+    operation.contains('/')
+}
+
+/// A limit on every stretch of a run: `{ limit = 500, window = "10s" }`.
+fn window_limit(metric: Metric, table: &DeTable<'_>) -> Result<WindowLimit, String> {
+    for key in table.keys() {
+        let key: &str = key.get_ref();
+        if key != "limit" && key != "window" {
+            return Err(format!("no such key: {key}; there are limit and window"));
+        }
+    }
+    let limit = table.get("limit").and_then(number).ok_or("limit: must be a number, 0 or more")?;
+    let window = table.get("window").and_then(window).ok_or(
+        "window: must be a time of whole seconds, from \"1s\" to \"1h\", in which the limit has to hold",
+    )?;
+    Ok(WindowLimit { metric, limit, window })
+}
+
+/// A time of whole seconds.
+fn window(value: &Spanned<DeValue<'_>>) -> Option<Duration> {
+    let DeValue::String(text) = value.get_ref() else { return None };
+    let window = humantime::parse_duration(text).ok()?;
+    let is_whole = window.subsec_nanos() == 0 && !window.is_zero();
+    if is_whole && window <= LONGEST_WINDOW { Some(window) } else { None }
 }
 
 /// A decimal number, 0 or more.
@@ -192,10 +248,44 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_may_be_one_of_every_stretch() {
+        let text = "[jwt_validation]\navg_ms = 50\np99_ms = { limit = 500, window = \"10s\" }\n";
+        let targets = Targets::parse(text, &KNOWN).expect("is valid");
+        let window = Duration::from_secs(10);
+        let limit = WindowLimit { metric: Metric::P99Ms, limit: 500.0, window };
+        assert_eq!(targets.window_limits("jwt_validation"), [limit]);
+        assert_eq!(targets.limits("jwt_validation"), [(Metric::AvgMs, 50.0)]);
+        assert_eq!(targets.only(&["upload_small_file"]).window_limits("jwt_validation"), []);
+        for (limit, says) in [
+            ("{ limit = 5 }", "p99_ms: window: must be"),
+            ("{ window = \"10s\" }", "p99_ms: limit: must be"),
+            ("{ limit = 5, window = \"500ms\" }", "window: must be a time of whole seconds"),
+            ("{ limit = 5, window = \"2h\" }", "window: must be"),
+            ("{ limit = 5, window = 10 }", "window: must be"),
+            ("{ limit = 5, windows = \"10s\" }", "no such key: windows"),
+        ] {
+            let error = error(&format!("[jwt_validation]\np99_ms = {limit}"));
+            assert!(error.starts_with("line 2: jwt_validation.p99_ms: ") && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_step_has_limits_on_the_whole_run_only() {
+        let known = ["op", "op/2"];
+        assert!(Targets::parse("[\"op/2\"]\np99_ms = 5", &known).is_ok());
+        let window = "p99_ms = { limit = 5, window = \"10s\" }";
+        assert!(Targets::parse(&format!("[op]\n{window}"), &known).is_ok());
+        let refused = Targets::parse(&format!("[\"op/2\"]\n{window}"), &known);
+        let refused = refused.expect_err("has no seconds").to_string();
+        assert!(refused.starts_with("line 2: op/2.p99_ms: a step cannot have"), "{refused}");
+    }
+
+    #[test]
     fn mistakes_name_line_and_key() {
         assert_eq!(
             error("[upload_small_file]\navg_ms = \"50\""),
-            "line 2: upload_small_file.avg_ms: must be a number, 0 or more"
+            "line 2: upload_small_file.avg_ms: must be a number, 0 or more, or a limit on every stretch of a run, like \
+             { limit = 500, window = \"10s\" }"
         );
         assert!(
             error("[upload_small_file]\n\navg = 50")

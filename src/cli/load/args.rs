@@ -7,8 +7,9 @@ use crate::case::{FLOW_OPERATION, Suite};
 use crate::client::Http;
 use crate::config::Config;
 use crate::ingester::{Flag, Settings};
+use crate::load::AbortRule;
 use crate::payload::Mix;
-use crate::targets::{Limit, Metric};
+use crate::targets::Limit;
 use crate::units::Bytes;
 
 use super::super::export::ExportArgs;
@@ -16,6 +17,7 @@ use super::flow::keeping_files;
 use super::generator::GeneratorOptions;
 use super::live::LiveArgs;
 use super::schedule::{Preset, ScheduleArgs};
+use super::search::{OPERATION, SearchArgs, target};
 use super::sharding::ShardArgs;
 
 const EXAMPLES: &str = "\
@@ -25,6 +27,9 @@ Examples:
   ingester-perf load --rate 200 --arrivals poisson --duration 30s --mix 10KB=70,1MB=25,10MB=5
   ingester-perf load --stage 0..50:30s --stage 50:2m --stage 50..200:1m          users; with --arrivals, requests a second
   ingester-perf load --preset stress                            1, 2, 5 ... 1000 users, until a target breaks
+  ingester-perf load --find p99_ms=500 --find success_rate_pct=99.9         the highest rate that holds (docs/capacity.md)
+  ingester-perf load --find p99_ms=500 --url http://old:8020 --compare-url http://new:8020 --token-file token
+  ingester-perf load --rate 50 --duration 1h --abort-on p99_ms=2000,after=30s --abort-on success_rate_pct=99
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --target p99_ms=500
   ingester-perf load --url http://127.0.0.1:8020 --token-file token --rate 50 --duration 1m --pid $(pgrep -f my-service)
   ingester-perf load --users 10 --requests 100 --file-size 1MB --network 4g      as users on phones (docs/network.md)
@@ -41,8 +46,9 @@ Examples:
   srun -n 16 ingester-perf load --url URL --rate 80000 --duration 1m --shard env --start-at \"$START\" --out shards
   ingester-perf load merge shards --target p95_ms=100           one report of what sixteen machines measured (docs/scale.md)
 
-Exit codes: 0 measured and every target held, 1 a target was missed, 2 could not measure, 3 the generator did not keep
-up, or a shard is missing: not to be trusted, 130 and 143 interrupted, with a partial report.
+Exit codes: 0 measured and every target held, 1 a target was missed, or the service at --compare-url holds less, 2 could
+not measure, 3 the generator did not keep up, a shard is missing, or a search has no answer: not to be trusted, 130 and
+143 interrupted, with a partial report.
 How latencies are measured, and what proves them: docs/load.md.";
 
 const MERGE_EXAMPLES: &str = "\
@@ -65,6 +71,8 @@ pub struct LoadArgs {
     pub ingester: IngesterArgs,
     #[command(flatten)]
     pub schedule: ScheduleArgs,
+    #[command(flatten)]
+    pub search: SearchArgs,
     #[command(flatten)]
     pub sharding: ShardArgs,
     #[command(flatten)]
@@ -173,12 +181,18 @@ pub struct FileArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Outcome")]
 pub struct OutcomeArgs {
-    /// Name of the operation in reports, and of their files [default: that of the preset, or load; with --flow, flow]
+    /// Name of the operation in reports, and of their files [default: that of the preset, or load; with --flow, flow; of a
+    /// search, capacity]
     #[arg(long)]
     pub name: Option<String>,
     /// A limit in place of one in the targets' file, like p95_ms=100; can be given several times
     #[arg(long = "target", value_name = "METRIC=LIMIT", value_parser = target)]
     pub targets: Vec<Limit>,
+    /// End the run once this limit is lost: when every second of the last 10 s has missed it, or of another time, as in
+    /// p99_ms=500,after=30s; a success rate also when it cannot be reached any more. Uploads under way are waited for; can be
+    /// given several times
+    #[arg(long, value_name = "METRIC=LIMIT", conflicts_with = "finds")]
+    pub abort_on: Vec<AbortRule>,
     /// Time the phases of each upload in the stub (token check, hash, storage and so on), and report their shares by file
     /// size; for the stub in this process
     #[arg(long)]
@@ -194,7 +208,7 @@ pub struct OutcomeArgs {
           "max_bytes", "placement", "pid", "network", "even_if_failing", "http2", "threads", "preset", "from", "to", "step", "users",
           "requests", "rate", "arrivals", "stages", "duration", "think", "warm_up", "grace", "at_once", "seed", "repeat",
           "cleanup", "file_size", "mix", "file", "flow", "name", "phases", "profile", "live", "metrics_addr", "push_url",
-          "baseline", "shard", "shards", "start_at", "out"])]
+          "baseline", "shard", "shards", "start_at", "out", "finds", "compare_url", "find_steps", "abort_on"])]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub export: ExportArgs,
@@ -208,9 +222,20 @@ impl IngesterArgs {
         config: &Config,
         suite: &Suite,
     ) -> Result<Settings, Error> {
+        self.settings_at(flag("--url", "INGESTER_URL", &self.url), report_dir, config, suite)
+    }
+
+    /// The same for the service of this flag.
+    fn settings_at(
+        &self,
+        url: Flag,
+        report_dir: &Option<String>,
+        config: &Config,
+        suite: &Suite,
+    ) -> Result<Settings, Error> {
         let even_if_failing = if self.even_if_failing { Some("1".to_owned()) } else { None };
         let flags = [
-            flag("--url", "INGESTER_URL", &self.url),
+            url,
             flag("--token-file", "INGESTER_TOKEN_FILE", &self.token_file),
             flag("--private-key", "INGESTER_PRIVATE_KEY", &self.private_key),
             flag("--token-url", "INGESTER_TOKEN_URL", &self.token_url),
@@ -238,6 +263,15 @@ impl LoadArgs {
         if self.outcome.phases { settings.timing_phases("--phases") } else { Ok(settings) }
     }
 
+    /// The same for the service that the first one is compared with, if one is.
+    pub fn compared_settings(&self, config: &Config, suite: &Suite) -> Result<Option<Settings>, Error> {
+        if self.search.compare_url.is_none() {
+            return Ok(None);
+        }
+        let url = flag("--compare-url", "INGESTER_URL", &self.search.compare_url);
+        self.ingester.settings_at(url, &self.outcome.report_dir, config, suite).map(Some)
+    }
+
     /// What is sent, and by what means.
     pub fn generator_options(&self) -> GeneratorOptions {
         GeneratorOptions {
@@ -253,7 +287,13 @@ impl LoadArgs {
     /// What reports and targets call it.
     pub fn operation(&self) -> &str {
         let of_uploads = self.schedule.preset.map_or("load", Preset::operation);
-        let default = if self.files.flow { FLOW_OPERATION } else { of_uploads };
+        let default = if self.is_search() {
+            OPERATION
+        } else if self.files.flow {
+            FLOW_OPERATION
+        } else {
+            of_uploads
+        };
         self.outcome.name.as_deref().unwrap_or(default)
     }
 
@@ -270,17 +310,4 @@ impl LoadArgs {
 
 fn flag(name: &'static str, variable: &'static str, value: &Option<String>) -> Flag {
     Flag { name, variable, value: value.clone() }
-}
-
-fn target(text: &str) -> Result<Limit, String> {
-    limit(text)
-        .ok_or_else(|| format!("write METRIC=NUMBER; there are {}", Metric::ALL.map(Metric::key).join(", ")))
-}
-
-fn limit(text: &str) -> Option<Limit> {
-    let (key, number) = text.split_once('=')?;
-    let metric = Metric::ALL.into_iter().find(|metric| metric.key() == key.trim())?;
-    // Rust also reads `nan` and `inf` as numbers. The first would be missed by every figure, the second says nothing.
-    let number: f64 = number.trim().parse().ok()?;
-    if number.is_finite() && number >= 0.0 { Some((metric, number)) } else { None }
 }

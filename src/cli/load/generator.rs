@@ -15,7 +15,8 @@ use crate::ingester::{Ingester, Renewal, Settings};
 use crate::interrupt::Interrupt;
 use crate::live::LiveFeed;
 use crate::load::{
-    self, LoadRecord, LookBefore, Plan, ResourceSample, Run, Second, Shard, Watch, WatchedService,
+    self, ENDLESS, LoadRecord, LookBefore, Model, Plan, Profile, ResourceSample, Run, Second, Shard, Watch,
+    WatchedService,
 };
 use crate::machine::{Environment, possible_connections, reserve_descriptors};
 use crate::payload::{Content, LargeFile, Mix, TestFile};
@@ -30,6 +31,8 @@ use super::watched;
 const MOST_IN_MEMORY: Bytes = Bytes::mb(64);
 /// Size of the uploads of the look before, at most: they are made in memory.
 const PROBE: Bytes = Bytes::mb(1);
+/// Uploads of a look between two runs. Of three, one that met something else does not count.
+const LOOKS_AGAIN: u64 = 3;
 
 /// What is sent, and by what means.
 pub struct GeneratorOptions {
@@ -70,20 +73,24 @@ pub struct Generator {
     feed: Option<LiveFeed>,
 }
 
-/// Whoever watches a run: the bar, and whoever else wants to know.
-struct LoadWatch<'a> {
+/// Whoever watches a run: the bar, whoever else wants to know, and what ends it before its plan does.
+struct LoadWatch<'a, F> {
     bar: Bar,
     feed: Option<&'a mut LiveFeed>,
     interrupt: &'a Interrupt,
+    /// Whether it goes on after these seconds.
+    goes_on: F,
 }
 
-impl Watch for LoadWatch<'_> {
+impl<F: FnMut(&[Second]) -> bool> Watch for LoadWatch<'_, F> {
     fn seconds(&mut self, seconds: &[Second]) -> bool {
         self.bar.show(seconds);
         if let Some(feed) = &mut self.feed {
             feed.seconds(seconds);
         }
-        self.interrupt.signal().is_none()
+        // Always asked, as it counts all seconds that are over.
+        let goes_on = (self.goes_on)(seconds);
+        goes_on && self.interrupt.signal().is_none()
     }
 
     fn used(&mut self, sample: &ResourceSample) {
@@ -170,25 +177,60 @@ impl Generator {
         }
     }
 
-    /// Runs a plan once. Shows how it is going.
-    pub fn run(&mut self, plan: &Plan) -> Result<Run, Error> {
-        self.run_at(plan, None)
+    /// Has the same steps follow each upload as those of the other generator, and tells the same listeners.
+    pub fn do_as(&mut self, other: &Self) {
+        self.flow.clone_from(&other.flow);
+        self.feed.clone_from(&other.feed);
     }
 
-    /// The same, from an agreed time on.
+    /// Runs a plan once, for as long as `goes_on` returns true. That is told of the seconds that are over. Shows how it is
+    /// going.
+    pub fn run(&mut self, plan: &Plan, goes_on: impl FnMut(&[Second]) -> bool) -> Result<Run, Error> {
+        self.perform(plan, None, goes_on)
+    }
+
+    /// Runs a plan once, from an agreed time on.
     pub fn run_at(&mut self, plan: &Plan, agreed: Option<SystemTime>) -> Result<Run, Error> {
+        self.perform(plan, agreed, |_| true)
+    }
+
+    fn perform(
+        &mut self,
+        plan: &Plan,
+        agreed: Option<SystemTime>,
+        goes_on: impl FnMut(&[Second]) -> bool,
+    ) -> Result<Run, Error> {
         let workers = self.workers(plan)?;
         if let Some(feed) = &mut self.feed {
             feed.begins(plan);
         }
         let mut watch =
-            LoadWatch { bar: Bar::new(plan), feed: self.feed.as_mut(), interrupt: &self.interrupt };
+            LoadWatch { bar: Bar::new(plan), feed: self.feed.as_mut(), interrupt: &self.interrupt, goes_on };
         let run = load::run_at(plan, workers, &self.service, agreed, &mut watch);
         watch.bar.end();
         if let (Some(feed), Ok(run)) = (watch.feed, &run) {
             feed.over(run);
         }
         run
+    }
+
+    /// Sends a few of the same, one after the other, which are not counted, and returns the median of their latencies. `None`
+    /// where one of them failed.
+    pub fn look_again(&self) -> Result<Option<Duration>, Error> {
+        let users = Profile::constant(1.0, ENDLESS);
+        let requests = LOOKS_AGAIN;
+        let plan = Plan::new(Model::Closed { users, requests: Some(requests), think: Duration::ZERO });
+        let run = load::run(&plan, self.workers(&plan)?, |_| self.interrupt.signal().is_none())?;
+        let ok = &run.load.responses.ok;
+        if ok.count() < requests {
+            return Ok(None);
+        }
+        Ok(ok.at_rank(requests.div_ceil(2)))
+    }
+
+    /// How long the second of the two uploads before measuring took.
+    pub fn usual_latency(&self) -> Duration {
+        self.look.second
     }
 
     /// The uploads of each thread, and the core that it runs on. An error where the plan would send more than is left.
@@ -229,6 +271,12 @@ impl Generator {
     /// Why a file could not be read, if that ended a run.
     pub fn unreadable(&self) -> Option<&str> {
         self.shared.unreadable.get().map(String::as_str)
+    }
+
+    /// Why a run ended before its plan did, where no signal and no limit ended it.
+    pub fn why_partial(&self) -> String {
+        let sent_all = "all bytes that INGESTER_MAX_BYTES allows were sent";
+        self.unreadable().unwrap_or(sent_all).to_owned()
     }
 
     /// Makes sure of a descriptor for every connection that users need; of arrivals, that wait for nobody, so many are

@@ -2,6 +2,7 @@
 
 mod args;
 mod bar;
+mod capacity;
 mod flow;
 mod generator;
 mod live;
@@ -9,6 +10,7 @@ mod local;
 mod merge;
 mod place;
 mod schedule;
+mod search;
 mod shard;
 mod sharding;
 mod sparkline;
@@ -28,7 +30,7 @@ use crate::index::{is_taken, save_page};
 use crate::ingester::Settings;
 use crate::interrupt::Interrupt;
 use crate::live::{BaselineLatency, BoundLive, Live, RunAbout};
-use crate::load::{LoadRecord, Model, Plan, RECORD, RecordedRun, Shard};
+use crate::load::{AbortWatch, CapacityLimit, LoadRecord, Model, Plan, RECORD, RecordedRun, Run, Shard};
 use crate::profile::{self, CpuSampler, DEFAULT_FREQUENCY_HZ, FlameFiles, FlameGraph};
 use crate::report::{
     LEAST_SUCCESS_PCT, LoadOutcome, PerformanceReport, check_operation, load_page, outcome_document, people,
@@ -45,6 +47,16 @@ use args::LoadCommand;
 pub(super) use generator::{Generator, GeneratorOptions};
 use schedule::{Preset, ScheduleArgs};
 use sharding::Sharding;
+
+/// What a command runs.
+enum LoadTask {
+    /// One plan, as often as asked for.
+    Plan(Plan),
+    /// Steps of more and more users.
+    Stress(Vec<(u32, Plan)>),
+    /// A search for the highest rate at which these hold.
+    Capacity(Vec<CapacityLimit>),
+}
 
 impl LoadArgs {
     pub fn run(self) -> Result<Exit, Error> {
@@ -71,11 +83,9 @@ impl LoadArgs {
         }
         check_folder(&settings.report_dir)?;
         self.outcome.export.check()?;
-        let stress = self.schedule.preset == Some(Preset::Stress);
         // Wrong arguments are told before anything starts.
-        let steps = if stress { stress::steps(&self.schedule)? } else { Vec::new() };
-        self.check_stress_only(stress)?;
-        let plan = if stress { None } else { Some(self.schedule.plan()?) };
+        let task = self.task(&targets)?;
+        let compared_settings = self.compared_settings(&config, &suite)?;
         watched::check(self.ingester.pid, &settings)?;
         let baseline = self.live.baseline(self.operation(), &suite, &settings.report_dir)?;
         let bound = self.live.bind()?;
@@ -91,18 +101,21 @@ impl LoadArgs {
             note(profile::CLIENT_ONLY);
         }
         let secrets = settings.api.secrets.clone();
-        let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
+        let mut generator = Generator::new(&self.generator_options(), settings, interrupt.clone())?;
         note(format_args!("Loading {} with files of {}", generator.ingester(), generator.files()));
         if let Some(flow) = flow {
             generator.follow_uploads(flow);
         }
         let live = self.start_live(bound, baseline, None, &mut generator)?;
         let mut record = generator.record(self.operation());
-        let measured = match plan {
-            Some(plan) => generator
+        let measured = match task {
+            LoadTask::Plan(plan) => generator
                 .fit(plan, self.schedule.at_once)
                 .and_then(|plan| self.repeat(&plan, &mut generator, &mut record)),
-            None => self.stress(steps, &mut generator, &mut record, &targets),
+            LoadTask::Stress(steps) => self.stress(steps, &mut generator, &mut record, &targets),
+            LoadTask::Capacity(limits) => {
+                self.run_search(limits, compared_settings, interrupt, &mut generator, &mut record)
+            }
         };
         // Whatever became of the run: the look before has left something already.
         generator.clean_up();
@@ -113,9 +126,9 @@ impl LoadArgs {
             note(total);
         }
         let signal = generator.signal();
-        if is_partial && signal.is_none() {
-            let sent_all = "all bytes that INGESTER_MAX_BYTES allows were sent";
-            record.ended_early = Some(generator.unreadable().unwrap_or(sent_all).to_owned());
+        // A search ends steps early by itself, and says why where it did not.
+        if is_partial && signal.is_none() && record.aborted.is_none() && record.capacity.is_none() {
+            record.ended_early = Some(generator.why_partial());
         }
         record.environment = generator.environment();
         record.stopped = match (signal, &measured) {
@@ -173,10 +186,13 @@ impl LoadArgs {
     /// Reports a record again, and writes nothing but what is asked for.
     fn replay(&self, path: &Path, targets: Targets) -> Result<Exit, Error> {
         let record = LoadRecord::load(path)?;
+        if record.capacity.is_some() && !self.outcome.targets.is_empty() {
+            let problem =
+                "is not for the record of a search, whose limits decided which steps were made; leave it out";
+            return Err(Error::Setting { name: "--target", problem: problem.to_owned() });
+        }
         let targets = Self::limits(&self.outcome.targets, targets, &record.operation);
-        let exit = Self::conclude(&self.outcome.export, &record, &targets, None, Vec::new())?;
-        // A part of what was to be measured is no evidence that all of it would have held.
-        Ok(if record.stopped.is_some() && exit == Exit::Held { Exit::Untrusted } else { exit })
+        Self::conclude(&self.outcome.export, &record, &targets, None, Vec::new())
     }
 
     /// What the files of a report are called. Benches write reports of some operations too, and there are pages of all benches
@@ -186,16 +202,42 @@ impl LoadArgs {
         if of_a_bench || is_taken(operation) { format!("load_{operation}") } else { operation.to_owned() }
     }
 
-    /// An error for what only a stress run has.
-    fn check_stress_only(&self, stress: bool) -> Result<(), Error> {
-        let ScheduleArgs { from, to, step, .. } = &self.schedule;
-        let given = [("--from", from), ("--to", to), ("--step", step)];
-        match given.into_iter().find(|(_, value)| value.is_some() && !stress) {
-            Some((name, _)) => {
-                Err(Error::Setting { name, problem: "is of a stress run; add --preset stress".to_owned() })
-            }
-            None => Ok(()),
+    /// What is to be run. An error for arguments that do not go together.
+    fn task(&self, targets: &Targets) -> Result<LoadTask, Error> {
+        let is_stress = self.schedule.preset == Some(Preset::Stress);
+        let is_search = self.is_search();
+        self.check_steps_only(is_stress, is_search)?;
+        if is_search {
+            return Ok(LoadTask::Capacity(self.searched_limits(targets)?));
         }
+        if is_stress {
+            return Ok(LoadTask::Stress(stress::steps(&self.schedule)?));
+        }
+        Ok(LoadTask::Plan(self.schedule.plan()?))
+    }
+
+    /// An error for what only a stress run or a search has.
+    fn check_steps_only(&self, is_stress: bool, is_search: bool) -> Result<(), Error> {
+        let ScheduleArgs { from, to, step, .. } = &self.schedule;
+        let of_stress = "is of a stress run; add --preset stress";
+        let of_either = "is of a stress run or of a search; add --preset stress, or --find";
+        let of_search = "is of a search; add --find";
+        for (name, is_given, is_allowed, problem) in [
+            ("--from", from.is_some(), is_stress || is_search, of_either),
+            ("--to", to.is_some(), is_stress || is_search, of_either),
+            ("--step", step.is_some(), is_stress, of_stress),
+            ("--compare-url", self.search.compare_url.is_some(), is_search, of_search),
+            ("--find-steps", self.search.find_steps.is_some(), is_search, of_search),
+        ] {
+            if is_given && !is_allowed {
+                return Err(Error::Setting { name, problem: problem.to_owned() });
+            }
+        }
+        if is_search && !self.outcome.abort_on.is_empty() {
+            let problem = "is not for a search, which ends its steps by itself; leave it out".to_owned();
+            return Err(Error::Setting { name: "--abort-on", problem });
+        }
+        Ok(())
     }
 
     /// An error where some of so many shards would have no user.
@@ -227,9 +269,10 @@ impl LoadArgs {
             if number > 0 {
                 self.clean_up()?;
             }
-            let run = generator.run(plan)?;
-            // Whatever ended a run early, its bytes or its file, would end the next ones before they begin.
-            let ends = run.partial;
+            let run = self.run_watched(plan, generator, record)?;
+            // Whatever ended a run early, its bytes or its file, would end the next ones before they begin. A service that fell
+            // over is not loaded once more.
+            let ends = run.partial || record.aborted.is_some();
             let phases = generator.take_phases();
             record.runs.push(RecordedRun { step: None, plan: plan.clone(), run, phases });
             if ends {
@@ -237,6 +280,45 @@ impl LoadArgs {
             }
         }
         Ok(())
+    }
+
+    /// Runs a plan for as long as no limit of `--abort-on` is lost.
+    fn run_watched(
+        &self,
+        plan: &Plan,
+        generator: &mut Generator,
+        record: &mut LoadRecord,
+    ) -> Result<Run, Error> {
+        let mut watch = AbortWatch::new(&self.outcome.abort_on, plan);
+        let run = generator.run(plan, |seconds| watch.see(seconds))?;
+        if let Some(aborted) = watch.aborted() {
+            note(format_args!("Ended by --abort-on: {aborted}"));
+            record.aborted = Some(aborted.to_string());
+        }
+        Ok(run)
+    }
+
+    /// Looks for the capacity of one service, or of two in turn.
+    fn run_search(
+        &self,
+        limits: Vec<CapacityLimit>,
+        compared: Option<Settings>,
+        interrupt: Interrupt,
+        generator: &mut Generator,
+        record: &mut LoadRecord,
+    ) -> Result<(), Error> {
+        let Some(settings) = compared else { return self.find_capacity(limits, vec![generator], record) };
+        // The process that may be watched is that of the first one.
+        let options = GeneratorOptions { pid: None, ..self.generator_options() };
+        let mut other = Generator::new(&options, settings, interrupt)?;
+        note(format_args!("Comparing it with {}", other.ingester()));
+        other.do_as(generator);
+        let measured = self.find_capacity(limits, vec![generator, &mut other], record);
+        other.clean_up();
+        if let Some(total) = other.total() {
+            note(total);
+        }
+        measured
     }
 
     /// Runs the steps one after the other, until a target is missed or the generator does not keep up.
@@ -253,12 +335,12 @@ impl LoadArgs {
                 self.clean_up()?;
             }
             let plan = generator.fit(plan, None)?;
-            let run = generator.run(&plan)?;
+            let run = self.run_watched(&plan, generator, record)?;
             let step = RecordedRun { step: Some(users), plan, run, phases: generator.take_phases() };
             let report = PerformanceReport::of_load(record, &step, targets);
             record.runs.push(step);
             note(format_args!("{}: {}", people(users), stress::outcome(&report)));
-            if stress::ends(&report) {
+            if stress::ends(&report) || record.aborted.is_some() {
                 break;
             }
         }
@@ -298,7 +380,7 @@ impl LoadArgs {
         if let Some(path) = path {
             note(format_args!("Report: {}, and .html, .csv, .hlog and .run.json beside it", path.display()));
         }
-        Ok(outcome.report.verdict().into())
+        Ok(outcome.verdict.into())
     }
 }
 

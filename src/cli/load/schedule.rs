@@ -11,14 +11,16 @@ use clap::ValueEnum;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleArgs {
-    /// normal: 10 users, 100 uploads of 100 KB; high: 50, 500 of 50 KB; stress: 1, 2, 5, 10 and so on to 1000 users
+    /// normal: 10 users, 100 uploads of 100 KB; high: 50, 500 of 50 KB; stress: 1, 2, 5, 10 and so on to 1000 users;
+    /// capacity: the highest rate that holds the limits of capacity in the targets' file, or those of --find
     #[arg(long, conflicts_with_all = ["users", "rate", "stages", "requests"])]
     pub preset: Option<Preset>,
-    /// Users of the first step of a stress run [default: 1]
+    /// Users of the first step of a stress run [default: 1]; of a search, uploads a second [default: half of what one user
+    /// would send]
     #[arg(long, value_name = "N", conflicts_with_all = ["users", "rate", "stages"],
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub from: Option<u32>,
-    /// Users that a stress run goes up to [default: 1000]
+    /// Users that a stress run goes up to [default: 1000]; of a search, the highest rate that is tried [default: none]
     #[arg(long, value_name = "N", conflicts_with_all = ["users", "rate", "stages"],
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub to: Option<u32>,
@@ -37,14 +39,14 @@ pub struct ScheduleArgs {
     #[arg(long, value_name = "PER_SECOND", conflicts_with = "stages", requires = "duration",
           value_parser = rate, allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// How arrivals are spread [default: constant]
+    /// How arrivals are spread [default: constant; of a search, poisson]
     #[arg(long, conflicts_with = "users")]
     arrivals: Option<ArrivalsArg>,
     /// A level, or a ramp, and its time, like 50:2m or 0..50:30s; can be given several times. Users, or, with --arrivals,
     /// uploads a second
     #[arg(long = "stage", value_name = "LEVEL:TIME")]
     stages: Vec<Stage>,
-    /// End after this time; of a stress run, the time of a step
+    /// End after this time; of a stress run or a search, the time of a step
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "stages")]
     pub duration: Option<Duration>,
     /// Pause of a user between an answer and the next upload
@@ -77,6 +79,7 @@ pub enum Preset {
     Normal,
     High,
     Stress,
+    Capacity,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -100,7 +103,7 @@ impl Preset {
         match self {
             Self::Normal => Some((Closed { users: 10, requests: 100 }, Bytes::kb(100))),
             Self::High => Some((Closed { users: 50, requests: 500 }, Bytes::kb(50))),
-            Self::Stress => None,
+            Self::Stress | Self::Capacity => None,
         }
     }
 
@@ -110,6 +113,7 @@ impl Preset {
             Self::Normal => "concurrent_upload_10",
             Self::High => "concurrent_upload_50",
             Self::Stress => "stress",
+            Self::Capacity => super::search::OPERATION,
         }
     }
 }
@@ -123,6 +127,14 @@ impl ScheduleArgs {
     /// So many users for so long, and all else as asked for.
     pub fn of_users(&self, users: u32, lasting: Duration) -> Plan {
         self.with(self.closed(Profile::constant(f64::from(users), lasting), None))
+    }
+
+    /// So many requests a second for so long, as independent users would send them unless told otherwise: arrivals in equal
+    /// steps never queue below saturation, which no service meets. Every step has random numbers of its own.
+    pub fn of_rate(&self, rate: f64, lasting: Duration, step: u64) -> Plan {
+        let arrivals = self.arrivals.map_or(Arrivals::Poisson, Arrivals::from);
+        let plan = self.with(Model::Open { rate: Profile::constant(rate, lasting), arrivals });
+        Plan { seed: self.seed.wrapping_add(step), ..plan }
     }
 
     fn with(&self, model: Model) -> Plan {

@@ -35,6 +35,7 @@ impl LoadArgs {
     ) -> Result<Exit, Error> {
         let now = SystemTime::now();
         self.check_parent()?;
+        self.check_one_run()?;
         if !matches!(settings.subject, Subject::Running { .. }) {
             let problem = "each shard would start a service of its own; start one (`ingester-perf serve` is the stub), and name \
                            it with --url";
@@ -46,7 +47,6 @@ impl LoadArgs {
             None => Place::Folder(settings.report_dir.clone()),
         };
         place.check()?;
-        self.check_one_run()?;
         let whole = self.schedule.plan()?;
         Self::check_dealt(&whole, shard.of())?;
         watched::check(self.ingester.pid, &settings)?;
@@ -149,14 +149,28 @@ impl LoadArgs {
         }
     }
 
-    /// An error for a stress run, whose steps follow from the verdict on the whole of each.
+    /// An error for what depends on the figures of all shards while they run: steps that follow from a verdict on the whole, and
+    /// limits that end the run.
     pub(super) fn check_one_run(&self) -> Result<(), Error> {
-        if self.schedule.preset != Some(Preset::Stress) {
-            return Ok(());
+        let is_stress = self.schedule.preset == Some(Preset::Stress);
+        self.check_steps_only(is_stress, self.is_search())?;
+        if is_stress {
+            let problem = "stress cannot be cut into shards: whether it goes on depends on what all of them measured; run it step by \
+                           step, with --users N --duration TIME";
+            return Err(Error::Setting { name: "--preset", problem: problem.to_owned() });
         }
-        let problem = "stress cannot be cut into shards: whether it goes on depends on what all of them measured; run it step by \
-                       step, with --users N --duration TIME";
-        Err(Error::Setting { name: "--preset", problem: problem.to_owned() })
+        if self.is_search() {
+            let name = if self.search.finds.is_empty() { "--preset" } else { "--find" };
+            let problem = "a search cannot be cut into shards: which rate is next depends on what all of them measured; search with one \
+                           generator, or try rate by rate, with --rate N --duration TIME";
+            return Err(Error::Setting { name, problem: problem.to_owned() });
+        }
+        if !self.outcome.abort_on.is_empty() {
+            let problem = "is for a single generator: a shard knows its own part of the run only, and the others would go on; leave it \
+                           out";
+            return Err(Error::Setting { name: "--abort-on", problem: problem.to_owned() });
+        }
+        Ok(())
     }
 
     /// Says what a shard does not do, if it is asked for. The process that starts shards here does it itself.

@@ -107,7 +107,8 @@ mod tests {
     use quick_xml::events::Event;
 
     use super::super::{
-        Axis, Chart, ChartLimit, ChartPoint, ChartSeries, Drawn, Link, Part, Quantity, Section, Table,
+        Axis, Chart, ChartLimit, ChartPoint, ChartSeries, ChartSpan, Drawn, Link, Part, Quantity, Section,
+        Table,
     };
     use super::*;
     use crate::units::printable;
@@ -156,6 +157,7 @@ mod tests {
             y: Axis::linear(text, Quantity::Count),
             series: vec![series],
             limits: vec![ChartLimit { name: text.to_owned(), y: 2.0 }],
+            spans: vec![ChartSpan { name: text.to_owned(), x: 0.0, interval: Some([0.0, 1.0]) }],
         };
         let parts = vec![
             Part::Line(text.to_owned()),
@@ -326,6 +328,7 @@ mod tests {
             y: Axis::linear("latency", Quantity::Duration),
             series,
             limits: Vec::new(),
+            spans: Vec::new(),
         }));
         // With ten such charts it stays below 2 MB.
         let bytes = page(&document, None).len();

@@ -10,6 +10,7 @@ pub(super) fn chart(drawn: Drawn, values: &[f64]) -> Chart {
         y: Axis::linear("latency", Quantity::Duration),
         series: vec![series("p99", drawn, values)],
         limits: Vec::new(),
+        spans: Vec::new(),
     }
 }
 

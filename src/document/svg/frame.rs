@@ -1,13 +1,13 @@
 //! The frame of a chart: axes with their figures, a grid, and limits across it.
 
-use super::super::{Axis, Chart, ChartLimit, Drawn, Quantity};
+use super::super::{Axis, Chart, ChartLimit, ChartSpan, Drawn, Quantity};
 use super::axis::{Projection, domain_of_x, domain_of_y, extent, foot, is_near};
 use super::element::{SvgElement, coordinate};
 use super::figure::figure;
-use super::points::PlotSeries;
+use super::points::{PlotSeries, ordered};
 use super::ticks::{Domain, ticks};
 use super::windows::places;
-use super::words::limit_figure;
+use super::words::{limit_figure, span_figure};
 use crate::units::printable;
 
 /// The width of every drawing, in its own units: pixels on a wide screen.
@@ -28,6 +28,10 @@ const CHARACTER: f64 = 7.0;
 const BETWEEN: f64 = 10.0;
 /// Between a limit and its name.
 const ABOVE_LIMIT: f64 = 5.0;
+/// Between a stretch of the x axis and its name.
+const BESIDE_SPAN: f64 = 5.0;
+/// Height of a line of text. Names of stretches stand below each other, as these may overlap.
+const LINE: f64 = 14.0;
 /// Figures on the axes, about.
 const X_TICKS: usize = 8;
 const Y_TICKS: usize = 6;
@@ -160,6 +164,47 @@ impl PlotArea {
                 lines.child(&SvgElement::new("path").with("class", "limit").with("d", outline)).child(&label);
         }
         lines
+    }
+
+    /// The stretches of the x axis that lie within the plot, each with its name.
+    pub(super) fn spans(&self, chart: &Chart) -> Vec<SvgElement> {
+        let mut drawn = Vec::new();
+        for (index, span) in chart.spans.iter().enumerate() {
+            // The legend has it all the same.
+            if !self.shows_span(span) {
+                continue;
+            }
+            let mut group = SvgElement::group("spans");
+            if let Some([from, to]) = span.interval.and_then(ordered) {
+                let left = self.x.place(from);
+                let band = SvgElement::new("rect")
+                    .with("class", "span")
+                    .at("x", left)
+                    .at("y", self.top())
+                    .at("width", self.x.place(to) - left)
+                    .at("height", self.bottom() - self.top());
+                group = group.child(&band);
+            }
+            let at = self.x.place(span.x);
+            let outline =
+                format!("M{} {}V{}", coordinate(at), coordinate(self.top()), coordinate(self.bottom()));
+            let name = format!("{} {}", short(&span.name, LONGEST_NAME), span_figure(chart, span));
+            let height = self.top() + LINE * (index + 1) as f64;
+            // Towards the side that has more room.
+            let label = if at > f64::midpoint(self.left, self.right()) {
+                text("end", at - BESIDE_SPAN, height, &name)
+            } else {
+                text("start", at + BESIDE_SPAN, height, &name)
+            };
+            let line = SvgElement::new("path").with("class", "found").with("d", outline);
+            drawn.push(group.child(&line).child(&label));
+        }
+        drawn
+    }
+
+    /// Whether a stretch of the x axis has its place within the plot.
+    pub(super) fn shows_span(&self, span: &ChartSpan) -> bool {
+        (self.x.domain.from..=self.x.domain.to).contains(&span.x)
     }
 
     /// Whether a limit lies within the plot.
@@ -335,6 +380,21 @@ mod tests {
         assert!(area.shows(&chart.limits[0]) && !area.shows(&chart.limits[1]));
         let drawn = area.limits(&chart).to_string();
         assert!(drawn.contains(">near 50 ms</text>") && !drawn.contains("far"), "{drawn}");
+    }
+
+    #[test]
+    fn what_was_found_is_a_line_with_its_interval_behind() {
+        // From 0 to 10 s: the plot has its width for ten of them.
+        let mut chart = chart(Drawn::Line, &[0.010; 11]);
+        chart.spans.push(ChartSpan { name: "found".to_owned(), x: 5.0, interval: Some([6.0, 4.0]) });
+        chart.spans.push(ChartSpan { name: "beyond".to_owned(), x: 11.0, interval: None });
+        let area = area(&chart);
+        let [found] = &area.spans(&chart)[..] else { panic!("one of them lies in the plot") };
+        let found = found.to_string();
+        let fifth = coordinate((area.right() - area.left) / 5.0);
+        assert!(found.contains(&format!("width=\"{fifth}\"")) && found.contains(">found 0:05 ("), "{found}");
+        let middle = coordinate(f64::midpoint(area.left, area.right()));
+        assert!(found.contains(&format!("d=\"M{middle} 34V250\"")), "{found}");
     }
 
     #[test]

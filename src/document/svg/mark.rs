@@ -78,6 +78,18 @@ pub(super) fn limit_swatch() -> String {
     empty_swatch().child(&SvgElement::new("path").with("class", "limit").with("d", "M0 6H32")).to_string()
 }
 
+/// The picture of a stretch of the x axis for the legend.
+pub(super) fn span_swatch() -> String {
+    let band = SvgElement::new("rect")
+        .with("class", "span")
+        .at("x", 8.0)
+        .at("y", 0.0)
+        .at("width", 16.0)
+        .at("height", 12.0);
+    let line = SvgElement::new("path").with("class", "found").with("d", "M16 0V12");
+    empty_swatch().child(&band).child(&line).to_string()
+}
+
 /// The name beside it says what it is: a reader that reads aloud skips it.
 fn empty_swatch() -> SvgElement {
     SvgElement::new("svg")

@@ -16,15 +16,15 @@ mod ticks;
 mod windows;
 mod words;
 
-use super::{Chart, ChartLimit, Table};
+use super::{Chart, ChartLimit, ChartSpan, Table};
 use crate::units::grouped;
 use axis::fits;
 use element::SvgElement;
 use frame::{HEIGHT, PlotArea, WIDTH};
-use mark::{SeriesLook, limit_swatch};
+use mark::{SeriesLook, limit_swatch, span_swatch};
 use points::{PlotSeries, plottable};
 use thinning::{envelope, part_size};
-use words::{description, limit_figure};
+use words::{description, limit_figure, span_figure};
 
 /// Points of a series that are drawn: about one for each pixel of its width.
 const MOST_DRAWN: usize = 600;
@@ -104,6 +104,7 @@ fn svg(
     // What comes later lies above: the columns get the pointer.
     drawing
         .child(&area.grid())
+        .children(&area.spans(chart))
         .children(&strokes::strokes(&thinned, area))
         .child(&area.limits(chart))
         .child(&area.labels(chart))
@@ -136,7 +137,16 @@ fn legend(chart: &Chart, series: &[PlotSeries<'_>], area: Option<&PlotArea>) -> 
     for limit in &chart.limits {
         entries.push(LegendEntry { swatch: limit_swatch(), name: limit_name(chart, limit, area) });
     }
+    for span in &chart.spans {
+        entries.push(LegendEntry { swatch: span_swatch(), name: span_name(chart, span, area) });
+    }
     entries
+}
+
+/// What was found, with its place and its interval.
+fn span_name(chart: &Chart, span: &ChartSpan, area: Option<&PlotArea>) -> String {
+    let name = format!("{}: {}", span.name, span_figure(chart, span));
+    if area.is_some_and(|area| area.shows_span(span)) { name } else { format!("{name} (not drawn)") }
 }
 
 /// The limit with its figure. One that is too far away to be drawn says where it is.
@@ -271,6 +281,8 @@ mod tests {
                             point.interval = Some([-value, 2.0 * value]);
                         }
                         any.limits.push(ChartLimit { name: "limit".to_owned(), y: values[0] });
+                        let interval = Some([-values[0], values[values.len() - 1]]);
+                        any.spans.push(ChartSpan { name: "found".to_owned(), x: values[0], interval });
                         let svg = draw(&any, "c1").svg;
                         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{scale:?} {quantity:?} {svg}");
                     }
@@ -308,6 +320,18 @@ mod tests {
             "limit: not a figure (not drawn)",
         ];
         assert_eq!(names[1..], limits);
+    }
+
+    #[test]
+    fn what_was_found_is_in_the_legend() {
+        let mut rates = chart(Drawn::Line, &[0.001, 0.002, 0.004]);
+        rates.x.quantity = Quantity::Rate;
+        rates.spans.push(ChartSpan { name: "found".to_owned(), x: 1.0, interval: Some([0.5, 1.5]) });
+        rates.spans.push(ChartSpan { name: "beyond".to_owned(), x: 5.0, interval: None });
+        let drawing = draw(&rates, "c1");
+        let names: Vec<_> = drawing.legend.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["p99", "found: 1/s (0.50/s to 1.50/s)", "beyond: 5/s (not drawn)"]);
+        assert_eq!(drawing.svg.matches("class=\"spans\"").count(), 1, "{}", drawing.svg);
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn plot_point<'a>(point: &ChartPoint, label: Option<&'a str>) -> Option<PlotPoin
 }
 
 /// Both ends, if both are numbers.
-fn ordered(ends: [f64; 2]) -> Option<[f64; 2]> {
+pub(super) fn ordered(ends: [f64; 2]) -> Option<[f64; 2]> {
     let one = number(ends[0])?;
     let other = number(ends[1])?;
     Some([one.min(other), one.max(other)])

@@ -1,0 +1,328 @@
+//! `--find`: the highest rate that a service holds, by steps that a search asks for.
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::console::note;
+use crate::load::{
+    CapacityLimit, CapacityPlan, CapacityRecord, CapacitySearch, CapacityStep, LoadRecord, NextStep,
+    NotSearchable, RecordedRun, Recovery, StepEvidence, StepOutcome, StepWatch, usual_step,
+};
+use crate::report::LEAST_SUCCESS_PCT;
+use crate::targets::{Limit, Metric, Targets};
+use crate::units::significant;
+
+use super::args::LoadArgs;
+use super::generator::Generator;
+use super::schedule::Preset;
+
+/// Steps near the edge unless told otherwise. With so many, the answer is within 5 % (docs/capacity.md).
+const FINE_STEPS: u32 = 24;
+/// What is looked for where nothing says so.
+const USUAL_LIMITS: [Limit; 2] = [(Metric::P99Ms, 500.0), (Metric::SuccessRatePct, 99.9)];
+/// Share of what one user would send that the first step asks for. It begins low: a service that breaks at the first step has
+/// not shown how it looks when it is well.
+const BEGINNING: f64 = 0.5;
+/// Rates that a search begins with by itself, in requests a second.
+const LEAST: f64 = 0.1;
+const MOST: f64 = 1000.0;
+/// Lengths of a step that can be asked for.
+const SHORTEST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(3600);
+/// How long a service may take to recover from a step before the next one is made all the same.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks at whether it has recovered.
+const PAUSE: Duration = Duration::from_millis(500);
+/// It has recovered with a latency of at most so many times the one before the first step, ...
+const RECOVERED: u32 = 2;
+/// ... or of this much more, as latencies of a millisecond are doubled by the scheduler alone.
+const SLACK: Duration = Duration::from_millis(5);
+
+/// A service, and how far its search is.
+struct SearchedService<'a> {
+    generator: &'a mut Generator,
+    search: CapacitySearch,
+    /// Its latency before the first step; nothing where even that failed.
+    rested: Option<Duration>,
+}
+
+/// How a step came out, for people.
+struct StepLine<'a> {
+    rate: f64,
+    outcome: StepOutcome,
+    lost: bool,
+    /// Name of the service, where there are two.
+    service: Option<&'a str>,
+}
+
+impl fmt::Display for StepLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = significant(self.rate);
+        match self.service {
+            Some(service) => write!(f, "{rate}/s to {service}: ")?,
+            None => write!(f, "{rate}/s: ")?,
+        }
+        f.write_str(match self.outcome {
+            StepOutcome::Held => "held",
+            StepOutcome::Missed if self.lost => "missed, and ended early",
+            StepOutcome::Missed => "missed",
+            StepOutcome::Invalid => "not to be trusted: the generator did not keep up",
+        })
+    }
+}
+
+impl LoadArgs {
+    /// Whether a capacity is looked for.
+    pub fn is_search(&self) -> bool {
+        !self.search.finds.is_empty() || self.schedule.preset == Some(Preset::Capacity)
+    }
+
+    /// What is looked for: the limits that were given, or else those of the operation in these targets. An error for what no
+    /// rate can hold, and for arguments that do not go with a search.
+    pub fn searched_limits(&self, targets: &Targets) -> Result<Vec<CapacityLimit>, Error> {
+        if self.schedule.preset.is_some_and(|preset| preset != Preset::Capacity) {
+            return Err(wrong("--find", "goes with --preset capacity, or none"));
+        }
+        if self.schedule.repeat > 1 {
+            return Err(wrong("--repeat", "is not for a search, which repeats its steps; leave it out"));
+        }
+        let lasting = self.schedule.duration.unwrap_or(SHORTEST);
+        if !(SHORTEST..=LONGEST).contains(&lasting) {
+            return Err(wrong("--duration", "a step of a search lasts from 200ms to 1h"));
+        }
+        if let Some(from) = self.schedule.from
+            && let Some(to) = self.schedule.to
+            && to < from
+        {
+            return Err(Error::Setting { name: "--to", problem: format!("{to} is below --from {from}") });
+        }
+        let mut limits = Vec::new();
+        if self.search.finds.is_empty() {
+            self.check_no_windows(targets)?;
+            for limit in self.usual_limits(targets) {
+                limits.push(CapacityLimit::new(limit).map_err(|error| of_targets(self.operation(), error))?);
+            }
+        } else {
+            for limit in &self.search.finds {
+                limits.push(CapacityLimit::new(*limit).map_err(not_searchable)?);
+            }
+        }
+        if limits.iter().all(|limit| limit.metric() != Metric::SuccessRatePct) {
+            // As in every run: a service that refuses what it cannot serve must not seem to hold any rate.
+            let least = (Metric::SuccessRatePct, LEAST_SUCCESS_PCT);
+            limits.push(CapacityLimit::new(least).map_err(not_searchable)?);
+        }
+        Ok(limits)
+    }
+
+    /// An error where the targets' file limits every stretch of a run of the operation: a step is judged as a whole.
+    fn check_no_windows(&self, targets: &Targets) -> Result<(), Error> {
+        let Some(limit) = targets.window_limits(self.operation()).first() else { return Ok(()) };
+        let problem = format!(
+            "[{}] in the targets' file has a limit on every stretch of a run ({}), and a step of a search is judged as a whole; \
+             write a number, or name limits with --find",
+            self.operation(),
+            limit.metric.key()
+        );
+        Err(Error::Setting { name: "--preset capacity", problem })
+    }
+
+    /// What is looked for where no limit was given: those of the operation in these targets, if one of them is a latency.
+    fn usual_limits(&self, targets: &Targets) -> Vec<Limit> {
+        let of_operation = targets.limits(self.operation());
+        if of_operation.iter().any(|(metric, _)| metric.is_latency()) {
+            of_operation.to_vec()
+        } else {
+            USUAL_LIMITS.to_vec()
+        }
+    }
+
+    /// Looks for the capacity of each of these services, a step at a time in turn.
+    pub fn find_capacity(
+        &self,
+        limits: Vec<CapacityLimit>,
+        generators: Vec<&mut Generator>,
+        record: &mut LoadRecord,
+    ) -> Result<(), Error> {
+        let names: Vec<String> = generators.iter().map(|generator| generator.ingester()).collect();
+        // How it is at rest: what it has to come back to between two steps, and what the first rate is made of.
+        let mut rested = Vec::new();
+        let mut slowest = Duration::ZERO;
+        for generator in &generators {
+            let latency = generator.look_again()?;
+            // A flow takes longer than the upload that it begins with, of which the first look consists.
+            slowest = slowest.max(latency.unwrap_or_default()).max(generator.usual_latency());
+            rested.push(latency);
+        }
+        let plan = self.search_plan(limits, slowest);
+        note(format_args!(
+            "Looking for the highest rate that holds, from {}/s on, in some {} steps of {} each",
+            significant(plan.from),
+            10 + plan.fine_steps,
+            humantime::format_duration(plan.lasting)
+        ));
+        let record_of_search =
+            CapacityRecord { plan: plan.clone(), services: names.clone(), steps: Vec::new() };
+        record.capacity = Some(record_of_search);
+        let mut services = Vec::new();
+        for (generator, rested) in generators.into_iter().zip(rested) {
+            services.push(SearchedService { generator, search: CapacitySearch::new(plan.clone()), rested });
+        }
+        let mut round = 0;
+        loop {
+            let mut is_over = true;
+            for service in order(services.len(), round) {
+                let Some(next) = services[service].search.next_step() else { continue };
+                is_over = false;
+                let name = if names.len() > 1 { Some(names[service].as_str()) } else { None };
+                if !self.step(&mut services[service], service, name, next, record)? {
+                    return Ok(());
+                }
+            }
+            if is_over {
+                return Ok(());
+            }
+            round += 1;
+        }
+    }
+
+    fn search_plan(&self, limits: Vec<CapacityLimit>, slowest: Duration) -> CapacityPlan {
+        let highest = self.schedule.to.map(f64::from);
+        let by_itself = beginning(slowest).min(highest.unwrap_or(MOST));
+        CapacityPlan {
+            from: self.schedule.from.map_or(by_itself, f64::from),
+            highest,
+            lasting: self.schedule.duration.unwrap_or_else(|| usual_step(&limits)),
+            fine_steps: self.search.find_steps.unwrap_or(FINE_STEPS),
+            seed: self.schedule.seed,
+            limits,
+        }
+    }
+
+    /// Makes a step and records it. False where the search has to end with it: a signal came, or nothing more may be sent.
+    fn step(
+        &self,
+        service: &mut SearchedService<'_>,
+        number: usize,
+        name: Option<&str>,
+        next: NextStep,
+        record: &mut LoadRecord,
+    ) -> Result<bool, Error> {
+        if !record.runs.is_empty() {
+            self.clean_up()?;
+        }
+        let recovery = recover(service)?;
+        let SearchedService { generator, search, .. } = service;
+        let rate = search.plan().rate(f64::from(next.level));
+        let lasting = search.plan().lasting_of(next.confirms);
+        let plan = self.schedule.of_rate(rate, lasting, search.steps().len() as u64);
+        let plan = generator.fit(plan, self.schedule.at_once)?;
+        let mut watch = StepWatch::new(search.plan(), next.level, next.confirms);
+        let run = generator.run(&plan, |seconds| watch.see(seconds))?;
+        let lost = watch.is_lost();
+        let step =
+            CapacityStep { service: number, level: next.level, confirms: next.confirms, lost, recovery };
+        let evidence = StepEvidence::of_run(search.plan(), &step, &run, plan.at_once);
+        let is_whole = lost || !run.partial;
+        if is_whole {
+            note(StepLine { rate, outcome: evidence.outcome, lost, service: name });
+        } else if generator.signal().is_none() {
+            record.ended_early = Some(generator.why_partial());
+        }
+        search.tell(evidence);
+        let phases = generator.take_phases();
+        record.runs.push(RecordedRun { step: None, plan, run, phases });
+        record.capacity.as_mut().expect("the search was begun").steps.push(step);
+        Ok(is_whole && generator.signal().is_none())
+    }
+}
+
+/// Waits until the service answers as quickly as before the first step, or for as long as it may take. Nothing of this run is
+/// under way by then: a run waits for its requests, or drops them.
+fn recover(service: &SearchedService<'_>) -> Result<Recovery, Error> {
+    let began = Instant::now();
+    let mut took = Duration::ZERO;
+    loop {
+        let latency = service.generator.look_again()?;
+        let complete = match (service.rested, latency) {
+            (Some(rested), Some(latency)) => latency <= rested.saturating_mul(RECOVERED).max(rested + SLACK),
+            // A service that failed before the first step has nothing to come back to.
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if complete || took >= PATIENCE || service.generator.signal().is_some() {
+            if !complete {
+                note(format_args!(
+                    "The service has not recovered within {took:.0?}; the next step may show that"
+                ));
+            } else if !took.is_zero() {
+                note(format_args!("The service needed {took:.1?} to recover"));
+            }
+            return Ok(Recovery { took, complete });
+        }
+        thread::sleep(PAUSE);
+        took = began.elapsed();
+    }
+}
+
+/// The rate of the first step, of two digits: half of what a user would send who waits for every answer, where one takes this
+/// long.
+fn beginning(latency: Duration) -> f64 {
+    let rate = (BEGINNING / latency.as_secs_f64()).clamp(LEAST, MOST);
+    let magnitude = 10_f64.powf(rate.log10().floor() - 1.0);
+    (rate / magnitude).round() * magnitude
+}
+
+/// The order of the services in a round. It turns round each time, so that a machine that gets slower is no worse for one of
+/// them.
+fn order(services: usize, round: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..services).collect();
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+fn wrong(name: &'static str, problem: &str) -> Error {
+    Error::Setting { name, problem: problem.to_owned() }
+}
+
+fn not_searchable(error: NotSearchable) -> Error {
+    Error::Setting { name: "--find", problem: error.to_string() }
+}
+
+/// For a limit of the targets' file.
+fn of_targets(operation: &str, error: NotSearchable) -> Error {
+    let problem = format!("{error} (a limit of [{operation}] in the targets' file; --find names others)");
+    Error::Setting { name: "--preset capacity", problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_services_take_turns_in_mirrored_order() {
+        assert_eq!([0, 1, 2].map(|round| order(2, round)), [[0, 1], [1, 0], [0, 1]]);
+        assert_eq!(order(1, 1), [0]);
+    }
+
+    #[test]
+    fn a_search_begins_with_half_of_what_a_user_would_send() {
+        // 0.5 in 3 ms are 166.7 a second, of two digits.
+        let rates = [3_000, 1, 60_000_000].map(|us| beginning(Duration::from_micros(us)));
+        assert!((rates[0] - 170.0).abs() < 1e-9, "{rates:?}");
+        assert!((rates[1] - MOST).abs() < 1e-9 && (rates[2] - LEAST).abs() < 1e-9, "{rates:?}");
+    }
+
+    #[test]
+    fn a_step_is_told_with_what_came_of_it() {
+        let line =
+            StepLine { rate: 168.2, outcome: StepOutcome::Missed, lost: true, service: Some("http://a") };
+        assert_eq!(line.to_string(), "168/s to http://a: missed, and ended early");
+        let held = StepLine { rate: 20.0, outcome: StepOutcome::Held, lost: false, service: None };
+        assert_eq!(held.to_string(), "20/s: held");
+    }
+}

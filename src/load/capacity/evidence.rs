@@ -1,0 +1,191 @@
+//! What a step showed: of each limit what counted against it, second by second, and whether the step held.
+
+use super::super::engine::Run;
+use super::limit::{CapacityLimit, Ratio, SecondCounts, ratios_of};
+use super::plan::{CapacityPlan, CapacityStep};
+use crate::stats::Batches;
+
+/// Share of the places for requests that are taken where a service does not answer them fast enough.
+const FULL: f64 = 0.9;
+/// Confidence with which a level is said to hold or to miss.
+const CONFIDENCE: f64 = 0.95;
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// Every limit held.
+    Held,
+    /// One did not.
+    Missed,
+    /// It says nothing: the generator did not keep up, or the run was broken off.
+    Invalid,
+}
+
+/// What a step showed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepEvidence {
+    /// The level of its rate.
+    pub level: i32,
+    /// Of each limit, its ratios second by second.
+    ratios: Vec<Vec<Ratio>>,
+    /// Whether it held.
+    pub outcome: StepOutcome,
+    /// Whether it was ended early, as it was clearly lost.
+    lost: bool,
+}
+
+/// Whether the steps of a level, together, say that it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LevelVerdict {
+    /// Every limit holds, anywhere in its interval.
+    Held,
+    /// One misses, anywhere in its interval.
+    Missed,
+    /// Neither is sure.
+    Undecided,
+    /// The generator did not keep up in any of them.
+    Invalid,
+}
+
+impl StepEvidence {
+    /// What this run of a plan showed, in which at most so many requests could be under way at once.
+    pub fn of_run(plan: &CapacityPlan, step: &CapacityStep, run: &Run, at_once: usize) -> Self {
+        // A step that was ended early may not have come beyond the seconds that are left out otherwise.
+        let settling = if step.lost { 0 } else { plan.settling() };
+        let mut ratios = vec![Vec::new(); plan.limits.len()];
+        for second in run.seconds.iter().filter(|second| second.index >= settling) {
+            for (ratios, ratio) in ratios.iter_mut().zip(ratios_of(&plan.limits, second)) {
+                ratios.push(ratio);
+            }
+        }
+        let unfinished = run.load.unfinished.count();
+        if unfinished > 0 {
+            let counts = SecondCounts { failed: unfinished, ..SecondCounts::default() };
+            for (ratios, limit) in ratios.iter_mut().zip(&plan.limits) {
+                ratios.push(limit.ratio(&counts));
+            }
+        }
+        let is_valid = kept_up(run, at_once) && (step.lost || !run.partial);
+        Self::new(&plan.limits, step.level, ratios, is_valid, step.lost)
+    }
+
+    /// A step of which this was counted.
+    pub(super) fn new(
+        limits: &[CapacityLimit],
+        level: i32,
+        ratios: Vec<Vec<Ratio>>,
+        is_valid: bool,
+        lost: bool,
+    ) -> Self {
+        let mut evidence = Self { level, ratios, outcome: StepOutcome::Invalid, lost };
+        if is_valid {
+            let mut held = !lost;
+            for (place, limit) in limits.iter().enumerate() {
+                held &= limit.holds(evidence.sum(place));
+            }
+            evidence.outcome = if held { StepOutcome::Held } else { StepOutcome::Missed };
+        }
+        evidence
+    }
+
+    /// The ratio of a limit over the whole step.
+    pub fn sum(&self, limit: usize) -> Ratio {
+        let mut sum = Ratio::default();
+        for ratio in &self.ratios[limit] {
+            sum.add(*ratio);
+        }
+        sum
+    }
+}
+
+/// Whether the generator kept up. A service that leaves so many requests unanswered that no further one finds a place makes
+/// them begin late, which is its own doing and not the generator's.
+fn kept_up(run: &Run, at_once: usize) -> bool {
+    let health = run.health();
+    let full = FULL * at_once as f64;
+    let was_full = run.seconds.iter().any(|second| second.in_flight as f64 >= full);
+    health.is_valid() || (was_full && health.late_only)
+}
+
+/// Whether a level holds, by all of its steps.
+pub fn verdict_of_level(limits: &[CapacityLimit], steps: &[&StepEvidence]) -> LevelVerdict {
+    let mut valid = Vec::new();
+    for step in steps {
+        if step.outcome != StepOutcome::Invalid {
+            valid.push(*step);
+        }
+    }
+    if valid.is_empty() {
+        return LevelVerdict::Invalid;
+    }
+    // A step is ended early where it has missed by far; it has too few seconds for an interval.
+    if valid.iter().any(|step| step.lost) {
+        return LevelVerdict::Missed;
+    }
+    let mut verdict = LevelVerdict::Held;
+    for (place, limit) in limits.iter().enumerate() {
+        let mut batches = Batches::default();
+        for step in &valid {
+            for ratio in &step.ratios[place] {
+                batches.add(ratio.above, ratio.below);
+            }
+        }
+        match batches.interval(CONFIDENCE) {
+            Some((lower, _)) if lower > limit.allowed() => return LevelVerdict::Missed,
+            Some((_, upper)) if upper <= limit.allowed() => {}
+            _ => verdict = LevelVerdict::Undecided,
+        }
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::Metric;
+
+    fn limits() -> Vec<CapacityLimit> {
+        let p95 = CapacityLimit::new((Metric::P95Ms, 100.0));
+        vec![p95.expect("can be looked for")]
+    }
+
+    /// A step with so many of a hundred slow in each second.
+    fn step(slow: &[u32], is_valid: bool, lost: bool) -> StepEvidence {
+        let mut ratios = Vec::new();
+        for slow in slow {
+            ratios.push(Ratio { above: f64::from(*slow), below: 100.0 });
+        }
+        StepEvidence::new(&limits(), 7, vec![ratios], is_valid, lost)
+    }
+
+    #[test]
+    fn a_step_holds_by_all_of_its_seconds_together() {
+        // 10 of 200 are the 5 % that are allowed, 11 are not.
+        assert_eq!(step(&[0, 10], true, false).outcome, StepOutcome::Held);
+        assert_eq!(step(&[0, 11], true, false).outcome, StepOutcome::Missed);
+        assert_eq!(step(&[0, 11], false, false).outcome, StepOutcome::Invalid);
+        // One that was given up has missed, whatever was counted until then.
+        assert_eq!(step(&[0], true, true).outcome, StepOutcome::Missed);
+    }
+
+    fn verdict(steps: &[&StepEvidence]) -> LevelVerdict {
+        verdict_of_level(&limits(), steps)
+    }
+
+    #[test]
+    fn a_level_is_decided_where_its_interval_says_so() {
+        let quiet = step(&[1, 2, 1, 2, 1, 2, 1, 2, 1, 2], true, false);
+        let slow = step(&[9, 8, 9, 8, 9, 8, 9, 8, 9, 8], true, false);
+        // A mean of 5 with a standard error above 1.
+        let edge = step(&[0, 10, 1, 9, 0, 10, 1, 9, 0, 10], true, false);
+        assert_eq!(verdict(&[&quiet]), LevelVerdict::Held);
+        assert_eq!(verdict(&[&slow]), LevelVerdict::Missed);
+        assert_eq!(verdict(&[&edge]), LevelVerdict::Undecided);
+        // Three seconds have no interval.
+        assert_eq!(verdict(&[&step(&[0, 0, 0], true, false)]), LevelVerdict::Undecided);
+        assert_eq!(verdict(&[&step(&[9], true, true)]), LevelVerdict::Missed);
+        assert_eq!(verdict(&[&step(&[9], false, false)]), LevelVerdict::Invalid);
+        // One that says nothing changes nothing.
+        assert_eq!(verdict(&[&quiet, &step(&[90], false, false)]), LevelVerdict::Held);
+    }
+}

@@ -1,0 +1,142 @@
+//! Ends a step early where it is clearly lost: a service that fell over is not kept under load.
+
+use super::super::second::Second;
+use super::limit::{CapacityLimit, Ratio, ratios_of};
+use super::plan::CapacityPlan;
+use crate::targets::Metric;
+
+/// A step is lost with so many times what is allowed. So far above the edge, the exact ratio does not move the answer:
+/// steps near it are always made to their ends.
+const CLEARLY: f64 = 10.0;
+/// The same of an average.
+const CLEARLY_AVERAGE: f64 = 3.0;
+/// Requests under way, as a multiple of rate times limit, with which the tail of latencies is lost. By Little's law, the mean
+/// latency is so many limits then.
+const BEHIND: f64 = 3.0;
+/// The same of a median or an average, which are below their limits while a few requests are far above.
+const FAR_BEHIND: f64 = 10.0;
+/// Fewest requests under way that say so, as at low rates a few slow ones are many.
+const FEWEST_BEHIND: f64 = 20.0;
+
+/// Watches a step while it runs.
+#[derive(Debug)]
+pub struct StepWatch<'a> {
+    limits: &'a [CapacityLimit],
+    /// Requests a second.
+    rate: f64,
+    /// Requests in all.
+    planned: f64,
+    sums: Vec<Ratio>,
+    lost: bool,
+}
+
+impl<'a> StepWatch<'a> {
+    /// Watches the step of this level.
+    pub fn new(plan: &'a CapacityPlan, level: i32, confirms: bool) -> Self {
+        let rate = plan.rate(f64::from(level));
+        let planned = rate * plan.lasting_of(confirms).as_secs_f64();
+        Self {
+            limits: &plan.limits,
+            rate,
+            planned,
+            sums: vec![Ratio::default(); plan.limits.len()],
+            lost: false,
+        }
+    }
+
+    /// Looks at the seconds that are over since the last call. False where the step is lost.
+    pub fn see(&mut self, seconds: &[Second]) -> bool {
+        for second in seconds {
+            let ratios = ratios_of(self.limits, second);
+            for (place, limit) in self.limits.iter().enumerate() {
+                self.sums[place].add(ratios[place]);
+                let too_many = self.sums[place].above > clearly_lost(limit) * self.planned;
+                let behind = second.in_flight as f64 > most_under_way(limit, self.rate);
+                self.lost |= too_many || behind;
+            }
+        }
+        !self.lost
+    }
+
+    /// Whether the step is clearly lost.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+}
+
+/// What may count against the limit, as a share of all requests that are planned, before the step is clearly lost.
+fn clearly_lost(limit: &CapacityLimit) -> f64 {
+    let allowed = limit.allowed();
+    match limit.metric() {
+        Metric::AvgMs => CLEARLY_AVERAGE,
+        // Of a share that is half already, ten times as much is more than all.
+        _ => (CLEARLY * allowed).min(f64::midpoint(1.0, allowed)),
+    }
+}
+
+/// Requests that may be under way at once before the step is clearly lost.
+fn most_under_way(limit: &CapacityLimit, rate: f64) -> f64 {
+    let Some(latency) = limit.latency() else { return f64::INFINITY };
+    let times = match limit.metric() {
+        Metric::AvgMs | Metric::MedianMs => FAR_BEHIND,
+        _ => BEHIND,
+    };
+    (times * rate * latency.as_secs_f64()).max(FEWEST_BEHIND)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::fixture_seconds::{Request, seconds};
+    use super::*;
+
+    /// Steps of 10 s at 100 requests a second.
+    fn plan(metric: Metric, limit: f64) -> CapacityPlan {
+        CapacityPlan {
+            limits: vec![CapacityLimit::new((metric, limit)).expect("can be looked for")],
+            from: 100.0,
+            highest: None,
+            lasting: Duration::from_secs(10),
+            fine_steps: 24,
+            seed: 1,
+        }
+    }
+
+    /// The first second of a run in which so many requests took this long each.
+    fn run(requests: u64, ms: u64) -> Vec<Second> {
+        let mut ended = Vec::new();
+        for at in 0..requests {
+            ended.push(Request::ok(at, ms));
+        }
+        seconds(&ended, 1)
+    }
+
+    #[test]
+    fn a_tail_that_is_ten_times_too_long_is_lost() {
+        // Of 1000 requests 1 % may take 50 ms: a hundred of them are ten times that.
+        let plan = plan(Metric::P99Ms, 50.0);
+        for (slow, goes_on) in [(100, true), (101, false)] {
+            let mut watch = StepWatch::new(&plan, 0, false);
+            assert_eq!((watch.see(&run(slow, 60)), watch.is_lost()), (goes_on, !goes_on), "{slow}");
+        }
+        let mut confirming = StepWatch::new(&plan, 0, true);
+        assert!(confirming.see(&run(101, 60)), "three times as many are planned");
+    }
+
+    #[test]
+    fn a_queue_of_three_limits_is_lost() {
+        // 100 a second with 500 ms each are 50 under way.
+        assert_eq!(most_under_way(&plan(Metric::P99Ms, 500.0).limits[0], 100.0), 150.0);
+        assert_eq!(most_under_way(&plan(Metric::MedianMs, 500.0).limits[0], 100.0), 500.0);
+        assert_eq!(most_under_way(&plan(Metric::P99Ms, 500.0).limits[0], 1.0), 20.0);
+        assert_eq!(most_under_way(&plan(Metric::SuccessRatePct, 99.0).limits[0], 100.0), f64::INFINITY);
+    }
+
+    #[test]
+    fn what_is_half_already_is_lost_at_three_quarters() {
+        assert_eq!(clearly_lost(&plan(Metric::MedianMs, 500.0).limits[0]), 0.75);
+        assert_eq!(clearly_lost(&plan(Metric::P95Ms, 500.0).limits[0]), 0.5);
+        assert_eq!(clearly_lost(&plan(Metric::AvgMs, 500.0).limits[0]), 3.0);
+    }
+}
