@@ -210,7 +210,7 @@ fn the_rate_of_a_known_queue_is_found_to_5_percent() {
     let queue = Queue::poisson(4, 0.02);
     let [close, covering] = close_and_covering(queue, p99(100.0), queue.true_rate(5, 0.01), 20);
     assert!(close >= 18, "{close} of 20 within 5 %");
-    assert!(covering >= 17, "{covering} of 20 intervals");
+    assert!(covering >= 18, "{covering} of 20 intervals");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn so_is_that_of_a_queue_that_needs_long_to_settle() {
     let queue = Queue::poisson(2, 0.02);
     let [close, covering] = close_and_covering(queue, p99(300.0), queue.true_rate(15, 0.01), 20);
     assert!(close >= 18, "{close} of 20 within 5 %");
-    assert!(covering >= 16, "{covering} of 20 intervals");
+    assert!(covering >= 18, "{covering} of 20 intervals");
 }
 
 #[test]
@@ -233,25 +233,43 @@ fn without_chance_the_rate_is_that_of_the_workers() {
     assert!((rate / 200.0 - 1.0).abs() <= 0.05, "{rate}");
 }
 
-#[test]
-fn a_service_that_is_a_fifth_slower_is_told_apart() {
+/// Of so many comparisons with a service that is 20 % slower, how many tell the two apart; and of as many of a service with
+/// itself, how many do.
+fn told_apart_and_false_alarms(comparisons: u64) -> [u64; 2] {
     let limits = [p99(100.0)];
     let base = Queue::poisson(4, 0.02);
     let slower = Queue::poisson(4, 0.024);
-    let mut told_apart = 0;
-    let mut false_alarms = 0;
-    let mut before = None;
-    for seed in 1..=10 {
-        let first = base.searched(&limits, 25.0, seed).answer().edge.expect("has one");
-        let second = slower.searched(&limits, 25.0, 100 + seed).answer().edge.expect("has one");
-        let change = CapacityChange::between(&first, &second);
-        told_apart += u32::from(change.is_sure() && change.share < 0.0);
-        // The same service, by the search of another seed.
-        if let Some(other) = &before {
-            false_alarms += u32::from(CapacityChange::between(&first, other).is_sure());
-        }
-        before = Some(first);
+    let mut told = [0, 0];
+    for seed in 1..=comparisons {
+        let edge = base.searched(&limits, 25.0, seed).answer().edge.expect("has one");
+        let of_slower = slower.searched(&limits, 25.0, 1000 + seed).answer().edge.expect("has one");
+        let of_same = base.searched(&limits, 25.0, 2000 + seed).answer().edge.expect("has one");
+        let change = CapacityChange::between(&edge, &of_slower);
+        told[0] += u64::from(change.is_sure() && change.share < 0.0);
+        told[1] += u64::from(CapacityChange::between(&edge, &of_same).is_sure());
     }
+    told
+}
+
+#[test]
+fn a_service_that_is_a_fifth_slower_is_told_apart() {
+    let [told_apart, false_alarms] = told_apart_and_false_alarms(10);
     assert_eq!(told_apart, 10);
-    assert!(false_alarms <= 1, "{false_alarms} of 9");
+    assert!(false_alarms <= 1, "{false_alarms} of 10");
+}
+
+#[test]
+#[ignore = "prints the figures of docs/capacity.md: cargo test --release --lib simulated_figures -- --ignored --nocapture"]
+fn simulated_figures() {
+    for (workers, times) in [(4, 5), (2, 15)] {
+        let queue = Queue::poisson(workers, 0.02);
+        let true_rate = queue.true_rate(times, 0.01);
+        let limit = p99(20.0 * times as f64);
+        let [close, covering] = close_and_covering(queue, limit, true_rate, 200);
+        println!(
+            "{workers} workers, {true_rate:.1} a second: {close} of 200 within 5 %, {covering} of 200 intervals"
+        );
+    }
+    let [told_apart, false_alarms] = told_apart_and_false_alarms(200);
+    println!("20 % slower: {told_apart} of 200 told apart; the same: {false_alarms} of 200");
 }
