@@ -94,6 +94,17 @@ impl Plan {
             let problem = format!("{} is not from {} (--pairs) to {MAX_PAIRS}", self.max_pairs, self.pairs);
             return wrong_setting("--max-pairs", problem);
         }
+        // A command line has shares only, and a record that was changed by hand may have anything.
+        let rates = [self.alpha, self.tail_alpha];
+        if let Some(rate) = rates.iter().find(|rate| !(0.0..1.0).contains(*rate)) {
+            return wrong_setting(
+                "--alpha",
+                format!("{} is not a false-alarm rate below 100 %", Share(*rate)),
+            );
+        }
+        if self.margin < 0.0 {
+            return wrong_setting("--margin", format!("{} is below 0", Share(self.margin)));
+        }
         // Even if every pair showed the largest slowdown, p would not fall below this.
         if smallest_p(self.pairs) > self.alpha {
             let alpha = Share(self.alpha);
@@ -198,6 +209,9 @@ mod tests {
         );
         assert!(Plan { pairs: 10, alpha: 0.001, ..Plan::default() }.check().is_ok());
         assert!(problem(Plan { alpha: 0.000_005, ..Plan::default() }).contains("--alpha"));
+        assert!(problem(Plan { alpha: 1.05, ..Plan::default() }).contains("105 % is not a false-alarm rate"));
+        assert!(problem(Plan { tail_alpha: -0.1, ..Plan::default() }).contains("is not a false-alarm rate"));
+        assert!(problem(Plan { margin: -0.01, ..Plan::default() }).contains("--margin"));
         assert!(problem(Plan { margin: 0.03, ..Plan::default() }).contains("above --threshold 2 %"));
     }
 
