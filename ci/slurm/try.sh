@@ -143,11 +143,10 @@ task_on() { # node: the load on it
 for _ in $(seq 60); do task=$(task_on n2); [ -n "$task" ] && break; sleep 1; done
 [ -n "$task" ] || fail "no shard runs on n2"
 sleep $((LEAD + 5))
-# All that a node is: slurmd first, so that it tells nobody; then the step's own daemon, the shell and the load.
+# All that a node is: slurmd first, so that it tells nobody; then the step's own daemon and the load.
 kill -KILL "$(cat "$work/slurmd.n2.pid")"
-shell=$(awk '{ print $4 }' "/proc/$task/stat")
-stepd=$(awk '{ print $4 }' "/proc/$shell/stat")
-kill -KILL "$stepd" "$shell" "$task" 2>/dev/null || true
+stepd=$(awk '{ print $4 }' "/proc/$task/stat")
+kill -KILL "$stepd" "$task" 2>/dev/null || true
 rm "$work/slurmd.n2.pid"
 for _ in $(seq 180); do [ -z "$(squeue --noheader --jobs "$job" 2>/dev/null)" ] && break; sleep 1; done
 cat "$work/second.out"
