@@ -1,15 +1,10 @@
 """A service whose limit is known: so many workers, each of which takes the same time for an upload, in the order of arrival.
 
-usage: capacity_service.py WORKERS MILLISECONDS
+usage: service.py WORKERS MILLISECONDS
 
 It prints its URL, and answers uploads as an ingester does. When a request ends is computed when it arrives: it begins when the
 first worker is free, and ends a fixed time later. So what the event loop is late by does not add up, and the service is the
 queue M/D/k where arrivals are random.
-
-usage: capacity_service.py --solve WORKERS TIMES
-
-Prints the load, as a share of what all workers can do, at which 1 % of requests take longer than so many times of service. That
-is what src/load/capacity/simulation.rs solves for: see there.
 """
 
 import asyncio
@@ -93,6 +88,10 @@ def share_with(load, workers, at_least, most):
 
 
 def solve(workers, times):
+    """The load, as a share of what all workers can do, at which 1 % of requests take longer than so many times of service.
+
+    src/load/capacity/simulation.rs solves for the same: see there.
+    """
     low, high = 0.5, 1.0
     for _ in range(12):
         load = (low + high) / 2
@@ -103,7 +102,5 @@ def solve(workers, times):
     return (low + high) / 2
 
 
-if sys.argv[1] == "--solve":
-    print("%.4f" % solve(int(sys.argv[2]), int(sys.argv[3])))
-else:
+if __name__ == "__main__":
     asyncio.run(serve(Workers(int(sys.argv[1]), float(sys.argv[2]) / 1e3)))
