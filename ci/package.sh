@@ -6,8 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# `include` in Cargo.toml says what belongs in; these are the files that have slipped into archives of others.
-unwanted=$(cargo package --locked --list | grep -E '^(target|tests|fuzz|ci|\.github)/|\.(orig|rej|svg|log|jsonl)$' || true)
+# `include` in Cargo.toml says what belongs in; these are the files that have slipped into archives of others. Cargo itself adds
+# its manifest as it was written.
+unwanted=$(cargo package --locked --list | grep -vFx Cargo.toml.orig | grep -E '^(target|tests|fuzz|ci|\.github)/|\.(orig|rej|svg|log|jsonl)$' || true)
 [ -z "$unwanted" ] || { printf 'not meant to be published:\n%s\n' "$unwanted" >&2; exit 1; }
 archives=${CARGO_TARGET_DIR:-target}/package
 rm -f "$archives"/*.crate
