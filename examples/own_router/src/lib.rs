@@ -1,4 +1,4 @@
-//! A service of sixty lines: takes a file by PUT, with an RS256 token, hashes it and forgets it.
+//! A service of fifty lines: takes a file by PUT, with an RS256 token, hashes it and forgets it.
 
 use std::sync::Arc;
 
