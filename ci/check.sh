@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that has to hold before a change lands. Needs Rust with rustfmt and clippy, and a C compiler.
+# Everything that has to hold before a change lands. Needs Rust with rustfmt and clippy, a C compiler, git and Python 3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says which files of a room import each other in a circle, tests apart. Called by ci/layers.sh, in src/."""
+"""Prints which files of a module import each other in a circle, tests left out. Called by ci/layers.sh, in src/."""
 
 import re
 import sys

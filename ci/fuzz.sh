@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gives everything that reads what others wrote the bytes that libFuzzer thinks of: 60 seconds for each target, and a finding
-# ends it with the bytes in fuzz/artifacts. Needs a C++ compiler; installs cargo-fuzz where it is missing. What is found new
+# Fuzzes the readers of what others wrote (files, configuration, forms, tokens) with libFuzzer: 60 seconds for each target. A
+# finding ends the script, and its bytes are in fuzz/artifacts. Needs a C++ compiler; installs cargo-fuzz where it is missing. What is found new
 # is kept in fuzz/corpus, where the next run goes on.
 #
 # usage: ci/fuzz.sh [SECONDS [TARGET ...]]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Reads an interval log with another implementation, Python's hdrhistogram, and holds its quantiles against the report's.
-# A development check: needs python3 with venv, and fetches that package.
+# Reads an interval log with another implementation, Python's hdrhistogram, and compares its quantiles with the report's. Prints
+# Markdown; the figures stand in docs/proof.md. Needs python3 with venv, and fetches that package.
 #
 # usage: ci/hlog.sh
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds JUnit files of load, compare and gate against a schema with libxml2's own validator, and their counts against what is in
-# them. Needs xmllint (Debian: libxml2-utils).
+# Checks JUnit files of load, compare and gate against a schema, with libxml2's own validator, and their counts against what is
+# in them. Needs xmllint (Debian: libxml2-utils).
 #
 # usage: ci/junit.sh [schema.xsd]     another schema than ci/junit.xsd, such as that of Jenkins' xUnit plugin (junit-10.xsd)
 set -euo pipefail

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Modules use those below them and never the other way, and no files of a module use each other in a circle; those that
-# measure do not speak of uploads; the pure ones know no file, socket, clock or event loop; a library that stands
-# behind one module is used in that one only.
+# Checks the floors of src/: a module uses those below it only, and no files of a module use each other in a circle. Modules
+# that measure do not name uploads. Pure ones use no file, socket, clock or event loop. axum, hyper's client and Criterion are
+# used by one module each.
+#
+# usage: ci/layers.sh
 set -euo pipefail
 cd "$(dirname "$0")/../src"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reads all that no compiler reads: workflows, the action, the files for other CIs, every script, the container. Needs Python 3
+# Checks all that no compiler checks: workflows, the action, the files for other CIs, every script, the container. Needs Python 3
 # and PyPI: the tools are installed in a folder of their own under target. Fails where it cannot run.
 #
 # usage: ci/lint.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves the latencies and counts of load runs, and what the stub withstands: the tests of the same promises, built as users
-# build it, on longer runs, with limits a tenth as wide. Prints Markdown; the figures stand in docs/proof.md. Takes about
+# Proves the latencies and counts of load runs, and what the stub withstands: the tests of the same promises, in a release build,
+# on longer runs, with limits a tenth as wide. Prints Markdown; the figures stand in docs/proof.md. Takes about
 # half an hour of a machine with nothing else to do.
 #
 # usage: ci/proof.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the generator itself costs, against oha and wrk, which have to be on the path: 10 connections, signed uploads of
-# 10 KB, to the stub in a process of its own. Requests a second, CPU time per request, peak memory; then what pacing
-# costs. Prints Markdown.
+# What does the generator itself cost, compared with oha and wrk? Both have to be on the path. 10 connections send signed uploads
+# of 10 KB to the stub in a process of its own: requests a second, CPU time per request, peak memory; then what pacing costs.
+# Prints Markdown; the figures stand in docs/proof.md.
 #
 # usage: ci/versus.sh [SECONDS]
 set -euo pipefail
