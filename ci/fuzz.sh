@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes the readers of what others wrote (files, configuration, forms, tokens) with libFuzzer: 60 seconds for each target. A
-# finding ends the script, and its bytes are in fuzz/artifacts. Needs a C++ compiler; installs cargo-fuzz where it is missing. What is found new
-# is kept in fuzz/corpus, where the next run goes on.
+# finding ends the script, and its bytes are in fuzz/artifacts. Inputs that reach new code are kept in fuzz/corpus, where the next
+# run goes on. Needs a C++ compiler; installs cargo-fuzz where it is missing.
 #
 # usage: ci/fuzz.sh [SECONDS [TARGET ...]]
 set -euo pipefail

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Did this tree get slower than where it left main? Builds the gate as it is there, then both sides of the comparison, and
 # measures them in lock-step. Takes a minute and a half after the builds, three if a case is undecided. The report is in
-# target/gate/report: slices.json, verdict.json, summary.md, gate.html. For any CI that has the history (no shallow clone). The exit
-# code is the gate's: 0 held, 1 slower, 2 could not measure, 3 inconclusive.
+# target/gate/report: slices.json, verdict.json, summary.md, gate.html. For any CI that has the history (no shallow clone). The
+# exit code is the gate's: 0 held, 1 slower, 2 could not measure, 3 inconclusive.
 #
 # usage: [GATE_BASE=BRANCH] [GATE_DRIVER=base|head] ci/gate.sh [ARGUMENTS OF ingester-perf gate, but --base]
 #

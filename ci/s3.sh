@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests object stores behind the stub, and run files of shards in them. ci/check.sh leaves that out, as what only this needs takes
-# minutes to compile. The tests run against a real S3 server that they start themselves.
+# Tests object stores behind the stub, and run files of shards in them. ci/check.sh leaves that out, as what only this needs
+# takes minutes to compile. The tests run against a real S3 server that they start themselves.
 #
 # usage: ci/s3.sh
 set -euo pipefail
