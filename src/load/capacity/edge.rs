@@ -98,6 +98,13 @@ pub fn edge(limits: &[CapacityLimit], steps: &[StepEvidence], seed: u64) -> Opti
     })
 }
 
+/// Whether one of these limits misses at some level, by all steps together that are evidence.
+pub fn misses_somewhere(limits: &[CapacityLimit], steps: &[StepEvidence]) -> bool {
+    let steps = Steps::of(limits, steps);
+    let all: Vec<usize> = (0..steps.steps.len()).collect();
+    steps.first_crossing(&all).is_some()
+}
+
 impl<'a> Steps<'a> {
     fn of(limits: &'a [CapacityLimit], steps: &[StepEvidence]) -> Self {
         let mut valid = Vec::new();
@@ -237,6 +244,9 @@ mod tests {
         assert_eq!(found(&[step(0, 0.0, 0.0), step(16, 50.0, 0.0)]), None);
         assert_eq!(found(&[step(0, 500.0, 0.0)]), None);
         assert_eq!(found(&[]), None);
+        // Why there is none: nothing misses, or everything does.
+        assert!(!misses_somewhere(&limits(), &[step(0, 0.0, 0.0), step(16, 50.0, 0.0)]));
+        assert!(misses_somewhere(&limits(), &[step(0, 500.0, 0.0)]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::edge::{CapacityEdge, edge};
+use super::edge::{CapacityEdge, edge, misses_somewhere};
 use super::evidence::{LevelVerdict, StepEvidence, StepOutcome, verdict_of_level};
 use super::limit::Ratio;
 use super::plan::CapacityPlan;
@@ -176,7 +176,9 @@ impl CapacitySearch {
         }
         self.at_top += 1;
         if self.at_top == AT_TOP {
-            self.phase = Phase::Over(self.finding_at_top());
+            // Steps that missed there before are evidence like these: where they outweigh them, the edge lies below.
+            let holds = self.holds_at(self.staircase.level());
+            self.phase = if holds { Phase::Over(self.finding_at_top()) } else { self.confirming() };
         }
     }
 
@@ -232,9 +234,12 @@ impl CapacitySearch {
             let level = edge.lower.floor() as i32;
             return Phase::Confirming(level.max(self.plan.lowest_level()));
         }
-        // Without an edge, either nothing missed, at the top, or nothing held, at the bottom.
-        let missed = self.steps.iter().any(|step| step.outcome == StepOutcome::Missed);
-        Phase::Over(if missed { CapacityFinding::Nowhere } else { self.finding_at_top() })
+        // Without an edge, either every level misses, or none does: a single step that missed may be outweighed by others.
+        if misses_somewhere(&self.plan.limits, &self.steps) {
+            return Phase::Over(CapacityFinding::Nowhere);
+        }
+        let has_top = self.plan.highest.is_some() || self.staircase.is_blocked();
+        if has_top { Phase::Over(self.finding_at_top()) } else { Phase::Looking }
     }
 
     fn confirm(&mut self, level: i32, outcome: StepOutcome) {
@@ -402,6 +407,48 @@ mod tests {
         assert_eq!(search.answer().held, Some(21));
         let levels: Vec<i32> = search.steps().iter().map(|step| step.level).collect();
         assert_eq!(levels, [0, 16, 21, 21, 21]);
+    }
+
+    /// A step of a thousand requests with so many slow ones, of which ten are allowed.
+    fn step(plan: &CapacityPlan, level: i32, slow: f64) -> StepEvidence {
+        StepEvidence::new(&plan.limits, level, vec![vec![Ratio { above: slow, below: 1000.0 }]], true, false)
+    }
+
+    /// A search up to level 16, in which the steps at that level have so many slow requests, in turn.
+    fn searched_to_the_top(at_top: &[f64]) -> CapacitySearch {
+        let plan = CapacityPlan { highest: Some(20.0), ..plan() };
+        let mut search = CapacitySearch::new(plan.clone());
+        let mut number = 0;
+        while let Some(next) = search.next_step() {
+            let mut slow = 0.0;
+            if next.level == 16 {
+                slow = at_top[number % at_top.len()];
+                number += 1;
+            }
+            search.tell(step(&plan, next.level, slow));
+            assert!(search.steps().len() < 200, "it ends");
+        }
+        search
+    }
+
+    #[test]
+    fn three_steps_at_the_top_do_not_outweigh_a_clear_miss() {
+        // 100 of 4000 are 2.5 %: more than allowed. So the edge lies below, and is confirmed there.
+        let answer = searched_to_the_top(&[100.0, 0.0, 0.0, 0.0]).answer();
+        assert_eq!(answer.finding, CapacityFinding::Found);
+        let edge = answer.edge.expect("is found");
+        assert!(edge.lower < 16.0 && edge.level <= 16.0, "{edge:?}");
+        // 11 of 4000 are less than 1 %.
+        let answer = searched_to_the_top(&[11.0, 0.0, 0.0, 0.0]).answer();
+        assert_eq!((answer.finding, answer.held), (CapacityFinding::HighestAsked, Some(16)));
+    }
+
+    #[test]
+    fn misses_that_others_outweigh_are_not_those_of_every_rate() {
+        // It never holds three times in a row, but has 55 slow ones of 8000 in all, which is below 1 %.
+        let answer = searched_to_the_top(&[11.0, 0.0, 11.0]).answer();
+        assert_eq!((answer.finding, answer.edge), (CapacityFinding::HighestAsked, None));
+        assert_eq!(answer.held, Some(16));
     }
 
     #[test]
