@@ -146,6 +146,21 @@ fn a_service_that_refuses_everything_holds_nothing() {
 }
 
 #[test]
+fn a_search_that_runs_out_of_bytes_tells_what_held_until_then() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    // Ten uploads at the first rate, twenty at the second, forty at the third: with the looks between, more than 60 KB.
+    let args = ["--find", "p99_ms=60000", "--from", "50", "--max-bytes", "60KB"];
+    let load = Load::against(&server.url(), &[&args[..], &QUICK].concat());
+    let run = load.run();
+    assert_eq!(run.code, Some(3), "{}", run.output());
+    assert!(run.stdout.contains("The search ended early: "), "{}", run.output());
+    assert!(run.stdout.contains("INGESTER_MAX_BYTES"), "{}", run.output());
+    assert!(run.stdout.contains("has no answer, as the search did not come to its end"), "{}", run.stdout);
+    adds_up(&report(&load));
+}
+
+#[test]
 fn what_cannot_be_looked_for_is_said_in_one_line() {
     for (args, says) in [
         (&["--find", "throughput_rps=50"][..], "--find: throughput_rps is what is looked for"),

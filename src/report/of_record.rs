@@ -53,7 +53,12 @@ impl LoadOutcome {
             None => of_repeated(reports),
         };
         let Representative { mut report, run, mut said } = chosen;
-        let which = if record.runs.len() > 1 { "The last run" } else { "It" };
+        let which = match &record.capacity {
+            // What ends a search early may come between two of its runs.
+            Some(_) => "The search",
+            None if record.runs.len() > 1 => "The last run",
+            None => "It",
+        };
         if let Some(why) = &record.ended_early {
             said.insert(0, format!("{which} ended early: {why}."));
         }

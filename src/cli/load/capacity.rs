@@ -48,6 +48,13 @@ struct SearchedService<'a> {
     rested: Option<Duration>,
 }
 
+/// How a service was found before a step.
+struct Rest {
+    recovery: Recovery,
+    /// Whether it answered every request of the last look.
+    answers: bool,
+}
+
 /// How a step came out, for people.
 struct StepLine<'a> {
     rate: f64,
@@ -177,8 +184,15 @@ impl LoadArgs {
                 let Some(next) = services[service].search.next_step() else { continue };
                 is_over = false;
                 let name = if names.len() > 1 { Some(names[service].as_str()) } else { None };
-                if !self.step(&mut services[service], service, name, next, record)? {
-                    return Ok(());
+                match self.step(&mut services[service], service, name, next, record) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(()),
+                    // A search that runs out of bytes has measured something: it ends like one that is broken off.
+                    Err(Error::TooMuch(why)) if !record.runs.is_empty() => {
+                        record.ended_early = Some(why);
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             if is_over {
@@ -201,7 +215,8 @@ impl LoadArgs {
         }
     }
 
-    /// Makes a step and records it. False where the search has to end with it: a signal came, or nothing more may be sent.
+    /// Makes a step and records it. False where the search has to end: a signal came, nothing more may be sent, or the service
+    /// is gone.
     fn step(
         &self,
         service: &mut SearchedService<'_>,
@@ -213,8 +228,23 @@ impl LoadArgs {
         if !record.runs.is_empty() {
             self.clean_up()?;
         }
-        let recovery = recover(service)?;
+        let Rest { recovery, answers } = recover(service)?;
         let SearchedService { generator, search, .. } = service;
+        // The first step is made whatever happens, so that there is something to report.
+        if !record.runs.is_empty() {
+            if generator.signal().is_some() {
+                return Ok(false);
+            }
+            // It died, or a quota is used up. That it also fails at lower rates now says nothing of what it holds.
+            if !answers && !recovery.complete {
+                record.ended_early = Some(format!(
+                    "{} failed requests one after the other for {:.0?} after a step, and did not before the first one",
+                    generator.ingester(),
+                    recovery.took
+                ));
+                return Ok(false);
+            }
+        }
         let rate = search.plan().rate(f64::from(next.level));
         let lasting = search.plan().lasting_of(next.confirms);
         let plan = self.schedule.of_rate(rate, lasting, search.steps().len() as u64);
@@ -241,29 +271,33 @@ impl LoadArgs {
 
 /// Waits until the service answers as quickly as before the first step, or for as long as it may take. Nothing of this run is
 /// under way by then: a run waits for its requests, or drops them.
-fn recover(service: &SearchedService<'_>) -> Result<Recovery, Error> {
+fn recover(service: &SearchedService<'_>) -> Result<Rest, Error> {
     let began = Instant::now();
     let mut took = Duration::ZERO;
     loop {
         let latency = service.generator.look_again()?;
-        let complete = match (service.rested, latency) {
-            (Some(rested), Some(latency)) => latency <= rested.saturating_mul(RECOVERED).max(rested + SLACK),
-            // A service that failed before the first step has nothing to come back to.
-            (None, _) => true,
-            (Some(_), None) => false,
-        };
-        if complete || took >= PATIENCE || service.generator.signal().is_some() {
-            if !complete {
-                note(format_args!(
-                    "The service has not recovered within {took:.0?}; the next step may show that"
-                ));
-            } else if !took.is_zero() {
+        let complete = has_recovered(service.rested, latency);
+        let is_interrupted = service.generator.signal().is_some();
+        if complete || took >= PATIENCE || is_interrupted {
+            if complete && !took.is_zero() {
                 note(format_args!("The service needed {took:.1?} to recover"));
+            } else if !complete && !is_interrupted {
+                note(format_args!("The service has not recovered within {took:.0?}"));
             }
-            return Ok(Recovery { took, complete });
+            return Ok(Rest { recovery: Recovery { took, complete }, answers: latency.is_some() });
         }
         thread::sleep(PAUSE);
         took = began.elapsed();
+    }
+}
+
+/// Whether a service with this latency is as it was before the first step. There is none where a request failed.
+fn has_recovered(rested: Option<Duration>, latency: Option<Duration>) -> bool {
+    match (rested, latency) {
+        (Some(rested), Some(latency)) => latency <= rested.saturating_mul(RECOVERED).max(rested + SLACK),
+        // A service that failed before the first step has nothing to come back to.
+        (None, _) => true,
+        (Some(_), None) => false,
     }
 }
 
@@ -315,6 +349,19 @@ mod tests {
         let rates = [3_000, 1, 60_000_000].map(|us| beginning(Duration::from_micros(us)));
         assert!((rates[0] - 170.0).abs() < 1e-9, "{rates:?}");
         assert!((rates[1] - MOST).abs() < 1e-9 && (rates[2] - LEAST).abs() < 1e-9, "{rates:?}");
+    }
+
+    #[test]
+    fn a_service_has_recovered_with_about_its_latency_at_rest() {
+        // Twice 20 ms, or 5 ms more than 1 ms.
+        for (rested, latency, recovered) in [(20, 40, true), (20, 41, false), (1, 6, true), (1, 7, false)] {
+            let [rested, latency] = [rested, latency].map(|ms| Some(Duration::from_millis(ms)));
+            assert_eq!(has_recovered(rested, latency), recovered, "{rested:?} {latency:?}");
+        }
+        let rested = Some(Duration::from_millis(1));
+        assert!(!has_recovered(rested, None));
+        // It never worked.
+        assert!(has_recovered(None, None) && has_recovered(None, rested));
     }
 
     #[test]
