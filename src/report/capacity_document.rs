@@ -114,7 +114,7 @@ fn answer(capacity: &CapacityReport, service: &ServiceCapacity) -> String {
         ),
         CapacityFinding::GeneratorLimit => format!(
             "holds at least {held} with {limits}. Beyond that the generator did not keep up, so the service's own limit is \
-             not known: give the generator more cores (--threads), or a machine of its own."
+             not known: give the generator more cores (--threads), a machine of its own, or more places (--at-once)."
         ),
         CapacityFinding::HighestAsked => {
             format!("holds at least {held} with {limits}: the most that was asked for (--to).")

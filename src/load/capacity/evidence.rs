@@ -65,7 +65,8 @@ impl StepEvidence {
                 ratios.push(limit.ratio(&counts));
             }
         }
-        let is_valid = kept_up(run, at_once) && (step.lost || !run.partial);
+        let is_valid =
+            kept_up(run, at_once, under_way_at_limit(plan, step.level)) && (step.lost || !run.partial);
         Self::new(&plan.limits, step.level, ratios, is_valid, step.lost)
     }
 
@@ -99,12 +100,20 @@ impl StepEvidence {
 }
 
 /// Whether the generator kept up. A service that leaves so many requests unanswered that no further one finds a place makes
-/// them begin late, which is its own doing and not the generator's.
-fn kept_up(run: &Run, at_once: usize) -> bool {
+/// them begin late, which is its own doing and not the generator's. That is so where a limit is lost with as many under way:
+/// with fewer places than that, it is the places that are too few.
+fn kept_up(run: &Run, at_once: usize, under_way_at_limit: f64) -> bool {
     let health = run.health();
     let full = FULL * at_once as f64;
     let was_full = run.seconds.iter().any(|second| second.in_flight as f64 >= full);
-    health.is_valid() || (was_full && health.late_only)
+    health.is_valid() || (was_full && full >= under_way_at_limit && health.late_only)
+}
+
+/// Requests under way at this level with which the mean latency is the shortest limit on one, by Little's law; none where no
+/// latency is limited.
+fn under_way_at_limit(plan: &CapacityPlan, level: i32) -> f64 {
+    let shortest = plan.limits.iter().filter_map(CapacityLimit::latency).min().unwrap_or_default();
+    plan.rate(f64::from(level)) * shortest.as_secs_f64()
 }
 
 /// Whether a level holds, by all of its steps.
@@ -141,6 +150,10 @@ pub fn verdict_of_level(limits: &[CapacityLimit], steps: &[&StepEvidence]) -> Le
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::super::fixture::{Request, record};
+    use super::super::plan::Recovery;
     use super::*;
     use crate::targets::Metric;
 
@@ -166,6 +179,36 @@ mod tests {
         assert_eq!(step(&[0, 11], false, false).outcome, StepOutcome::Invalid);
         // One that was given up has missed, whatever was counted until then.
         assert_eq!(step(&[0], true, true).outcome, StepOutcome::Missed);
+    }
+
+    #[test]
+    fn too_few_places_are_not_the_limit_of_the_service() {
+        // With 100 requests a second and a limit of 100 ms, ten are under way when the mean latency is the limit.
+        let plan = CapacityPlan {
+            limits: limits(),
+            from: 100.0,
+            highest: None,
+            lasting: Duration::from_secs(1),
+            fine_steps: 24,
+            seed: 1,
+        };
+        assert_eq!(under_way_at_limit(&plan, 16), 20.0);
+        let recovery = Recovery { took: Duration::ZERO, complete: true };
+        let step = CapacityStep { service: 0, level: 0, confirms: false, lost: false, recovery };
+        let request = Request { at: Duration::ZERO, took: Duration::from_millis(5) };
+        let mut run = record(0, 1, Duration::ZERO, &[request]).runs.remove(0).run;
+        // One that began late, and nothing else is wrong.
+        run.load.times.send_delay.record(Duration::from_millis(300));
+        for (in_flight, at_once, outcome) in [
+            (11, 12, StepOutcome::Held),
+            // Nine of ten places are fewer than the ten that the limit allows.
+            (11, 10, StepOutcome::Invalid),
+            (10, 12, StepOutcome::Invalid),
+        ] {
+            run.seconds[0].in_flight = in_flight;
+            let evidence = StepEvidence::of_run(&plan, &step, &run, at_once);
+            assert_eq!(evidence.outcome, outcome, "{in_flight} of {at_once}");
+        }
     }
 
     fn verdict(steps: &[&StepEvidence]) -> LevelVerdict {
