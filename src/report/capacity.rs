@@ -169,15 +169,35 @@ impl CapacityReport {
         }
     }
 
-    /// What it comes to: held where there is an answer for every service, and the second of two does not hold less.
+    /// What it comes to: held where there is an answer for every service, and the second of two holds no less.
     pub fn verdict(&self) -> Verdict {
         let mut verdicts = Vec::new();
         for service in &self.services {
             verdicts.push(service.verdict());
         }
-        let holds_less = self.change.is_some_and(|change| change.is_less());
-        verdicts.push(Verdict::of(!holds_less));
+        verdicts.extend(self.comparison());
         Verdict::worst(verdicts)
+    }
+
+    /// Of two services, whether the second holds no less than the first; nothing of one.
+    pub(super) fn comparison(&self) -> Option<Verdict> {
+        let [first, second] = self.services.as_slice() else { return None };
+        if let Some(change) = self.change {
+            return Some(Verdict::of(!change.is_less()));
+        }
+        // One of them has no edge. Which of them holds less may be known all the same.
+        Some(match (first.finding, second.finding) {
+            (CapacityFinding::Nowhere, _) | (_, CapacityFinding::HighestAsked) => Verdict::Held,
+            (CapacityFinding::Found | CapacityFinding::HighestAsked, CapacityFinding::Nowhere)
+                if first.holds_from(second.lowest_rate) =>
+            {
+                Verdict::Missed
+            }
+            (CapacityFinding::HighestAsked, CapacityFinding::Found) if first.holds_beyond(second.upper) => {
+                Verdict::Missed
+            }
+            _ => Verdict::Untrusted,
+        })
     }
 }
 
@@ -191,6 +211,16 @@ impl ServiceCapacity {
                 Verdict::Untrusted
             }
         }
+    }
+
+    /// Whether this rate held, or a higher one.
+    fn holds_from(&self, rate: Option<f64>) -> bool {
+        self.held_rate.zip(rate).is_some_and(|(held, rate)| held >= rate)
+    }
+
+    /// Whether a higher rate than this held.
+    fn holds_beyond(&self, rate: Option<f64>) -> bool {
+        self.held_rate.zip(rate).is_some_and(|(held, rate)| held > rate)
     }
 }
 
@@ -331,5 +361,26 @@ mod tests {
         assert!(change.share < -0.3, "{change:?}");
         // Neither search has come to its end.
         assert_eq!(report.verdict(), Verdict::Untrusted);
+    }
+
+    #[test]
+    fn of_two_without_a_change_one_may_hold_less() {
+        let mut record = search(&["first", "second"]);
+        // Both hold the 40 a second that were asked for.
+        searched(0, &[(0, 20), (16, 30), (32, 50), (32, 50), (32, 50)], &mut record);
+        searched(1, &[(0, 20), (16, 30), (32, 50), (32, 50), (32, 50)], &mut record);
+        let mut report = report(&record);
+        assert_eq!((report.change, report.comparison()), (None, Some(Verdict::Held)));
+        assert_eq!(report.verdict(), Verdict::Held);
+        // The second one breaks below that, or at the least not surely.
+        report.services[1].finding = CapacityFinding::Found;
+        for (upper, verdict) in [(25.0, Verdict::Missed), (41.0, Verdict::Untrusted)] {
+            report.services[1].upper = Some(upper);
+            assert_eq!((report.comparison(), report.verdict()), (Some(verdict), verdict), "{upper}");
+        }
+        report.services[1].finding = CapacityFinding::Nowhere;
+        assert_eq!(report.verdict(), Verdict::Missed);
+        report.services[0].finding = CapacityFinding::Nowhere;
+        assert_eq!(report.comparison(), Some(Verdict::Held));
     }
 }

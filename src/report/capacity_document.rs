@@ -59,16 +59,15 @@ pub(super) fn capacity_checks(operation: &str, capacity: &CapacityReport) -> Vec
             measured: format!("it {}", answer(capacity, service)),
         });
     }
-    if let ([first, second], Some(sentence)) = (capacity.services.as_slice(), comparison(capacity)) {
-        let verdict = match capacity.change {
-            Some(change) => Verdict::of(!change.is_less()),
-            None => Verdict::Untrusted,
-        };
+    if let [first, second] = capacity.services.as_slice()
+        && let Some(verdict) = capacity.comparison()
+        && let Some(measured) = comparison(capacity)
+    {
         checks.push(Check {
             group: operation.to_owned(),
             name: format!("{} holds no less than {}", second.service, first.service),
             outcome: outcome(verdict),
-            measured: sentence,
+            measured,
         });
     }
     checks
@@ -160,7 +159,16 @@ fn breaks_first(service: &ServiceCapacity) -> String {
 fn comparison(capacity: &CapacityReport) -> Option<String> {
     let [first, second] = capacity.services.as_slice() else { return None };
     let Some(found) = capacity.change else {
-        return Some("They cannot be compared: not both of them have an answer of their own.".to_owned());
+        let no_share = "not both of them have an answer of their own";
+        return Some(match capacity.comparison() {
+            Some(Verdict::Missed) => {
+                format!(
+                    "{} holds less than {}; by how much is not known: {no_share}.",
+                    second.service, first.service
+                )
+            }
+            _ => format!("They cannot be compared: {no_share}."),
+        });
     };
     let interval = format!("95 % interval {} to {}", change(found.lower), change(found.upper));
     if !found.is_sure() {
@@ -387,6 +395,11 @@ mod tests {
             vec![service("http://a", CapacityFinding::Found), service("http://b", CapacityFinding::Found)];
         let mut report = report(services);
         assert!(answers(&report)[2].contains("cannot be compared"));
+        report.services[1].finding = CapacityFinding::Nowhere;
+        assert!(
+            answers(&report)[2].starts_with("http://b holds less than http://a; by how much is not known")
+        );
+        report.services[1].finding = CapacityFinding::Found;
         report.change = Some(CapacityChange { share: -0.171, lower: -0.21, upper: -0.13 });
         let said = answers(&report);
         assert!(said[0].starts_with("http://a holds 168 a second"), "{said:?}");
