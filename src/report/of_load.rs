@@ -107,15 +107,15 @@ impl PerformanceReport {
     }
 }
 
-/// The seconds whose windows a limit is held against: whole ones only, as the last one may have been cut. In those after the
-/// schedule nothing begins, which is no loss of throughput.
+/// The seconds whose windows a limit is held against: whole ones only, as the last one may have been cut, unless there is only
+/// that one. In those after the schedule nothing begins, which is no loss of throughput.
 fn judged_seconds<'a>(plan: &Plan, run: &'a Run, metric: Metric) -> &'a [Second] {
     let mut whole = run.load.responses.elapsed.as_secs();
     let lasting = plan.lasting();
     if metric == Metric::ThroughputRps && !lasting.is_zero() {
         whole = whole.min(lasting.as_secs());
     }
-    let judged = run.seconds.iter().take_while(|second| second.index < whole).count();
+    let judged = run.seconds.iter().take_while(|second| second.index < whole.max(1)).count();
     &run.seconds[..judged]
 }
 
@@ -224,6 +224,17 @@ mod tests {
         // The whole run holds a p99 of 500 ms; its second second does not. An average of both is 10 ms.
         assert_eq!(judged, [(true, Some(0)), (false, Some(1))]);
         assert_eq!(report.verdict(), Verdict::Missed);
+    }
+
+    #[test]
+    fn a_run_of_less_than_a_second_is_one_window() {
+        let record = record(vec![run(&[(0, 20), (10, 30)], 1)]);
+        for (limit, held) in [(31, true), (29, false)] {
+            let text = format!("[op]\nmax_ms = {{ limit = {limit}, window = \"10s\" }}");
+            let targets = Targets::parse(&text, &["op"]).expect("is valid");
+            let report = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+            assert_eq!(report.targets[0].held, held, "{:?}", report.targets);
+        }
     }
 
     #[test]
