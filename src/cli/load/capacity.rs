@@ -20,8 +20,9 @@ use super::schedule::Preset;
 
 /// Steps near the edge unless told otherwise. With so many, the answer is within 5 % (docs/capacity.md).
 const FINE_STEPS: u32 = 24;
-/// What is looked for where nothing says so.
-const USUAL_LIMITS: [Limit; 2] = [(Metric::P99Ms, 500.0), (Metric::SuccessRatePct, 99.9)];
+/// What is looked for where nothing says so: on a latency, and on the success rate.
+const USUAL_LATENCY: Limit = (Metric::P99Ms, 500.0);
+const USUAL_SUCCESS: Limit = (Metric::SuccessRatePct, 99.9);
 /// Share of what one user would send that the first step asks for. It begins low: a service that breaks at the first step has
 /// not shown how it looks when it is well.
 const BEGINNING: f64 = 0.5;
@@ -108,7 +109,7 @@ impl LoadArgs {
         let mut limits = Vec::new();
         if self.search.finds.is_empty() {
             self.check_no_windows(targets)?;
-            for limit in self.usual_limits(targets) {
+            for limit in usual_limits(targets.limits(self.operation())) {
                 limits.push(CapacityLimit::new(limit).map_err(|error| of_targets(self.operation(), error))?);
             }
         } else {
@@ -134,16 +135,6 @@ impl LoadArgs {
             limit.metric.key()
         );
         Err(Error::Setting { name: "--preset capacity", problem })
-    }
-
-    /// What is looked for where no limit was given: those of the operation in these targets, if one of them is a latency.
-    fn usual_limits(&self, targets: &Targets) -> Vec<Limit> {
-        let of_operation = targets.limits(self.operation());
-        if of_operation.iter().any(|(metric, _)| metric.is_latency()) {
-            of_operation.to_vec()
-        } else {
-            USUAL_LIMITS.to_vec()
-        }
     }
 
     /// Looks for the capacity of each of these services, a step at a time in turn.
@@ -269,6 +260,24 @@ impl LoadArgs {
     }
 }
 
+/// What is looked for where no limit was given: those of the operation; without one on a latency, the usual one beside them.
+fn usual_limits(of_operation: &[Limit]) -> Vec<Limit> {
+    if of_operation.iter().any(|(metric, _)| metric.is_latency()) {
+        return of_operation.to_vec();
+    }
+    let mut limits = vec![USUAL_LATENCY];
+    for limit in of_operation {
+        // Every operation has this one unless it has one of its own.
+        if *limit != (Metric::SuccessRatePct, LEAST_SUCCESS_PCT) {
+            limits.push(*limit);
+        }
+    }
+    if limits.iter().all(|(metric, _)| *metric != Metric::SuccessRatePct) {
+        limits.push(USUAL_SUCCESS);
+    }
+    limits
+}
+
 /// Waits until the service answers as quickly as before the first step, or for as long as it may take. Nothing of this run is
 /// under way by then: a run waits for its requests, or drops them.
 fn recover(service: &SearchedService<'_>) -> Result<Rest, Error> {
@@ -349,6 +358,20 @@ mod tests {
         let rates = [3_000, 1, 60_000_000].map(|us| beginning(Duration::from_micros(us)));
         assert!((rates[0] - 170.0).abs() < 1e-9, "{rates:?}");
         assert!((rates[1] - MOST).abs() < 1e-9 && (rates[2] - LEAST).abs() < 1e-9, "{rates:?}");
+    }
+
+    #[test]
+    fn what_the_targets_say_is_looked_for_beside_what_is_usual() {
+        let p95 = (Metric::P95Ms, 80.0);
+        let success = (Metric::SuccessRatePct, 99.5);
+        let least = (Metric::SuccessRatePct, LEAST_SUCCESS_PCT);
+        assert_eq!(usual_limits(&[p95, success]), [p95, success]);
+        assert_eq!(usual_limits(&[success]), [USUAL_LATENCY, success]);
+        assert_eq!(usual_limits(&[]), [USUAL_LATENCY, USUAL_SUCCESS]);
+        assert_eq!(usual_limits(&[least]), [USUAL_LATENCY, USUAL_SUCCESS]);
+        // It cannot be looked for, and is refused later on.
+        let throughput = (Metric::ThroughputRps, 50.0);
+        assert_eq!(usual_limits(&[throughput]), [USUAL_LATENCY, throughput, USUAL_SUCCESS]);
     }
 
     #[test]

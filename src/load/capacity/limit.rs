@@ -43,7 +43,7 @@ pub enum NotSearchable {
     #[error("{0} is not a valid limit on a latency; write milliseconds, from above 0 to an hour")]
     Latency(f64),
     /// Not a percentage.
-    #[error("{0} is not a valid success rate; write a percentage from 0 to 100")]
+    #[error("{0} is not a valid success rate; write a percentage from above 0 to 100")]
     Success(f64),
 }
 
@@ -92,8 +92,14 @@ impl CapacityLimit {
         match metric {
             Metric::ThroughputRps => Err(NotSearchable::Throughput),
             Metric::MaxMs => Err(NotSearchable::Longest),
-            Metric::SuccessRatePct if !(0.0..=100.0).contains(&limit) => Err(NotSearchable::Success(limit)),
-            Metric::SuccessRatePct => Ok(Self { metric, limit }),
+            Metric::SuccessRatePct => {
+                // With 0, a service that fails every request would hold any rate.
+                if limit > 0.0 && limit <= 100.0 {
+                    Ok(Self { metric, limit })
+                } else {
+                    Err(NotSearchable::Success(limit))
+                }
+            }
             Metric::AvgMs | Metric::MedianMs | Metric::P95Ms | Metric::P99Ms => {
                 // NaN is not above 0.
                 if limit > 0.0 && limit <= LONGEST_MS {
@@ -208,7 +214,8 @@ mod tests {
             (Metric::P99Ms, 0.0, "above 0"),
             (Metric::P99Ms, f64::NAN, "above 0"),
             (Metric::AvgMs, 1e9, "an hour"),
-            (Metric::SuccessRatePct, 100.5, "from 0 to 100"),
+            (Metric::SuccessRatePct, 100.5, "from above 0 to 100"),
+            (Metric::SuccessRatePct, 0.0, "from above 0 to 100"),
         ] {
             let refused = CapacityLimit::new((metric, number)).expect_err(says).to_string();
             assert!(refused.contains(says), "{refused}");
