@@ -62,7 +62,8 @@ impl Window {
         }
         self.ok += second.ok;
         self.failed += second.failed;
-        self.ok_ns += second.ok_ns;
+        // A file may hold any number.
+        self.ok_ns = self.ok_ns.saturating_add(second.ok_ns);
         self.seconds.push_back(SparseSecond {
             index: second.index,
             counts,
@@ -86,7 +87,7 @@ impl Window {
         }
         self.ok -= first.ok;
         self.failed -= first.failed;
-        self.ok_ns -= first.ok_ns;
+        self.ok_ns = self.ok_ns.saturating_sub(first.ok_ns);
     }
 
     /// Whether the figure says something of this window. Where nothing ended there is no latency, unless somebody has been
@@ -244,6 +245,20 @@ mod tests {
         let idle = seconds(&[Request::ok(0, 10), Request::ok(3000, 20)], 4);
         assert_eq!(worst(&idle, &limit(Metric::P99Ms, 1.0, 1)), Some((Some(20.0), 3)));
         assert_eq!(worst(&idle, &limit(Metric::ThroughputRps, 9.0, 1)), Some((Some(1.0), 0)));
+    }
+
+    #[test]
+    fn a_sum_that_no_run_has_does_not_overflow() {
+        let mut seconds = run(&[20, 80]);
+        for second in &mut seconds {
+            second.ok_ns = u128::MAX;
+        }
+        let mut window = Window::default();
+        window.push(&seconds[0]);
+        window.push(&seconds[1]);
+        window.pop();
+        window.pop();
+        assert_eq!(window.figure(Metric::AvgMs), None);
     }
 
     #[test]

@@ -121,7 +121,8 @@ impl Pooled {
         let load = &run.run.load;
         self.ok.merge(&load.responses.ok);
         self.lost += load.responses.failures() + load.unfinished.count();
-        self.elapsed += load.responses.elapsed;
+        // A file may hold any time.
+        self.elapsed = self.elapsed.saturating_add(load.responses.elapsed);
     }
 }
 
@@ -319,6 +320,17 @@ mod tests {
         assert!((last.throughput_rps.expect("is known") - 30.0 / 0.17).abs() < 1e-9, "{last:?}");
         assert!((last.p50_ms.expect("is known") / 50.0 - 1.0).abs() < 1e-3, "{last:?}");
         assert!((last.p99_ms.expect("is known") / 70.0 - 1.0).abs() < 1e-3, "{last:?}");
+    }
+
+    #[test]
+    fn times_that_no_run_has_do_not_overflow() {
+        let mut record = search(&["stub"]);
+        searched(0, &[(0, 20), (0, 20)], &mut record);
+        for run in &mut record.runs {
+            run.run.load.responses.elapsed = Duration::MAX;
+        }
+        let rate = report(&record).services[0].curve[0].throughput_rps;
+        assert!(rate.is_some_and(|rate| rate < 1e-9), "{rate:?}");
     }
 
     #[test]
