@@ -15,6 +15,9 @@ const CLEARLY_AVERAGE: f64 = 3.0;
 const BEHIND: f64 = 3.0;
 /// The same of a median or an average, which are below their limits while a few requests are far above.
 const FAR_BEHIND: f64 = 10.0;
+/// Seconds of arrivals that are under way then, at the least. Whatever arrives during a pause of the service, as for a garbage
+/// collection, waits for its end: with a limit of 20 ms, one of 60 ms would seem to be a step that is lost.
+const PAUSE_S: f64 = 1.0;
 /// Fewest requests under way that say so, as at low rates a few slow ones are many.
 const FEWEST_BEHIND: f64 = 20.0;
 
@@ -81,7 +84,7 @@ fn most_under_way(limit: &CapacityLimit, rate: f64) -> f64 {
         Metric::AvgMs | Metric::MedianMs => FAR_BEHIND,
         _ => BEHIND,
     };
-    (times * rate * latency.as_secs_f64()).max(FEWEST_BEHIND)
+    (rate * (times * latency.as_secs_f64()).max(PAUSE_S)).max(FEWEST_BEHIND)
 }
 
 #[cfg(test)]
@@ -129,6 +132,8 @@ mod tests {
         // 100 a second with 500 ms each are 50 under way.
         assert_eq!(most_under_way(&plan(Metric::P99Ms, 500.0).limits[0], 100.0), 150.0);
         assert_eq!(most_under_way(&plan(Metric::MedianMs, 500.0).limits[0], 100.0), 500.0);
+        // A pause of less than a second is not the end of a step.
+        assert_eq!(most_under_way(&plan(Metric::P99Ms, 20.0).limits[0], 100.0), 100.0);
         assert_eq!(most_under_way(&plan(Metric::P99Ms, 500.0).limits[0], 1.0), 20.0);
         assert_eq!(most_under_way(&plan(Metric::SuccessRatePct, 99.0).limits[0], 100.0), f64::INFINITY);
     }
