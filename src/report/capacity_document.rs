@@ -159,15 +159,17 @@ fn breaks_first(service: &ServiceCapacity) -> String {
 fn comparison(capacity: &CapacityReport) -> Option<String> {
     let [first, second] = capacity.services.as_slice() else { return None };
     let Some(found) = capacity.change else {
-        let no_share = "not both of them have an answer of their own";
+        let why = "not both of them have an answer of their own";
+        let first = &first.service;
+        let second = &second.service;
         return Some(match capacity.comparison() {
             Some(Verdict::Missed) => {
-                format!(
-                    "{} holds less than {}; by how much is not known: {no_share}.",
-                    second.service, first.service
-                )
+                format!("{second} holds less than {first}; by how much is not known: {why}.")
             }
-            _ => format!("They cannot be compared: {no_share}."),
+            Some(Verdict::Held) => {
+                format!("{second} holds no less than {first}; whether it holds more is not known: {why}.")
+            }
+            Some(Verdict::Untrusted) | None => format!("They cannot be compared: {why}."),
         });
     };
     let interval = format!("95 % interval {} to {}", change(found.lower), change(found.upper));
@@ -398,6 +400,10 @@ mod tests {
         report.services[1].finding = CapacityFinding::Nowhere;
         assert!(
             answers(&report)[2].starts_with("http://b holds less than http://a; by how much is not known")
+        );
+        report.services[1].finding = CapacityFinding::HighestAsked;
+        assert!(
+            answers(&report)[2].starts_with("http://b holds no less than http://a; whether it holds more")
         );
         report.services[1].finding = CapacityFinding::Found;
         report.change = Some(CapacityChange { share: -0.171, lower: -0.21, upper: -0.13 });
