@@ -161,6 +161,17 @@ fn a_search_that_runs_out_of_bytes_tells_what_held_until_then() {
 }
 
 #[test]
+fn a_name_does_not_change_which_limits_are_looked_for() {
+    let load = Load::new(&["--preset", "capacity", "--name", "nightly"]);
+    let targets = load.file("targets.toml");
+    // No rate holds this one, which is told before anything starts.
+    std::fs::write(&targets, "[capacity]\nmax_ms = 5\n").expect("writes");
+    let run = load.env("INGESTER_TARGETS", targets.to_str().expect("is UTF-8")).run();
+    assert_eq!(run.code, Some(2), "{}", run.output());
+    assert!(run.stderr.contains("a limit of [capacity] in the targets' file"), "{}", run.stderr);
+}
+
+#[test]
 fn what_cannot_be_looked_for_is_said_in_one_line() {
     for (args, says) in [
         (&["--find", "throughput_rps=50"][..], "--find: throughput_rps is what is looked for"),
@@ -171,6 +182,10 @@ fn what_cannot_be_looked_for_is_said_in_one_line() {
         (&["--find", "p99_ms=50", "--abort-on", "p95_ms=5"], "cannot be used with"),
         (&["--find", "p99_ms=50", "--preset", "normal"], "--find: goes with --preset capacity"),
         (&["--find", "p99_ms=50", "--repeat", "3"], "--repeat: is not for a search"),
+        (&["--find", "p99_ms=50", "--find", "p99_ms=60"], "--find: limits p99_ms twice"),
+        (&["--find", "p99_ms=50", "--think", "1s"], "--think: is for users"),
+        (&["--preset", "capacity", "--warm-up", "1s"], "--warm-up: is not for a search"),
+        (&["--rate", "5", "--duration", "1s", "--think", "1s"], "cannot be used with"),
         (&["--find", "p99_ms=50", "--from", "9", "--to", "5"], "--to: 5 is below --from 9"),
         (&["--find", "p99_ms=50", "--duration", "100ms"], "--duration: a step of a search"),
         (&["--preset", "capacity", "--step", "9"], "--step: is of a stress run"),

@@ -41,8 +41,15 @@ pub(super) fn curve_charts(capacity: &CapacityReport) -> Vec<Part> {
 
 /// Which run the figures are of that stand beside those of the search.
 pub(super) fn whose_figures(capacity: &CapacityReport) -> &'static str {
-    let is_confirmed = capacity.services.first().is_some_and(|first| first.confirmed_rate.is_some());
-    if is_confirmed { "Figures of the run that confirmed it:" } else { "Figures of the last run:" }
+    let Some(first) = capacity.services.first() else { return "Figures of the last run:" };
+    let has_one_that_counts = first.curve.iter().any(|point| point.invalid_steps < point.steps);
+    if first.confirmed_rate.is_some() {
+        "Figures of the run that confirmed it:"
+    } else if has_one_that_counts {
+        "Figures of the last run that counts:"
+    } else {
+        "Figures of the last run:"
+    }
 }
 
 /// What had to be found: an answer for each service, and that the second of two does not hold less.
@@ -107,7 +114,7 @@ fn answer(capacity: &CapacityReport, service: &ServiceCapacity) -> String {
         }
         CapacityFinding::Unconfirmed => format!(
             "seems to hold {}, but no run of {} s at the lower end of the interval held: it is not steady enough for an \
-             answer, or needs longer steps (--duration).",
+             answer, needs longer steps (--duration), or the generator kept up too seldom.",
             rate(service, &limits),
             capacity.confirmation_s
         ),

@@ -56,8 +56,10 @@ fn run_checks(record: &LoadRecord, report: &PerformanceReport, targets: &Targets
         }
     }
     if let Some(why) = &record.aborted {
-        // Where the generator was late, it is not the service that lost the limit.
-        let outcome = if problems.is_empty() { CheckOutcome::Missed } else { CheckOutcome::Undecided };
+        let outcome = match abort_verdict(record) {
+            Verdict::Missed if problems.is_empty() => CheckOutcome::Missed,
+            _ => CheckOutcome::Undecided,
+        };
         checks.push(check(report, "no limit of --abort-on was lost", outcome, why));
     }
     checks
@@ -91,11 +93,26 @@ fn check(report: &PerformanceReport, name: &str, outcome: CheckOutcome, measured
 pub(super) fn load_verdict(record: &LoadRecord, report: &PerformanceReport) -> Verdict {
     let verdict = match report.capacity() {
         Some(capacity) => capacity.verdict(),
-        None => Verdict::worst([report.verdict(), Verdict::of(record.aborted.is_none())]),
+        None => Verdict::worst([report.verdict(), abort_verdict(record)]),
     };
     match verdict {
         Verdict::Held if record.stopped.is_some() => Verdict::Untrusted,
         verdict => verdict,
+    }
+}
+
+/// Whether the run that `--abort-on` ended has lost the limit; held where none was ended. It is the last run, and of several
+/// another one may stand for all. Where the generator did not keep up in it, the service need not have lost anything.
+pub(super) fn abort_verdict(record: &LoadRecord) -> Verdict {
+    match record.runs.last() {
+        Some(last) if record.aborted.is_some() => {
+            if last.run.health().is_valid() {
+                Verdict::Missed
+            } else {
+                Verdict::Untrusted
+            }
+        }
+        _ => Verdict::Held,
     }
 }
 
@@ -112,7 +129,10 @@ pub(super) fn load_conclusion(record: &LoadRecord, report: &PerformanceReport) -
     if let Some(why) = &record.stopped {
         format!("PARTIAL ({why}): {said}")
     } else if let Some(why) = &record.aborted {
-        format!("ENDED BY --abort-on ({why}): {said}")
+        // Where the report is of that run, its own problems are said anyway.
+        let is_in_doubt = abort_verdict(record) == Verdict::Untrusted && problems(report).is_empty();
+        let doubt = if is_in_doubt { ", in a run that is not to be trusted" } else { "" };
+        format!("ENDED BY --abort-on ({why}){doubt}: {said}")
     } else if let Some(why) = &record.ended_early {
         format!("ENDED EARLY ({why}): {said}")
     } else {

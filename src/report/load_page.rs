@@ -688,7 +688,7 @@ mod tests {
         assert_eq!(slow, [10.0, 20.0]);
         let found = &drawn[0].spans[0];
         assert!((10.0..=20.0).contains(&found.x) && found.name == "not confirmed", "{found:?}");
-        assert_eq!(lines(section(&page, "Figures"))[0], "Figures of the last run:");
+        assert_eq!(lines(section(&page, "Figures"))[0], "Figures of the last run that counts:");
     }
 
     #[test]

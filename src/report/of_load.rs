@@ -107,15 +107,22 @@ impl PerformanceReport {
     }
 }
 
-/// The seconds whose windows a limit is held against: whole ones only, as the last one may have been cut, unless there is only
-/// that one. In those after the schedule nothing begins, which is no loss of throughput.
+/// The seconds whose windows a limit is held against. Those after the schedule are among them, as requests that were due before
+/// its end come back in them; in those nothing begins, which is not a loss of throughput. A rate needs whole seconds, and the
+/// last one was cut, unless there is only that one.
 fn judged_seconds<'a>(plan: &Plan, run: &'a Run, metric: Metric) -> &'a [Second] {
     let mut whole = run.load.responses.elapsed.as_secs();
     let lasting = plan.lasting();
     if metric == Metric::ThroughputRps && !lasting.is_zero() {
         whole = whole.min(lasting.as_secs());
     }
-    let judged = run.seconds.iter().take_while(|second| second.index < whole.max(1)).count();
+    let mut judged = run.seconds.iter().take_while(|second| second.index < whole.max(1)).count();
+    if metric != Metric::ThroughputRps {
+        // A cut makes no latency shorter and no share smaller, and what came back last may have taken longest. In a cut second
+        // that has nothing, nobody is known to have waited for as long as a second.
+        let last = run.seconds.iter().rposition(|second| second.ok + second.failed > 0);
+        judged = judged.max(last.map_or(0, |last| last + 1));
+    }
     &run.seconds[..judged]
 }
 
@@ -210,10 +217,9 @@ mod tests {
 
     #[test]
     fn a_limit_on_windows_is_held_against_the_worst_one() {
-        // 99 of 1 ms in the first second, one of 900 ms in the second, and one in the third, which is cut.
+        // 99 of 1 ms in the first second, and one of 900 ms in the second, which is cut.
         let mut latencies = vec![(0, 1); 99];
         latencies.push((1000, 900));
-        latencies.push((2000, 100));
         let record = record(vec![run(&latencies, 100)]);
         let text =
             "[op]\np99_ms = { limit = 500, window = \"1s\" }\navg_ms = { limit = 500, window = \"2s\" }";
@@ -224,6 +230,37 @@ mod tests {
         // The whole run holds a p99 of 500 ms; its second second does not. An average of both is 10 ms.
         assert_eq!(judged, [(true, Some(0)), (false, Some(1))]);
         assert_eq!(report.verdict(), Verdict::Missed);
+    }
+
+    #[test]
+    fn what_came_back_last_is_judged_but_for_throughput() {
+        // Ten in the first second, and one that was due in it and came back in the third, of which there is a tenth.
+        let mut latencies = vec![(0, 20); 10];
+        latencies.push((900, 1200));
+        let record = record(vec![run(&latencies, 10)]);
+        let text = "[op]\np99_ms = { limit = 500, window = \"1s\" }\n\
+                    throughput_rps = { limit = 0, window = \"1s\" }";
+        let targets = Targets::parse(text, &["op"]).expect("is valid");
+        let report = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+        let latency = report.targets[0];
+        assert_eq!((latency.held, latency.window.and_then(|at| at.from)), (false, Some(2)));
+        // The schedule lasted for a second, in which ten came back.
+        let throughput = report.targets[1];
+        assert_eq!((throughput.held, throughput.value), (true, Some(10.0)));
+    }
+
+    #[test]
+    fn a_cut_second_without_an_end_is_not_one_of_waiting() {
+        let mut record = record(vec![run(&[(0, 20), (0, 1010)], 2)]);
+        // As if the second request had never ended: nothing ends in the 10 ms after the first second.
+        let [first, cut] = record.runs[0].run.seconds.as_mut_slice() else { panic!("has two: {record:?}") };
+        first.in_flight = 1;
+        cut.in_flight = 1;
+        cut.ok = 0;
+        let text = "[op]\np99_ms = { limit = 500, window = \"1s\" }";
+        let targets = Targets::parse(text, &["op"]).expect("is valid");
+        let report = PerformanceReport::of_load(&record, &record.runs[0], &targets);
+        assert!(report.targets[0].held, "{:?}", report.targets);
     }
 
     #[test]

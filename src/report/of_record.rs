@@ -1,11 +1,11 @@
 //! The result of all runs of a command: the report that stands for them, and remarks. A pure function of the record.
 
 use super::capacity::CapacityReport;
-use super::checks::{load_checks, load_conclusion, load_verdict};
+use super::checks::{abort_verdict, load_checks, load_conclusion, load_verdict};
 use super::load::{RunReport, people};
 use super::performance::PerformanceReport;
 use crate::document::Check;
-use crate::load::{CapacityRecord, LoadRecord, Model, RecordedRun};
+use crate::load::{CapacityRecord, LoadRecord, Model, RecordedRun, StepEvidence, StepOutcome};
 use crate::targets::Targets;
 use crate::units::significant;
 use crate::verdict::Verdict;
@@ -17,7 +17,7 @@ const GROWTH: f64 = 0.05;
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOutcome {
     /// The report of the run that stands for all: the median one of several alike, the last step of a stress run, the one that
-    /// confirmed a capacity.
+    /// confirmed a capacity, or else the last one that counts.
     pub report: PerformanceReport,
     /// Its place among the runs.
     pub run: usize,
@@ -63,6 +63,10 @@ impl LoadOutcome {
             said.insert(0, format!("{which} ended early: {why}."));
         }
         if let Some(why) = &record.aborted {
+            if abort_verdict(record) == Verdict::Untrusted {
+                let doubt = "The generator did not keep up in it: the service need not have lost that limit.";
+                said.insert(0, doubt.to_owned());
+            }
             said.insert(0, format!("{which} was ended by --abort-on: {why}."));
         }
         if let Some(why) = &record.stopped {
@@ -88,31 +92,49 @@ fn searched_targets(record: &LoadRecord, capacity: &CapacityRecord) -> Targets {
     targets
 }
 
-/// The run that confirmed the answer of the first service stands for all, or else its last one.
+/// The run that confirmed the answer of the first service stands for all, or else its last one that counts.
 fn of_search(
     record: &LoadRecord,
     capacity: &CapacityRecord,
     mut reports: Vec<PerformanceReport>,
 ) -> Representative {
     let mut rows = Vec::new();
-    let mut run = 0;
     for (number, step) in capacity.steps.iter().enumerate() {
         let mut name = rate_of(&record.runs[number]);
         if capacity.services.len() > 1 {
             name += &format!(" to {}", capacity.services[step.service]);
         }
         rows.push(reports[number].row(name));
-        // Runs that confirm come last, and the last of them is the one that held, if one did.
-        if step.service == 0 {
-            run = number;
-        }
     }
+    let run = run_of_search(record, capacity);
     let mut report = reports.swap_remove(run);
+    // Whether the search is a part of what it was to be: a step that was ended early, as it was lost, is a whole one.
+    report.partial = record.stopped.is_some() || record.ended_early.is_some();
     if let Some(load) = &mut report.load {
         load.runs = rows;
         load.capacity = Some(CapacityReport::of(record, capacity));
     }
     Representative { report, run, said: Vec::new() }
+}
+
+/// The last step with the first service that counts; where none does, the last one. Runs that confirm come last, and the last
+/// of them is the one that held, if one did. A run that a signal cut, or in which the generator was late, says less than the
+/// ones before it.
+fn run_of_search(record: &LoadRecord, capacity: &CapacityRecord) -> usize {
+    let mut last = 0;
+    let mut last_that_counts = None;
+    for (number, step) in capacity.steps.iter().enumerate() {
+        if step.service != 0 {
+            continue;
+        }
+        last = number;
+        let RecordedRun { plan, run, .. } = &record.runs[number];
+        let evidence = StepEvidence::of_run(&capacity.plan, step, run, plan.at_once);
+        if evidence.outcome != StepOutcome::Invalid {
+            last_that_counts = Some(number);
+        }
+    }
+    last_that_counts.unwrap_or(last)
 }
 
 /// The rate of a run with one level, for people.
@@ -222,6 +244,8 @@ mod tests {
 
     use super::super::fixture::{record, run, run_of_steps};
     use super::*;
+    use crate::document::CheckOutcome;
+    use crate::load::{CapacityLimit, CapacityPlan, CapacityStep, Recovery};
     use crate::recording::{Finished, Recorder};
     use crate::targets::Metric;
 
@@ -292,6 +316,82 @@ mod tests {
         // Figures that are no evidence are none of a limit either.
         record.runs[0].run.generator.longest_pause = Duration::from_secs(1);
         assert_eq!(LoadOutcome::of(&record, &Targets::default()).verdict, Verdict::Untrusted);
+    }
+
+    #[test]
+    fn a_late_run_that_a_limit_ended_says_nothing() {
+        let mut record = record(vec![run(&[(0, 7)], 1), run(&[(0, 7)], 1)]);
+        record.aborted = Some("p99_ms=5 was missed".to_owned());
+        // The second run was ended, and the first one can be trusted: it stands for both.
+        record.runs[1].run.generator.longest_pause = Duration::from_secs(1);
+        let outcome = LoadOutcome::of(&record, &Targets::default());
+        assert_eq!((outcome.run, outcome.verdict), (0, Verdict::Untrusted));
+        assert_eq!(
+            outcome.said[..2],
+            [
+                "The last run was ended by --abort-on: p99_ms=5 was missed.",
+                "The generator did not keep up in it: the service need not have lost that limit."
+            ]
+        );
+        let says = "ENDED BY --abort-on (p99_ms=5 was missed), in a run that is not to be trusted: ";
+        assert!(outcome.conclusion.starts_with(says), "{}", outcome.conclusion);
+        let last = outcome.checks.last().expect("has some");
+        assert_eq!(last.outcome, CheckOutcome::Undecided);
+        // Where it was the first one that was late, the second has lost its limit.
+        record.runs.swap(0, 1);
+        assert_eq!(LoadOutcome::of(&record, &Targets::default()).verdict, Verdict::Missed);
+    }
+
+    /// A search for a p99 below 100 ms with steps at these levels, of ten requests each, which took so many ms.
+    fn search(steps: &[(i32, u64)]) -> LoadRecord {
+        let plan = CapacityPlan {
+            limits: vec![CapacityLimit::new((Metric::P99Ms, 100.0)).expect("can be looked for")],
+            from: 10.0,
+            highest: None,
+            lasting: Duration::from_secs(1),
+            fine_steps: 4,
+            seed: 1,
+        };
+        let recovery = Recovery { took: Duration::ZERO, complete: true };
+        let mut runs = Vec::new();
+        let mut made = Vec::new();
+        for &(level, ms) in steps {
+            runs.push(run(&[(0, ms); 10], 1));
+            made.push(CapacityStep { service: 0, level, confirms: false, lost: false, recovery });
+        }
+        let mut record = record(runs);
+        record.capacity = Some(CapacityRecord { plan, services: vec!["stub".to_owned()], steps: made });
+        record
+    }
+
+    #[test]
+    fn the_last_run_of_a_search_that_counts_stands_for_it() {
+        let mut record = search(&[(0, 20), (16, 30), (32, 50), (32, 60)]);
+        assert_eq!(LoadOutcome::of(&record, &Targets::default()).run, 3);
+        // The third says nothing, as the generator was late, and the fourth was cut.
+        record.runs[2].run.generator.longest_pause = Duration::from_secs(1);
+        record.runs[3].run.partial = true;
+        record.stopped = Some("interrupted".to_owned());
+        let outcome = LoadOutcome::of(&record, &Targets::default());
+        assert_eq!(outcome.run, 1);
+        // Its run is whole, and the search is not.
+        assert!(outcome.report.partial);
+        // Where no run counts, the last one is better than none.
+        for run in &mut record.runs {
+            run.run.partial = true;
+        }
+        assert_eq!(LoadOutcome::of(&record, &Targets::default()).run, 3);
+    }
+
+    #[test]
+    fn a_search_whose_last_step_was_lost_is_whole() {
+        // Ten are due in a second at the first rate, which is the lowest.
+        let mut record = search(&[(0, 120), (0, 130)]);
+        record.runs[1].run.partial = true;
+        record.capacity.as_mut().expect("is a search").steps[1].lost = true;
+        let outcome = LoadOutcome::of(&record, &Targets::default());
+        assert_eq!((outcome.run, outcome.verdict), (1, Verdict::Missed));
+        assert!(!outcome.report.partial);
     }
 
     #[test]

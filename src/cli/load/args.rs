@@ -297,6 +297,12 @@ impl LoadArgs {
         self.outcome.name.as_deref().unwrap_or(default)
     }
 
+    /// The operation whose limits in the targets' file hold. A search has those of [capacity], whatever reports call it: with a
+    /// name that has none, it would pass over them.
+    pub fn limited_operation(&self) -> &str {
+        if self.is_search() { OPERATION } else { self.operation() }
+    }
+
     /// Sizes of files.
     fn mix(&self) -> Mix {
         if let Some(mix) = &self.files.mix {

@@ -17,6 +17,7 @@ use crate::units::significant;
 use super::args::LoadArgs;
 use super::generator::Generator;
 use super::schedule::Preset;
+use super::search::OPERATION;
 
 /// Steps near the edge unless told otherwise. With so many, the answer is within 5 % (docs/capacity.md).
 const FINE_STEPS: u32 = 24;
@@ -36,6 +37,13 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two looks at whether it has recovered.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long the look before the first step may take. How long it needs is not known yet.
+const LONGEST_LOOK: Duration = Duration::from_secs(600);
+/// Shortest time that a look between two steps is given, ...
+const SHORTEST_LOOK: Duration = Duration::from_secs(5);
+/// ... and the same in latencies at rest. Its uploads may take twice as long each. In half of that time two of the three have
+/// to end, so that the last one begins.
+const LOOK_IN_LATENCIES: u32 = 8;
 /// It has recovered with a latency of at most so many times the one before the first step, ...
 const RECOVERED: u32 = 2;
 /// ... or of this much more, as latencies of a millisecond are doubled by the scheduler alone.
@@ -87,14 +95,25 @@ impl LoadArgs {
         !self.search.finds.is_empty() || self.schedule.preset == Some(Preset::Capacity)
     }
 
-    /// What is looked for: the limits that were given, or else those of the operation in these targets. An error for what no
-    /// rate can hold, and for arguments that do not go with a search.
+    /// What is looked for: the limits that were given, or else those of a search in these targets. An error for what no rate can
+    /// hold, and for arguments that do not go with a search.
     pub fn searched_limits(&self, targets: &Targets) -> Result<Vec<CapacityLimit>, Error> {
         if self.schedule.preset.is_some_and(|preset| preset != Preset::Capacity) {
             return Err(wrong("--find", "goes with --preset capacity, or none"));
         }
         if self.schedule.repeat > 1 {
             return Err(wrong("--repeat", "is not for a search, which repeats its steps; leave it out"));
+        }
+        if !self.schedule.think.is_zero() {
+            return Err(wrong(
+                "--think",
+                "is for users, and the requests of a search wait for nobody; leave it out",
+            ));
+        }
+        // At the rate of the step, and before anybody watches it: a service that does not hold that would be kept under load.
+        if !self.schedule.warm_up.is_zero() {
+            let problem = "is not for a search, which does not judge the beginning of any step; leave it out";
+            return Err(wrong("--warm-up", problem));
         }
         let lasting = self.schedule.duration.unwrap_or(SHORTEST);
         if !(SHORTEST..=LONGEST).contains(&lasting) {
@@ -109,11 +128,12 @@ impl LoadArgs {
         let mut limits = Vec::new();
         if self.search.finds.is_empty() {
             self.check_no_windows(targets)?;
-            for limit in usual_limits(targets.limits(self.operation())) {
-                limits.push(CapacityLimit::new(limit).map_err(|error| of_targets(self.operation(), error))?);
+            for limit in usual_limits(targets.limits(self.limited_operation())) {
+                limits.push(CapacityLimit::new(limit).map_err(of_targets)?);
             }
         } else {
             for limit in &self.search.finds {
+                check_not_given(limit.0, &limits)?;
                 limits.push(CapacityLimit::new(*limit).map_err(not_searchable)?);
             }
         }
@@ -125,13 +145,13 @@ impl LoadArgs {
         Ok(limits)
     }
 
-    /// An error where the targets' file limits every stretch of a run of the operation: a step is judged as a whole.
+    /// An error where the targets' file limits every stretch of a search: a step is judged as a whole.
     fn check_no_windows(&self, targets: &Targets) -> Result<(), Error> {
-        let Some(limit) = targets.window_limits(self.operation()).first() else { return Ok(()) };
+        let Some(limit) = targets.window_limits(self.limited_operation()).first() else { return Ok(()) };
         let problem = format!(
             "[{}] in the targets' file has a limit on every stretch of a run ({}), and a step of a search is judged as a whole; \
              write a number, or name limits with --find",
-            self.operation(),
+            self.limited_operation(),
             limit.metric.key()
         );
         Err(Error::Setting { name: "--preset capacity", problem })
@@ -149,7 +169,7 @@ impl LoadArgs {
         let mut rested = Vec::new();
         let mut slowest = Duration::ZERO;
         for generator in &generators {
-            let latency = generator.look_again()?;
+            let latency = generator.look_again(LONGEST_LOOK)?;
             // A flow takes longer than the upload that it begins with, of which the first look consists.
             slowest = slowest.max(latency.unwrap_or_default()).max(generator.usual_latency());
             rested.push(latency);
@@ -229,7 +249,8 @@ impl LoadArgs {
             // It died, or a quota is used up. That it also fails at lower rates now says nothing of what it holds.
             if !answers && !recovery.complete {
                 record.ended_early = Some(format!(
-                    "{} failed requests one after the other for {:.0?} after a step, and did not before the first one",
+                    "{} failed requests that came one after the other, or did not answer them, for {:.0?} after a step, and \
+                     answered them before the first one",
                     generator.ingester(),
                     recovery.took
                 ));
@@ -284,20 +305,37 @@ fn recover(service: &SearchedService<'_>) -> Result<Rest, Error> {
     let began = Instant::now();
     let mut took = Duration::ZERO;
     loop {
-        let latency = service.generator.look_again()?;
-        let complete = has_recovered(service.rested, latency);
+        let latency = service.generator.look_again(time_of_look(service.rested, took))?;
+        let answers = latency.is_some();
         let is_interrupted = service.generator.signal().is_some();
-        if complete || took >= PATIENCE || is_interrupted {
-            if complete && !took.is_zero() {
+        if has_recovered(service.rested, latency) {
+            if !took.is_zero() {
                 note(format_args!("The service needed {took:.1?} to recover"));
-            } else if !complete && !is_interrupted {
-                note(format_args!("The service has not recovered within {took:.0?}"));
             }
-            return Ok(Rest { recovery: Recovery { took, complete }, answers: latency.is_some() });
+            return Ok(Rest { recovery: Recovery { took, complete: true }, answers });
+        }
+        let waited = began.elapsed();
+        // A service that does not answer makes each look as long as it may be, so none begins that would end too late.
+        if is_interrupted || waited + PAUSE + shortest_look(service.rested) > PATIENCE {
+            if !is_interrupted {
+                note(format_args!("The service has not recovered within {waited:.0?}"));
+            }
+            return Ok(Rest { recovery: Recovery { took: waited, complete: false }, answers });
         }
         thread::sleep(PAUSE);
         took = began.elapsed();
     }
+}
+
+/// How long a look may take where so much of the time to recover is over: the rest of it. A service that needs longer than that
+/// at rest has what it needs.
+fn time_of_look(rested: Option<Duration>, over: Duration) -> Duration {
+    PATIENCE.saturating_sub(over).max(shortest_look(rested))
+}
+
+/// How long a look may take at the least, as one that is shorter would say nothing of a service that has recovered.
+fn shortest_look(rested: Option<Duration>) -> Duration {
+    rested.unwrap_or_default().saturating_mul(LOOK_IN_LATENCIES).max(SHORTEST_LOOK)
 }
 
 /// Whether a service with this latency is as it was before the first step. There is none where a request failed.
@@ -336,9 +374,17 @@ fn not_searchable(error: NotSearchable) -> Error {
     Error::Setting { name: "--find", problem: error.to_string() }
 }
 
+/// An error where the same figure is limited already: only one of two limits on it can be meant.
+fn check_not_given(metric: Metric, limits: &[CapacityLimit]) -> Result<(), Error> {
+    if limits.iter().all(|limit| limit.metric() != metric) {
+        return Ok(());
+    }
+    Err(wrong("--find", &format!("limits {} twice; give one limit for it", metric.key())))
+}
+
 /// For a limit of the targets' file.
-fn of_targets(operation: &str, error: NotSearchable) -> Error {
-    let problem = format!("{error} (a limit of [{operation}] in the targets' file; --find names others)");
+fn of_targets(error: NotSearchable) -> Error {
+    let problem = format!("{error} (a limit of [{OPERATION}] in the targets' file; --find names others)");
     Error::Setting { name: "--preset capacity", problem }
 }
 
@@ -385,6 +431,28 @@ mod tests {
         assert!(!has_recovered(rested, None));
         // It never worked.
         assert!(has_recovered(None, None) && has_recovered(None, rested));
+    }
+
+    #[test]
+    fn a_look_takes_no_longer_than_what_is_left_to_recover() {
+        let quick = Some(Duration::from_millis(20));
+        // Eight times 2 s are 16 s, and eight times 10 s are more than the minute.
+        let slow = Some(Duration::from_secs(2));
+        let slowest = Some(Duration::from_secs(10));
+        for (rested, over, seconds) in
+            [(quick, 0, 60), (quick, 50, 10), (quick, 58, 5), (slow, 50, 16), (slowest, 0, 80), (None, 0, 60)]
+        {
+            let time = time_of_look(rested, Duration::from_secs(over));
+            assert_eq!(time, Duration::from_secs(seconds), "{rested:?} {over}");
+        }
+    }
+
+    #[test]
+    fn two_limits_on_the_same_figure_are_refused() {
+        let limits = [CapacityLimit::new((Metric::P99Ms, 500.0)).expect("can be looked for")];
+        assert!(check_not_given(Metric::P95Ms, &limits).is_ok());
+        let refused = check_not_given(Metric::P99Ms, &limits).expect_err("is given").to_string();
+        assert!(refused.contains("limits p99_ms twice"), "{refused}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::ingester::{Ingester, Renewal, Settings};
 use crate::interrupt::Interrupt;
 use crate::live::LiveFeed;
 use crate::load::{
-    self, ENDLESS, LoadRecord, LookBefore, Model, Plan, Profile, ResourceSample, Run, Second, Shard, Watch,
+    self, LoadRecord, LookBefore, Model, Plan, Profile, ResourceSample, Run, Second, Shard, Watch,
     WatchedService,
 };
 use crate::machine::{Environment, possible_connections, reserve_descriptors};
@@ -33,6 +33,8 @@ const MOST_IN_MEMORY: Bytes = Bytes::mb(64);
 const PROBE: Bytes = Bytes::mb(1);
 /// Uploads of a look between two runs. Of three, one that met something else does not count.
 const LOOKS_AGAIN: u64 = 3;
+/// How long those under way may take to end once no further one begins, if there is as much time.
+const LOOK_GRACE: Duration = Duration::from_secs(10);
 
 /// What is sent, and by what means.
 pub struct GeneratorOptions {
@@ -215,11 +217,15 @@ impl Generator {
     }
 
     /// Sends a few of the same, one after the other, which are not counted, and returns the median of their latencies. `None`
-    /// where one of them failed.
-    pub fn look_again(&self) -> Result<Option<Duration>, Error> {
-        let users = Profile::constant(1.0, ENDLESS);
+    /// where one of them failed, or they took longer than this in all.
+    pub fn look_again(&self, within: Duration) -> Result<Option<Duration>, Error> {
+        // Each has a time limit of its own, and those of all of them add up. So all have to begin before this, and what is under
+        // way then has the rest of the time to end. A signal is waited for no longer than in any run.
+        let grace = LOOK_GRACE.min(within / 2);
+        let users = Profile::constant(1.0, within.saturating_sub(grace));
         let requests = LOOKS_AGAIN;
-        let plan = Plan::new(Model::Closed { users, requests: Some(requests), think: Duration::ZERO });
+        let model = Model::Closed { users, requests: Some(requests), think: Duration::ZERO };
+        let plan = Plan { grace, ..Plan::new(model) };
         let run = load::run(&plan, self.workers(&plan)?, |_| self.interrupt.signal().is_none())?;
         let ok = &run.load.responses.ok;
         if ok.count() < requests {

@@ -72,7 +72,7 @@ impl LoadArgs {
         }
         let settings = self.settings(&config, &suite)?;
         let targets =
-            Self::limits(&self.outcome.targets, config.targets(&suite, &settings)?, self.operation());
+            Self::limits(&self.outcome.targets, config.targets(&suite, &settings)?, self.limited_operation());
         let flow = if self.files.flow { Some(flow::flow(&config)?) } else { None };
         match sharding {
             Some(Sharding::One(shard)) => return self.run_shard(shard, settings, &suite, flow),

@@ -50,11 +50,11 @@ pub struct ScheduleArgs {
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "stages")]
     pub duration: Option<Duration>,
     /// Pause of a user between an answer and the next upload
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
-    think: Duration,
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time, conflicts_with_all = ["rate", "arrivals"])]
+    pub think: Duration,
     /// Load for this long before anything is recorded
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
-    warm_up: Duration,
+    pub warm_up: Duration,
     /// How long uploads under way may take to end once the last one has begun, besides what --network takes for one
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     grace: Duration,

@@ -50,8 +50,9 @@ pub enum LevelVerdict {
 impl StepEvidence {
     /// What this run of a plan showed, in which at most so many requests could be under way at once.
     pub fn of_run(plan: &CapacityPlan, step: &CapacityStep, run: &Run, at_once: usize) -> Self {
-        // A step that was ended early may not have come beyond the seconds that are left out otherwise.
-        let settling = if step.lost { 0 } else { plan.settling() };
+        // A step that was ended early may not have come beyond the seconds that are left out otherwise. What it was ended for
+        // is in those that follow its slow start.
+        let settling = if step.lost { plan.unwatched() } else { plan.settling() };
         let mut ratios = vec![Vec::new(); plan.limits.len()];
         for second in run.seconds.iter().filter(|second| second.index >= settling) {
             for (ratios, ratio) in ratios.iter_mut().zip(ratios_of(&plan.limits, second)) {

@@ -20,6 +20,9 @@ const LIMITS_IN_A_STEP: u32 = 40;
 /// Share of a step at its beginning that is not judged. Every step begins with an empty service, whose first answers are
 /// better than those that follow.
 const SETTLING: u64 = 5;
+/// Most seconds at the beginning of a step that cannot end it early. Until then connections are opened, TLS is agreed on and
+/// pools are filled, for which a few seconds are enough.
+const SLOW_START: u64 = 5;
 /// Steps that a confirming run is as long as.
 const CONFIRMATION: u32 = 3;
 /// Fewest requests that are due in a step at the lowest rate.
@@ -84,6 +87,12 @@ impl CapacityPlan {
     /// Seconds at the beginning of a step that are not judged.
     pub fn settling(&self) -> u64 {
         self.lasting.as_secs() / SETTLING
+    }
+
+    /// Seconds at the beginning of a step that cannot end it early, as a slow start is not a service that is lost: those that are
+    /// not judged. Of long steps not all of them, or a service that is lost would be kept under load for a fifth of an hour.
+    pub fn unwatched(&self) -> u64 {
+        self.settling().min(SLOW_START)
     }
 
     /// How long a step lasts, or a run that confirms.
@@ -216,6 +225,14 @@ mod tests {
             assert_eq!(usual_step(&limits), Duration::from_secs(seconds), "{number}");
         }
         assert_eq!((plan(1.0).settling(), plan(1.0).lasting_of(true).as_secs()), (2, 30));
+    }
+
+    #[test]
+    fn what_cannot_end_a_step_is_not_judged_either() {
+        for (lasting, settling, unwatched) in [(4, 0, 0), (10, 2, 2), (60, 12, 5), (3600, 720, 5)] {
+            let plan = CapacityPlan { lasting: Duration::from_secs(lasting), ..plan(1.0) };
+            assert_eq!((plan.settling(), plan.unwatched()), (settling, unwatched), "{lasting}");
+        }
     }
 
     #[test]

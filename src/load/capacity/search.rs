@@ -12,8 +12,11 @@ use super::staircase::Staircase;
 /// Steps at one level in which the generator does not keep up before that is taken for its limit. A machine that stood still
 /// for a moment is no limit, and seldom does it three times in a row.
 const GENERATOR_TRIES: u32 = 3;
-/// Steps in all in which it does not keep up before the search is given up.
+/// Steps in all in which it does not keep up before the search is given up, ...
 const MOST_INVALID: u32 = 15;
+/// ... and one more for so many steps that count. On a machine that is now and then busy with something else, a long search
+/// meets more of them than a short one, and what it has found is worth no less for that.
+const COUNTING_PER_INVALID: u32 = 4;
 /// Steps in a row that have to hold at the top.
 const AT_TOP: u32 = 3;
 /// Steps that have to miss at the bottom.
@@ -198,7 +201,7 @@ impl CapacitySearch {
     fn generator_was_late(&mut self) {
         self.invalid += 1;
         self.invalid_here += 1;
-        if self.invalid >= MOST_INVALID {
+        if self.has_too_many_invalid() {
             self.phase = Phase::Over(self.given_up());
         } else if self.invalid_here == GENERATOR_TRIES {
             self.invalid_here = 0;
@@ -211,8 +214,18 @@ impl CapacitySearch {
         }
     }
 
+    /// Whether the generator kept up too seldom for the search to go on.
+    fn has_too_many_invalid(&self) -> bool {
+        let counting = self.steps.len() as u32 - self.invalid;
+        self.invalid >= MOST_INVALID + counting / COUNTING_PER_INVALID
+    }
+
     /// What it comes to where the generator kept up too seldom.
     fn given_up(&self) -> CapacityFinding {
+        // The steps that count say where the service breaks, so it is not the generator that is the limit.
+        if self.edge().is_some() {
+            return CapacityFinding::Unconfirmed;
+        }
         match self.highest_held() {
             Some(_) => CapacityFinding::GeneratorLimit,
             None => CapacityFinding::Unfinished,
@@ -257,7 +270,7 @@ impl CapacitySearch {
             }
             StepOutcome::Invalid => {
                 self.invalid += 1;
-                if self.invalid >= MOST_INVALID {
+                if self.has_too_many_invalid() {
                     self.phase = Phase::Over(CapacityFinding::Unconfirmed);
                 }
             }
@@ -390,6 +403,46 @@ mod tests {
             search.tell(step);
         }
         assert_eq!((search.answer().finding, search.answer().held), (CapacityFinding::Found, Some(19)));
+    }
+
+    #[test]
+    fn a_long_search_may_have_more_late_steps_than_a_short_one() {
+        let cliff = Cliff { edge: 20, late: 1000 };
+        let plan = CapacityPlan { fine_steps: 100, ..plan() };
+        let mut search = CapacitySearch::new(plan.clone());
+        let mut late = 0;
+        while let Some(next) = search.next_step() {
+            let mut step = cliff.step(&plan, next.level);
+            // Every sixth one: more than 15 in all, and one for five that count.
+            if search.steps().len() % 6 == 5 {
+                step.outcome = StepOutcome::Invalid;
+                late += 1;
+            }
+            search.tell(step);
+        }
+        assert!(late > MOST_INVALID, "{late}");
+        assert_eq!((search.answer().finding, search.answer().held), (CapacityFinding::Found, Some(19)));
+    }
+
+    #[test]
+    fn an_edge_that_is_known_is_not_the_generators_limit() {
+        let cliff = Cliff { edge: 20, late: 1000 };
+        let plan = plan();
+        let mut search = CapacitySearch::new(plan.clone());
+        while let Some(next) = search.next_step() {
+            let mut step = cliff.step(&plan, next.level);
+            // From the eleventh on the generator is late in each of them.
+            if search.steps().len() >= 10 {
+                step.outcome = StepOutcome::Invalid;
+            }
+            search.tell(step);
+            assert!(search.steps().len() < 200, "it ends");
+        }
+        // With ten steps that count, 15 others and two more are too many.
+        assert_eq!(search.steps().len(), 10 + 17);
+        let answer = search.answer();
+        assert_eq!((answer.finding, answer.held), (CapacityFinding::Unconfirmed, Some(19)));
+        assert!(answer.edge.is_some());
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! Ends a step early where it is clearly lost: a service that fell over is not kept under load.
+//!
+//! Its first seconds do not count, as they are not judged either: a slow start is not the end of a step. In a step of 10 s those
+//! are two, so that a service that is lost is let go after three or four.
 
 use super::super::second::Second;
 use super::limit::{CapacityLimit, Ratio, ratios_of};
@@ -29,6 +32,8 @@ pub struct StepWatch<'a> {
     rate: f64,
     /// Requests in all.
     planned: f64,
+    /// Seconds at the beginning that do not count.
+    unwatched: u64,
     sums: Vec<Ratio>,
     lost: bool,
 }
@@ -42,6 +47,7 @@ impl<'a> StepWatch<'a> {
             limits: &plan.limits,
             rate,
             planned,
+            unwatched: plan.unwatched(),
             sums: vec![Ratio::default(); plan.limits.len()],
             lost: false,
         }
@@ -50,6 +56,9 @@ impl<'a> StepWatch<'a> {
     /// Looks at the seconds that are over since the last call. False where the step is lost.
     pub fn see(&mut self, seconds: &[Second]) -> bool {
         for second in seconds {
+            if second.index < self.unwatched {
+                continue;
+            }
             let ratios = ratios_of(self.limits, second);
             for (place, limit) in self.limits.iter().enumerate() {
                 self.sums[place].add(ratios[place]);
@@ -106,13 +115,14 @@ mod tests {
         }
     }
 
-    /// The first second of a run in which so many requests took this long each.
-    fn run(requests: u64, ms: u64) -> Vec<Second> {
+    /// The first seconds of a run in which so many requests began a millisecond apart from this second on, and took this long
+    /// each; to the end of the second after that.
+    fn run(second: u64, requests: u64, ms: u64) -> Vec<Second> {
         let mut ended = Vec::new();
-        for at in 0..requests {
-            ended.push(Request::ok(at, ms));
+        for number in 0..requests {
+            ended.push(Request::ok(1000 * second + number, ms));
         }
-        seconds(&ended, 1)
+        seconds(&ended, second + 2)
     }
 
     #[test]
@@ -121,10 +131,21 @@ mod tests {
         let plan = plan(Metric::P99Ms, 50.0);
         for (slow, goes_on) in [(100, true), (101, false)] {
             let mut watch = StepWatch::new(&plan, 0, false);
-            assert_eq!((watch.see(&run(slow, 60)), watch.is_lost()), (goes_on, !goes_on), "{slow}");
+            assert_eq!((watch.see(&run(2, slow, 60)), watch.is_lost()), (goes_on, !goes_on), "{slow}");
         }
         let mut confirming = StepWatch::new(&plan, 0, true);
-        assert!(confirming.see(&run(101, 60)), "three times as many are planned");
+        assert!(confirming.see(&run(2, 101, 60)), "three times as many are planned");
+    }
+
+    #[test]
+    fn a_slow_start_does_not_end_a_step() {
+        // 300 requests that take 1.5 s: all of them are under way at the end of their first second, of which 100 may be, and end
+        // in the next one, where 100 may be slow. Of 10 s, the first two do not count.
+        let plan = plan(Metric::P99Ms, 50.0);
+        let mut watch = StepWatch::new(&plan, 0, false);
+        assert!(watch.see(&run(0, 300, 1500)) && !watch.is_lost());
+        let mut later = StepWatch::new(&plan, 0, false);
+        assert!(!later.see(&run(2, 300, 1500)) && later.is_lost());
     }
 
     #[test]
