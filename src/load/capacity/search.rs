@@ -283,10 +283,15 @@ impl CapacitySearch {
 
     /// The highest level at which the steps held, taken together.
     fn highest_held(&self) -> Option<i32> {
+        self.levels().into_iter().rev().find(|level| self.holds_at(*level))
+    }
+
+    /// The levels at which steps were made, in ascending order.
+    fn levels(&self) -> Vec<i32> {
         let mut levels: Vec<i32> = self.steps.iter().map(|step| step.level).collect();
         levels.sort_unstable();
         levels.dedup();
-        levels.into_iter().rev().find(|level| self.holds_at(*level))
+        levels
     }
 
     fn holds_at(&self, level: i32) -> bool {
@@ -303,8 +308,24 @@ impl CapacitySearch {
         is_known && self.plan.limits.iter().zip(sums).all(|(limit, sum)| limit.holds(sum))
     }
 
-    /// Whether this level holds, by all of its steps.
+    /// Whether this level holds, by all of its steps. Where they are too few to say, those of other levels may: what counts
+    /// against a limit only rises with the rate.
     pub fn verdict_at(&self, level: i32) -> LevelVerdict {
+        let verdict = self.verdict_of_steps_at(level);
+        if verdict != LevelVerdict::Undecided {
+            return verdict;
+        }
+        for other in self.levels() {
+            match self.verdict_of_steps_at(other) {
+                LevelVerdict::Held if other > level => return LevelVerdict::Held,
+                LevelVerdict::Missed if other < level => return LevelVerdict::Missed,
+                _ => {}
+            }
+        }
+        LevelVerdict::Undecided
+    }
+
+    fn verdict_of_steps_at(&self, level: i32) -> LevelVerdict {
         let steps: Vec<&StepEvidence> = self.steps.iter().filter(|step| step.level == level).collect();
         verdict_of_level(&self.plan.limits, &steps)
     }
@@ -375,6 +396,20 @@ mod tests {
             // Some ten steps to the edge, twelve beside it, and one that confirms.
             assert!(search.steps().len() < 40, "{edge}: {}", search.steps().len());
         }
+    }
+
+    #[test]
+    fn a_rate_below_one_that_holds_holds_too() {
+        let mut search = CapacitySearch::new(plan());
+        // Two seconds tell nothing of themselves, ten do.
+        for (level, slow, seconds) in [(0, 0.0, 2), (8, 0.0, 10), (16, 0.0, 2), (24, 100.0, 10), (32, 0.0, 2)]
+        {
+            let ratios = vec![Ratio { above: slow, below: 1000.0 }; seconds];
+            search.steps.push(StepEvidence::new(&search.plan.limits, level, vec![ratios], true, false));
+        }
+        let verdicts = [0, 8, 16, 24, 32].map(|level| search.verdict_at(level));
+        let [held, missed] = [LevelVerdict::Held, LevelVerdict::Missed];
+        assert_eq!(verdicts, [held, held, LevelVerdict::Undecided, missed, missed]);
     }
 
     #[test]
