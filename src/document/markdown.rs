@@ -5,13 +5,18 @@ use std::fmt::Write as _;
 use super::table::Table;
 use super::{Document, Part};
 
+/// A space of no width, between two characters that would mean something together.
+// GitHub and GitLab look for names and numbers in what is shown, where an escaped `@` is one again.
+const APART: &str = "&#8203;";
+
 /// The conclusion as the heading, what it is about, and the parts.
 pub fn render(document: &Document) -> String {
     let mut out = String::new();
+    let title = escaped(&document.title);
     // Writing to a string cannot fail.
     let _ = match &document.conclusion {
-        Some(conclusion) => writeln!(out, "### {}: {}\n", document.title, escaped(conclusion)),
-        None => writeln!(out, "### {}\n", document.title),
+        Some(conclusion) => writeln!(out, "### {title}: {}\n", escaped(conclusion)),
+        None => writeln!(out, "### {title}\n"),
     };
     if let Some(about) = &document.about {
         let _ = writeln!(out, "{}\n", escaped(about));
@@ -59,14 +64,22 @@ fn code(cell: &str) -> String {
     if cell.is_empty() || cell.contains(['`', '|', '\n', '\r']) { escaped(cell) } else { format!("`{cell}`") }
 }
 
-/// A text that means nothing but itself: what a service or a file says must not become a link, an image, a mention or the
-/// end of a cell in somebody's pull request.
+/// A text that means nothing but itself: what a service or a file says must not become a link, an image, a mention, the number
+/// of an issue or the end of a cell in somebody's pull request.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next = characters.peek();
         match character {
             '<' => escaped.push_str("&lt;"),
-            '@' => escaped.push_str("&#64;"),
+            '&' => escaped.push_str("&amp;"),
+            '@' | '#' => {
+                escaped.push(character);
+                escaped.push_str(APART);
+            }
+            // That of an address, which would become a link without any brackets.
+            ':' if next == Some(&'/') => escaped.push_str("\\:"),
             '\n' | '\r' => escaped.push(' '),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => {
                 escaped.push('\\');

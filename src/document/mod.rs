@@ -223,8 +223,11 @@ mod tests {
     #[test]
     fn what_means_something_in_markdown_is_escaped() {
         let mut document = Document::new("Load");
-        document.line("<img src=x> @team [a](b) `c` *d* e|f\r\ng");
-        let expected = "### Load\n\n* &lt;img src=x> &#64;team \\[a\\](b) \\`c\\` \\*d\\* e\\|f  g\n";
+        document.line("<img src=x> [a](b) `c` *d* e|f\r\ng &lt;");
+        // A mention, an issue and a link need no brackets.
+        document.line("@team #7 https://host/");
+        let expected = "### Load\n\n* &lt;img src=x> \\[a\\](b) \\`c\\` \\*d\\* e\\|f  g &amp;lt;\n\
+                        * @&#8203;team #&#8203;7 https\\://host/\n";
         assert_eq!(document.render(Format::Markdown), expected);
     }
 
