@@ -24,11 +24,16 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// The table as CSV (RFC 4180, with lines that end in LF).
+    /// The table as CSV (RFC 4180, with lines that end in LF). A cell that a spreadsheet would compute has an apostrophe in
+    /// front, which makes it a text there.
     pub fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in std::iter::once(&self.header).chain(&self.rows) {
-            writer.write_record(row).expect("a buffer in memory takes everything");
+            let mut cells = Vec::with_capacity(row.len());
+            for cell in row {
+                cells.push(if is_formula(cell) { format!("'{cell}") } else { cell.clone() });
+            }
+            writer.write_record(&cells).expect("a buffer in memory takes everything");
         }
         let bytes = writer.into_inner().expect("a buffer in memory takes everything");
         String::from_utf8(bytes).expect("cells are texts")
@@ -37,5 +42,37 @@ impl Table {
     /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+}
+
+/// Whether a spreadsheet would take this for a formula, which may read files and open addresses. Names of cases, subjects of
+/// commits and what a service says are written by others.
+fn is_formula(cell: &str) -> bool {
+    let mut characters = cell.chars();
+    match characters.next() {
+        Some('=' | '@' | '\t' | '\r') => true,
+        // Figures have a sign too (`+2.9 % [+1.0 %, +4.8 %]`), and a dash stands for what is not known. None of them has a
+        // quote, a bar or an exclamation mark, one of which a formula needs to do harm.
+        Some('+' | '-') => {
+            let is_figure = characters.next().is_none_or(|next| next.is_ascii_digit());
+            !is_figure || cell.contains(['"', '|', '!'])
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spreadsheet_computes_nothing() {
+        let mut table = Table::new(["case", "effect", "note"]);
+        table.row(["=HYPERLINK(\"http://host/\")", "+2.9 % [+1.0 %, +4.8 %]", "-"]);
+        table.row(["@SUM(1)", "-1.5 %", "-cmd|' /C calc'!A0"]);
+        let expected = "case,effect,note\n\
+                        \"'=HYPERLINK(\"\"http://host/\"\")\",\"+2.9 % [+1.0 %, +4.8 %]\",-\n\
+                        '@SUM(1),-1.5 %,'-cmd|' /C calc'!A0\n";
+        assert_eq!(table.csv(), expected);
     }
 }
