@@ -126,6 +126,10 @@ fn parse_line(line: &[u8], has_no_end: bool) -> Result<Line, String> {
     if line.trim_ascii().is_empty() {
         return Ok(Line::Empty);
     }
+    let line = without_zeros(line);
+    if line.is_empty() {
+        return Ok(Line::Torn);
+    }
     let version = match serde_json::from_slice::<Version>(line) {
         Ok(Version { schema_version }) => schema_version,
         // Lines are written from their beginning, so a torn one ends before its JSON does.
@@ -143,6 +147,13 @@ fn parse_line(line: &[u8], has_no_end: bool) -> Result<Line, String> {
         Some(problem) => Err(problem),
         None => Ok(Line::Entry(Box::new(entry))),
     }
+}
+
+/// The line without the zeros at its end, which a machine that went down may leave in place of what was to be written. They
+/// stay there when the next entry gets a line of its own.
+fn without_zeros(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &line[..end]
 }
 
 #[cfg(test)]
@@ -197,6 +208,13 @@ mod tests {
         assert_eq!((stored.entries.len(), &stored.torn[..]), (2, &[2][..]));
         // Zeros, as some file systems leave them behind a power cut.
         std::fs::write(&path, [&whole[..=end_of_first], &[0; 30]].concat()).expect("writes");
+        assert_eq!(read_history(&path).expect("reads").torn, [2]);
+        // They stay when something is added, and so does the beginning of an entry in front of them.
+        append(&path, &[run(2, "a", 3.0)]).expect("writes");
+        let stored = read_history(&path).expect("reads");
+        assert_eq!((stored.entries.len(), &stored.torn[..]), (2, &[2][..]));
+        let begun = &whole[..end_of_first + 20];
+        std::fs::write(&path, [begun, &[0; 30], b"\n"].concat()).expect("writes");
         assert_eq!(read_history(&path).expect("reads").torn, [2]);
     }
 
