@@ -106,9 +106,7 @@ fn judge_case(case: &CaseSteps, end: usize, rule: &CreepRule) -> CaseCreep {
         expired: 0,
     };
     let Some(path) = path(case, end) else {
-        let last_step = case.steps.iter().map(|step| step.to).max();
-        let is_gone = case.gone_at.iter().max() > last_step.as_ref();
-        if !is_gone {
+        if !is_gone(case) {
             creep.finding = CreepFinding::Broken(gap(case, end));
         }
         return creep;
@@ -134,6 +132,14 @@ fn judge_case(case: &CaseSteps, end: usize, rule: &CreepRule) -> CaseCreep {
     }
     creep.total = Some(product(path.iter().map(|step| &step.change)));
     creep
+}
+
+/// Whether the last that is known of the case is that it went.
+fn is_gone(case: &CaseSteps) -> bool {
+    // Of two builds that are the same nothing was measured: such a step leads on from a commit without the case, too.
+    let measured = case.steps.iter().filter(|step| step.value.is_some());
+    let last_seen = measured.map(|step| step.to).chain(case.new_at.iter().copied()).max();
+    case.gone_at.iter().copied().max() > last_seen
 }
 
 /// The path to the newest commit: from the start, or for a case that came later from where it was new.
@@ -285,5 +291,38 @@ mod tests {
             (CreepFinding::Gone, CreepFinding::Within)
         );
         assert_eq!(verdict.cases[1].from, 2);
+    }
+
+    /// A session from commit 1 to commit 2, in which the case went.
+    fn gone() -> HistoryEntry {
+        let mut entry = gate(1, 2, Vec::new());
+        if let HistoryKind::Gate(gate) = &mut entry.measured {
+            gate.gone_cases.push("a".to_owned());
+        }
+        entry
+    }
+
+    #[test]
+    fn a_case_that_went_is_gone_until_it_comes_again() {
+        let mut entries = vec![gate(0, 1, vec![changed("a", 0.0)]), gone()];
+        // Two builds that are the same: both lack it.
+        let mut same = gate(2, 3, Vec::new());
+        if let HistoryKind::Gate(gate) = &mut same.measured {
+            gate.identical = true;
+        }
+        entries.push(same);
+        let verdict = judged(&entries, 3);
+        assert_eq!((verdict.conclusion, verdict.cases[0].finding), (Verdict::Held, CreepFinding::Gone));
+
+        // It came again, and nothing was measured since then.
+        let mut new = gate(3, 4, Vec::new());
+        if let HistoryKind::Gate(gate) = &mut new.measured {
+            gate.new_cases.push("a".to_owned());
+        }
+        entries.push(new);
+        let verdict = judged(&entries, 5);
+        let gap = Gap { from: 4, to: 5, is_doubtful: false };
+        assert_eq!(verdict.cases[0].finding, CreepFinding::Broken(gap));
+        assert_eq!(verdict.conclusion, Verdict::Untrusted);
     }
 }
