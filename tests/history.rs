@@ -223,6 +223,21 @@ fn without_a_release_or_a_repository_it_is_said_what_to_do() {
 }
 
 #[test]
+fn since_a_later_commit_there_is_nothing_that_holds() {
+    let project = Project::new(2);
+    project.write_history(&project.line(0, 1, 0.2));
+    project.git(&["tag", "later", &project.commits[2]]);
+    project.git(&["checkout", "--quiet", &project.commits[1]]);
+    for command in ["check", "show"] {
+        let run = project.history(&[command, "--since", "later"]);
+        assert!(run.exits(2).contains("comes after HEAD"), "{command}: {}", run.stderr);
+    }
+    // The commit itself is not later: nothing came since then.
+    let same = project.history(&["check", "--since", "HEAD"]).exited(0);
+    assert!(same.stdout.contains("held: no commit since HEAD"), "{}", same.stdout);
+}
+
+#[test]
 fn a_trend_shows_sessions_runs_and_changes() {
     let project = Project::new(24);
     let mut text = String::new();

@@ -14,9 +14,14 @@ pub(super) struct Since {
 }
 
 impl Since {
-    /// The line from this commit to `head`.
+    /// The line from this commit to `head`. An error where it is later than `head`: nothing would be looked at, and all of
+    /// that would hold.
     pub fn new(tree: &Tree, commit: Commit, head: &Commit) -> Result<Self, Error> {
         let FirstParents { start, after } = tree.line_since(&commit, head)?;
+        if after.is_empty() && commit.id != head.id {
+            let problem = format!("{} comes after {}; name a commit before it", commit.name, head.name);
+            return Err(Error::Setting { name: "--since", problem });
+        }
         let after = hashes(&after);
         // Two histories without a common commit: the oldest commit is as far as it goes.
         let start = start.unwrap_or_else(|| commit.id.clone());
