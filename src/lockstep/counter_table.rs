@@ -211,6 +211,11 @@ mod tests {
         let slower = counted(&[Trait::Slower(0.05)], vec![count("a", 1160, 1240)]);
         let text = printed(&slower);
         assert!(text.ends_with("FAILED, slower: a, b; more: a allocations\n"), "{text}");
+        // Where the session is not to be trusted, the count alone is proved.
+        let mut verdict = judge(&slower);
+        verdict.distrust.push("no coin decided that".to_owned());
+        let text = verdict_document(&slower, &verdict, &Why::default()).render(Format::Text);
+        assert!(text.ends_with("FAILED, more: a allocations\n"), "{text}");
     }
 
     #[test]

@@ -271,7 +271,8 @@ fn sentence(verdict: &SessionVerdict) -> String {
         Verdict::Missed => {
             let mut failed = Vec::new();
             let slower = ids_with(&[Finding::Regressed, Finding::TailRegressed], verdict);
-            if !slower.is_empty() {
+            // What a session that is not to be trusted found is no evidence; a count that rose is none of it.
+            if !slower.is_empty() && verdict.distrust.is_empty() {
                 failed.push(format!("slower: {slower}"));
             }
             let risen = names(verdict, CountFinding::Risen);
