@@ -146,12 +146,12 @@ fn next(record: &BisectRecord, verdict: &BisectVerdict, between: Between) -> Vec
                      --bisect \"$(git merge-base {found}^1 {found}^2)..{found}^2\""
                 ));
             }
-            if is_a_part(verdict) {
+            let searches = rest(record, between);
+            if is_a_part(verdict) && !searches.is_empty() {
                 next.push(format!(
                     "That is a part of the slowdown between the ends: another commit got slower as well. To search the rest: \
-                     --bisect {}..{parent} and --bisect {found}..{}.",
-                    short(record, 0),
-                    short(record, record.asked.line.len() - 1)
+                     {}.",
+                    searches.join(" and ")
                 ));
             }
             next.push(format!(
@@ -178,6 +178,18 @@ fn next(record: &BisectRecord, verdict: &BisectVerdict, between: Between) -> Vec
         BisectFinding::NothingSlower | BisectFinding::EndsUndecided => {}
     }
     next
+}
+
+/// The searches of the commits before the one that was found, and of those after it, where there are any.
+fn rest(record: &BisectRecord, between: Between) -> Vec<String> {
+    let last = record.asked.line.len() - 1;
+    let mut searches = Vec::new();
+    for (good, bad) in [(0, between.without), (between.with, last)] {
+        if good < bad {
+            searches.push(format!("--bisect {}..{}", short(record, good), short(record, bad)));
+        }
+    }
+    searches
 }
 
 /// Whether the commit is surely less slow than BAD is.
@@ -373,6 +385,16 @@ mod tests {
         assert!(text.contains("--bisect \"$(git merge-base 2222222^1 2222222^2)..2222222^2\""), "{text}");
         // At most 16 %, of 20 % at least.
         assert!(text.contains("--bisect 0000000..1111111 and --bisect 2222222..3333333."), "{text}");
+    }
+
+    #[test]
+    fn only_a_rest_that_has_commits_is_to_be_searched() {
+        // The first commit after GOOD was found, with at most 16 % of 20 % at least.
+        let mut record = begun();
+        record.steps.push(step(SessionKind::Search, 0, 1, measured(Finding::Regressed, 0.15)));
+        record.steps.push(step(SessionKind::Confirm, 0, 1, measured(Finding::Regressed, 0.15)));
+        let text = document(&record).to_string();
+        assert!(text.contains("To search the rest: --bisect 1111111..3333333."), "{text}");
     }
 
     #[test]
