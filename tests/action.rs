@@ -250,6 +250,19 @@ fn a_gate_that_did_not_measure_says_where_to_look() {
 }
 
 #[test]
+fn the_result_of_an_earlier_run_is_not_told_as_that_of_this_one() {
+    let runner = Runner::new();
+    runner.summary("### Gate: passed\n");
+    // A build that fails: it ends before anything is measured, and leaves what is there.
+    runner.program("bin/ingester-perf", "#!/bin/sh\nexit 2\n");
+    runner.step("action/gate.sh", &[], &[("INCONCLUSIVE", "neutral"), ("REPORT", "report")]).exits(0);
+    assert_eq!(runner.wrote("outputs"), "verdict=failure\n");
+    runner.tell(&[("COMMENT", "false")]).exits(0);
+    let page = runner.wrote("page");
+    assert!(page.contains("nothing was measured") && !page.contains("passed"), "{page}");
+}
+
+#[test]
 fn a_long_result_is_cut_to_what_a_comment_takes() {
     let runner = Runner::new();
     runner.summary(&"| a row of a table |\n".repeat(5000));

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Measures, and tells the action's next steps how the check comes out, as the output `verdict`.
 #
-# ARGS are the gate's arguments, INCONCLUSIVE is what an inconclusive run counts as, and GATE is a program in place of
-# `ingester-perf gate`, if not empty.
+# ARGS are the gate's arguments, INCONCLUSIVE is what an inconclusive run counts as, GATE is a program in place of
+# `ingester-perf gate`, if not empty, and REPORT is the folder that it writes to.
 set -euo pipefail
 
+# Of an earlier run on the same machine. A gate that ends before it measures, as where a build fails, leaves it there, and it
+# would be told as the result of this one.
+if [ -n "${REPORT:-}" ]; then rm -f "$REPORT/summary.md"; fi
 command=(ingester-perf gate)
 if [ -n "${GATE:-}" ]; then command=("$GATE"); fi
 # xargs knows a shell's quotes, and expands nothing.
