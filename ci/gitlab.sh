@@ -15,8 +15,13 @@ GITHUB_PATH=$(mktemp) GITHUB_OUTPUT=$(mktemp)
 export GITHUB_PATH GITHUB_OUTPUT
 SKIP_PATHS=${GATE_SKIP:-} "$ci/action/skip.sh"
 if grep -q '^sentence=.' "$GITHUB_OUTPUT"; then exit 0; fi
-# Where the cache of the job is: GitLab keeps nothing outside of the repository.
-"$ci/action/install.sh" "$CI_PROJECT_DIR/.ingester-perf"
+# Where the cache of the job is: GitLab keeps nothing outside of the repository. Its key is GATE_REF, and a branch of that name
+# goes on: what was built of another source is not the program that was asked for.
+kept=$CI_PROJECT_DIR/.ingester-perf
+key=$("$ci/action/install.sh" key)
+if ! [ -f "$kept/key" ] || [ "$(cat "$kept/key")" != "$key" ]; then rm -rf "$kept"; fi
+"$ci/action/install.sh" "$kept"
+echo "$key" >"$kept/key"
 PATH=$(cat "$GITHUB_PATH"):$PATH
 export PATH
 ARGS="--export junit=target/gate/report/junit.xml ${GATE_ARGS:-}" INCONCLUSIVE=$GATE_INCONCLUSIVE \

@@ -325,6 +325,8 @@ fn in_gitlab_an_inconclusive_run_ends_with_the_code_that_may_fail() {
     // Its own origin, from which the job fetches main.
     runner.git(&["remote", "add", "origin", "."]);
     std::fs::create_dir_all(runner.path("repository/.ingester-perf/bin")).expect("makes it");
+    let key = runner.step("action/install.sh", &["key"], &[]).exited(0).stdout;
+    std::fs::write(runner.path("repository/.ingester-perf/key"), key).expect("writes");
     let folder = runner.path("repository");
     let inputs = [
         ("CI_PROJECT_DIR", folder.to_str().expect("is text")),
