@@ -41,8 +41,8 @@ impl BenchPage {
         let mut page = Document::new("Benchmarks");
         page.about = about(&reports);
         if !reports.is_empty() {
-            page.verdict = Some(verdict(&reports));
-            page.conclusion = Some(conclusion(&reports));
+            page.verdict = Some(self.verdict(&reports));
+            page.conclusion = Some(self.conclusion(&reports));
         }
         for report in &reports {
             page.checks.push(success_check(report));
@@ -61,6 +61,33 @@ impl BenchPage {
         page.section("Where it was measured", measured_where(&reports));
         page.section("More", self.links.iter().cloned().map(Part::Link).collect());
         page
+    }
+
+    /// The worst of all cases. One that ended early has not held, and one that cannot be read is not known to have.
+    fn verdict(&self, reports: &[PerformanceReport]) -> Verdict {
+        let is_whole = self.unreadable.is_empty();
+        Verdict::worst(reports.iter().map(|report| match report.verdict() {
+            Verdict::Held if report.partial || !is_whole => Verdict::Untrusted,
+            verdict => verdict,
+        }))
+    }
+
+    fn conclusion(&self, reports: &[PerformanceReport]) -> String {
+        let mut missing = Vec::new();
+        let mut partial = Vec::new();
+        for report in reports.iter().filter(|report| report.partial) {
+            partial.push(report.operation.as_str());
+        }
+        if !partial.is_empty() {
+            missing.push(format!("{} ended early", partial.join(", ")));
+        }
+        match self.unreadable.len() {
+            0 => {}
+            1 => missing.push("1 report cannot be read".to_owned()),
+            count => missing.push(format!("{count} reports cannot be read")),
+        }
+        let judged = conclusion_of(reports);
+        if missing.is_empty() { judged } else { format!("PARTIAL ({}): {judged}", missing.join("; ")) }
     }
 
     /// The percentiles of all cases over each other.
@@ -156,27 +183,6 @@ fn about(reports: &[PerformanceReport]) -> Option<String> {
         }
     }
     if measured.is_empty() { None } else { Some(measured.join("; ")) }
-}
-
-/// The worst of all cases. One that ended early has not held.
-fn verdict(reports: &[PerformanceReport]) -> Verdict {
-    Verdict::worst(reports.iter().map(|report| match report.verdict() {
-        Verdict::Held if report.partial => Verdict::Untrusted,
-        verdict => verdict,
-    }))
-}
-
-fn conclusion(reports: &[PerformanceReport]) -> String {
-    let mut partial = Vec::new();
-    for report in reports.iter().filter(|report| report.partial) {
-        partial.push(report.operation.as_str());
-    }
-    let judged = conclusion_of(reports);
-    if partial.is_empty() {
-        judged
-    } else {
-        format!("PARTIAL ({} ended early): {judged}", partial.join(", "))
-    }
 }
 
 /// The figures, and when each case was measured: benches run one after the other, and may have run on different days.
@@ -301,6 +307,11 @@ mod tests {
         let cut = page(vec![cut]);
         let says = "PARTIAL (a ended early): The target held";
         assert_eq!((cut.verdict, cut.conclusion.as_deref()), (Some(Verdict::Untrusted), Some(says)));
+        let unreadable = vec!["Left out, as it cannot be read: b.json".to_owned()];
+        let torn =
+            BenchPage { cases: vec![case("a", 10, 0, 5.0)], unreadable, ..BenchPage::default() }.document();
+        let says = "PARTIAL (1 report cannot be read): The target held";
+        assert_eq!((torn.verdict, torn.conclusion.as_deref()), (Some(Verdict::Untrusted), Some(says)));
         let nothing = page(Vec::new());
         assert_eq!((nothing.verdict, nothing.conclusion), (None, None));
     }
