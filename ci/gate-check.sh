@@ -54,7 +54,10 @@ if ! [[ $pairs =~ $whole && ${max_pairs:-1} =~ $whole && $budget =~ ^([1-9][0-9]
     "with a unit (90s), so that they can be doubled" >&2
   exit 2
 fi
-again+=(--pairs $((2 * pairs)) --max-pairs $((2 * ${max_pairs:-2 * pairs})))
+# The gate takes no more pairs than this, and would end with 2: a failure, where there was none.
+most=200
+twice() { echo $((2 * $1 < most ? 2 * $1 : most)); }
+again+=(--pairs "$(twice "$pairs")" --max-pairs "$(twice "${max_pairs:-$((2 * pairs))}")")
 again+=(--budget "$((2 * BASH_REMATCH[1]))${BASH_REMATCH[2]}")
 
 code=0

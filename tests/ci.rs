@@ -79,6 +79,14 @@ fn the_second_run_has_twice_of_what_the_first_was_given() {
 }
 
 #[test]
+fn the_second_run_has_no_more_pairs_than_the_gate_takes() {
+    let (output, calls) = check(&["neutral"], &[3, 3], &["--pairs", "60"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "neutral\n");
+    // Twice 60, and 200 in place of four times as many.
+    assert_eq!(calls, "--pairs 60\n--pairs 120 --max-pairs 200 --budget 120s\n");
+}
+
+#[test]
 fn what_cannot_be_doubled_is_told_before_measuring() {
     // A gate with these arguments might be fine; the second run would not be, minutes later.
     for args in [["--pairs", "many"], ["--max-pairs", "08"], ["--budget", "1m 30s"], ["--budget", "60"]] {
