@@ -12,12 +12,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Misspelt, it must not let the change judge itself.
+driver_of=${GATE_DRIVER:-base}
+case $driver_of in
+  base | head) ;;
+  *) echo "GATE_DRIVER: \"$driver_of\" is not base or head" >&2; exit 2 ;;
+esac
+
 gate=${CARGO_TARGET_DIR:-$PWD/target}/gate
 mkdir -p "$gate"
 base=$(ci/gate-base.sh)
 
 source=$PWD
-if [ "${GATE_DRIVER:-base}" = base ]; then
+if [ "$driver_of" = base ]; then
   # Outside of this tree: cargo would take settings from it.
   source=$(mktemp -d)
   git worktree add --quiet --detach --force "$source" "$base"

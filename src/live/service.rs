@@ -163,7 +163,8 @@ impl Live {
         LiveFeed::new(self.events.clone())
     }
 
-    /// Tells what the runs came to, and waits until everybody knows it: the time of a push at most. Says how pushing went.
+    /// Tells what the runs came to, and waits until everybody knows it: the time of two pushes at most, one of
+    /// which may be under way. Says how pushing went.
     pub(crate) fn end(mut self, outcome: Document) {
         self.finish(Some(outcome));
     }
