@@ -136,7 +136,7 @@ fn what_is_no_line_of_commits_is_refused() {
         (&["--bisect", "side..main"][..], "is not an ancestor of main ("),
         (&["--bisect", "side..main"], advice.as_str()),
         (&["--bisect", "main..HEAD"], "are one commit: there is nothing to search"),
-        (&["--bisect", "nowhere..main"], "\"nowhere\" is no commit of this repository"),
+        (&["--bisect", "nowhere..main"], "\"nowhere\" is not a commit of this repository"),
         (&["--bisect", "main"], "write two commits with two dots between them"),
         (&["--bisect", "main~1..main", "--case", "upload/10KB"], "--case: a search follows one case"),
         (&["--bisect", "main~1..main", "--base", "main"], "cannot be used with"),

@@ -38,7 +38,7 @@ pub enum BuildError {
         said: String,
     },
     /// The name is not that of a commit.
-    #[error("\"{name}\" is no commit of this repository{}", missing(*shallow))]
+    #[error("\"{name}\" is not a commit of this repository{}", missing(*shallow))]
     NoSuchRef {
         /// The name as it was given.
         name: String,

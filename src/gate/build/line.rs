@@ -201,7 +201,7 @@ mod tests {
         assert!(message.contains(&format!("like {}, the last one", &good[..7])), "{message}");
         let message = error(&repository, "main", "HEAD");
         assert!(message.contains("are one commit: there is nothing to search"), "{message}");
-        assert_eq!(error(&repository, "nowhere", "main"), "\"nowhere\" is no commit of this repository");
+        assert_eq!(error(&repository, "nowhere", "main"), "\"nowhere\" is not a commit of this repository");
     }
 
     #[test]

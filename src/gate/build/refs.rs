@@ -166,7 +166,7 @@ mod tests {
         // Unknown, options, empty, a range, a file, a parent that does not exist, and not a valid name at all.
         for name in ["nowhere", "--all", "-h", "", "main..main", "main:Cargo.toml", "HEAD^9", "a b"] {
             let error = tree.head(Some(name)).expect_err(name).to_string();
-            assert_eq!(error, format!("\"{name}\" is no commit of this repository"));
+            assert_eq!(error, format!("\"{name}\" is not a commit of this repository"));
         }
         let id = repository.git(&["rev-parse", "HEAD"]);
         assert_eq!(tree.head(Some("main")).expect("is there").name, format!("main ({})", &id[..7]));
