@@ -7,10 +7,19 @@ function show(event) {
   document.querySelector("main").outerHTML = event.data;
 }
 
+// The same, and the figures that the reader has unfolded stay so: they are the same charts in the same order.
+function renew(event) {
+  const unfolded = Array.from(document.querySelectorAll("main details"), (details) => details.open);
+  show(event);
+  document.querySelectorAll("main details").forEach((details, number) => {
+    details.open = unfolded[number] === true;
+  });
+}
+
 events.onopen = () => {
   document.title = title;
 };
-events.onmessage = show;
+events.onmessage = renew;
 events.addEventListener("ended", (event) => {
   show(event);
   document.title = "ended: " + title;
