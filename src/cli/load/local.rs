@@ -125,7 +125,7 @@ fn run_files(
     }
     let files = place.files(copies, |name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
     match files {
-        // The folder is made together with the first file.
+        // The folder is made by the first shard.
         Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         files => files,
     }

@@ -91,6 +91,19 @@ impl Place {
         }
     }
 
+    /// The same for a shard, which makes the folder and leaves it: of several that begin at once, one would otherwise remove the
+    /// folder while another looks whether it can be written to.
+    pub fn prepare(&self) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => {
+                std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, "make the folder", e))?;
+                check_folder(folder)
+            }
+            #[cfg(feature = "s3")]
+            Self::Bucket(place) => place.check(),
+        }
+    }
+
     /// Writes a record under this name. Returns where it is, for people.
     pub fn save(&self, name: &str, record: &LoadRecord) -> Result<String, Error> {
         match self {
@@ -271,6 +284,17 @@ mod tests {
         assert!(is_run_file(&name) && name < run_file_name("load", shard("10/16"), "0123456789abcdef"));
         assert_ne!(name, run_file_name("load", shard("3/16"), "fedcba9876543210"));
         assert!(!is_run_file("load.run.json") && !is_run_file("load.shard-03-of-16.json"));
+    }
+
+    #[test]
+    fn a_shard_leaves_the_folder_that_another_may_look_at() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let folder = dir.path().join("runs").join("7");
+        let place = Place::Folder(folder.clone());
+        place.check().expect("can be written");
+        assert!(!folder.exists(), "nothing was measured yet");
+        place.prepare().expect("can be written");
+        assert!(folder.exists());
     }
 
     #[test]

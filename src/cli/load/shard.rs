@@ -46,7 +46,7 @@ impl LoadArgs {
             Some(text) => Place::parse("--out", text)?,
             None => Place::Folder(settings.report_dir.clone()),
         };
-        place.check()?;
+        place.prepare()?;
         let whole = self.schedule.plan()?;
         Self::check_dealt(&whole, shard.of())?;
         watched::check(self.ingester.pid, &settings)?;
