@@ -84,7 +84,7 @@ impl LoadArgs {
         let copies = scratch.path().join("copies");
         std::fs::create_dir(&copies).map_err(|e| Error::file(&copies, "make", e))?;
         let files = run_files(&running, &name, &place, &copies)?;
-        let Some(mut record) = merge(&of_this_run(files, &start)?)? else {
+        let Some(mut record) = merge(&of_this_run(files, &start))? else {
             interrupt.check()?;
             let failed = running.iter().find(|shard| !shard.has_written());
             return Ok(failed.map_or(Exit::CouldNotMeasure, RunningShard::exit));
@@ -132,15 +132,20 @@ fn run_files(
 }
 
 /// The files of shards that agreed on this start: an earlier run may have left some that are called alike.
-fn of_this_run(files: Vec<LocalFile>, start: &str) -> Result<Vec<LocalFile>, Error> {
+fn of_this_run(files: Vec<LocalFile>, start: &str) -> Vec<LocalFile> {
     let start = OffsetDateTime::parse(start, &Rfc3339).expect("it was written in this form");
+    let start = SystemTime::from(start);
     let mut own = Vec::new();
     for file in files {
-        if LoadRecord::shard_in(&file.path)?.clock.agreed == Some(start.into()) {
-            own.push(file);
+        match LoadRecord::shard_in(&file.path) {
+            Ok(shard) if shard.clock.agreed == Some(start) => own.push(file),
+            Ok(_) => {}
+            // A file of another version, or of somebody else, must not cost what was measured now. Were it one of this run's,
+            // the merge would name its shard as missing.
+            Err(error) => note(format_args!("Not counted: {error}")),
         }
     }
-    Ok(own)
+    own
 }
 
 /// The service that all shards load.
@@ -296,5 +301,38 @@ fn show_failed(shards: &[RunningShard]) {
     note(format_args!("Shard {} failed. Its output:\n{said}", first.shard));
     for other in failed {
         note(format_args!("Shard {} failed, too", other.shard));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{ShardClock, ShardRecord};
+    use crate::machine::{Environment, Placement};
+
+    /// A run file of a shard that agreed on this start.
+    fn run_file(path: PathBuf, agreed: SystemTime) -> LocalFile {
+        let clock =
+            ShardClock { agreed: Some(agreed), started: agreed, ended: agreed, lasted: Duration::ZERO };
+        let shard = Shard::new(0, 2).expect("is one");
+        let environment = Environment::read(&Placement::none(), "stub");
+        let mut record = LoadRecord::new("load", "100 KB".to_owned(), environment);
+        record.shard = Some(ShardRecord { shard, plan_hash: String::new(), clock });
+        record.save(&path).expect("writes");
+        LocalFile::at(path)
+    }
+
+    #[test]
+    fn what_earlier_runs_have_left_is_not_counted() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let own = run_file(dir.path().join("own.run.json"), start);
+        let earlier = run_file(dir.path().join("earlier.run.json"), start - Duration::from_secs(60));
+        let unreadable = dir.path().join("unreadable.run.json");
+        std::fs::write(&unreadable, "{\"shard\": {").expect("writes");
+        let files = vec![LocalFile::at(unreadable), earlier, own];
+        let counted = of_this_run(files, &rfc3339(OffsetDateTime::from(start)));
+        let names: Vec<_> = counted.iter().filter_map(|file| file.path.file_name()).collect();
+        assert_eq!(names, ["own.run.json"]);
     }
 }
