@@ -113,7 +113,9 @@ pub(super) fn id(received: &Received<'_>, says: &Says) -> Option<String> {
 /// What stands at this place, if it can be a name: a text or a number.
 pub(super) fn name_at(body: &Json, pointer: &Pointer) -> Option<String> {
     match *body.at(pointer).first()? {
-        Json::Text(name) if !name.is_empty() => Some(name.clone()),
+        // Dots have no escape: in a path, a server takes these for the folder itself and the one above (RFC 3986, 5.2.4).
+        Json::Text(name) if matches!(name.as_str(), "" | "." | "..") => None,
+        Json::Text(name) => Some(name.clone()),
         Json::Number(name) => Some(name.to_string()),
         _ => None,
     }
@@ -444,5 +446,8 @@ mod tests {
         assert_eq!(id_in(r#"{"id": "a-1"}"#).as_deref(), Some("a-1"));
         assert_eq!(id_in(r#"{"id": 17}"#).as_deref(), Some("17"));
         assert_eq!((id_in(r#"{"id": ""}"#), id_in("{}"), id_in("")), (None, None, None));
+        // The request to remove `files/..` would be one to remove all of them.
+        assert_eq!((id_in(r#"{"id": "."}"#), id_in(r#"{"id": ".."}"#)), (None, None));
+        assert_eq!(id_in(r#"{"id": "..."}"#).as_deref(), Some("..."));
     }
 }
