@@ -18,12 +18,13 @@ awk -v folder="$documents" 'BEGIN { file = folder "/1.yaml" } /^---$/ { file = f
 for document in "$documents"/*.yaml; do
   "$venv/bin/kubernetes-validate" --strict "$document"
 done
-# What a schema does not say: that all shards run at the same time, and each of them once.
+# What a schema does not say: that all shards run at the same time, each of them once, and on when another one fails.
 "$venv/bin/python" - "$documents/1.yaml" <<'PYTHON'
 import sys, yaml
 job = yaml.safe_load(open(sys.argv[1]))["spec"]
 args = job["template"]["spec"]["containers"][0]["args"]
-assert job["completionMode"] == "Indexed" and job["backoffLimit"] == 0, job
+assert job["completionMode"] == "Indexed" and job["backoffLimitPerIndex"] == 0 and "backoffLimit" not in job, job
+assert job["template"]["spec"]["restartPolicy"] == "Never", "a limit for each index needs it"
 assert job["completions"] == job["parallelism"], "some shards would wait for others to end"
 assert f"--shards={job['completions']}" in args, "the shards would be of another number than the pods"
 assert any(arg.startswith("--start-at=") for arg in args), "no start is agreed on"
