@@ -1,6 +1,7 @@
 //! `load --shard`: performs one part of a schedule, and writes its run file. Targets are judged after the merge.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -58,6 +59,7 @@ impl LoadArgs {
         settings.max_bytes = Bytes(settings.max_bytes.0 / u64::from(shard.of()));
         let network = settings.network.as_ref().map(ToString::to_string);
         let secrets = settings.api.secrets.clone();
+        let reports = settings.report_dir.clone();
 
         let mut generator = Generator::new(&self.generator_options(), settings, interrupt)?;
         if self.sharding.parent.is_some() && self.ingester.threads.is_none() {
@@ -101,7 +103,7 @@ impl LoadArgs {
         record.runs.push(run);
         let name = run_file_name(&Self::file_name(self.operation(), suite), shard, &plan_hash);
         record.shard = Some(ShardRecord { shard, plan_hash, clock });
-        let concluded = conclude(&record, &place, &name, signal);
+        let concluded = conclude(&record, &place, &name, &reports, signal);
         // After that, as it waits for others: what was measured is saved by now.
         if let Some(live) = live {
             live.end(shard_document(&record));
@@ -188,10 +190,27 @@ struct PerformedShard {
     clock: ShardClock,
 }
 
-/// Writes the run file, says what was done, and how to exit.
-fn conclude(record: &LoadRecord, place: &Place, name: &str, signal: Option<u8>) -> Result<Exit, Error> {
+/// Writes the run file, says what was done, and how to exit. Where the file cannot be written to its place, it goes to the
+/// folder for `reports`.
+fn conclude(
+    record: &LoadRecord,
+    place: &Place,
+    name: &str,
+    reports: &Path,
+    signal: Option<u8>,
+) -> Result<Exit, Error> {
     // The file first: lines that nobody reads must not cost it.
     let saved = place.save(name, record);
+    if saved.is_err() {
+        let kept = reports.join(name);
+        // Where that fails, too, the error of the place says enough.
+        if record.save(&kept).is_ok() {
+            note(format_args!(
+                "Kept what was measured in {}; name that file to `load merge`",
+                kept.display()
+            ));
+        }
+    }
     let printed = write!(io::stdout().lock(), "{}", shard_document(record)).map_err(Error::Output);
     note(format_args!("Run file: {}", saved?));
     printed?;
@@ -200,5 +219,26 @@ fn conclude(record: &LoadRecord, place: &Place, name: &str, signal: Option<u8>) 
         Some(signal) => Ok(Exit::Interrupted(signal)),
         None if problems_of_shard(record).is_empty() => Ok(Exit::Held),
         None => Ok(Exit::Untrusted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{Environment, Placement};
+
+    #[test]
+    fn what_cannot_be_written_to_its_place_is_kept() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("writes");
+        let environment = Environment::read(&Placement::none(), "stub");
+        let record = LoadRecord::new("load", "100 KB".to_owned(), environment);
+        let name = "load.shard-0-of-2.a.run.json";
+        // A folder when the run began, and a file when it had ended.
+        let error = conclude(&record, &Place::Folder(file), name, dir.path(), None).expect_err("is a file");
+        assert!(error.to_string().contains("cannot write"), "{error}");
+        let kept = std::fs::read_to_string(dir.path().join(name)).expect("was kept");
+        assert_eq!(kept, record.to_text().expect("serialises"));
     }
 }
