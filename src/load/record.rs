@@ -19,8 +19,6 @@ use crate::units::printable;
 const SCHEMA_VERSION: u32 = 1;
 /// What the name of a record's file ends in.
 pub const RECORD: &str = ".run.json";
-/// Largest record that is read, in bytes. A second takes 2 KB at most of times, and so an hour some MB.
-const MAX_BYTES: u64 = 512 << 20;
 /// Most runs in a record, as each takes some MB in memory.
 const MAX_RUNS: usize = 1000;
 
@@ -95,6 +93,9 @@ struct Head {
 }
 
 impl LoadRecord {
+    /// Largest record that is read, in bytes. A second takes 2 KB at most of times, and so an hour some MB.
+    pub const LARGEST: u64 = 512 << 20;
+
     /// A record without runs.
     pub fn new(operation: &str, sent: String, environment: Environment) -> Self {
         Self {
@@ -127,7 +128,7 @@ impl LoadRecord {
 
     /// Which part of a run the record in this file is; all else in it is passed over. An error where it is not one.
     pub(crate) fn shard_in(path: &Path) -> Result<ShardRecord, Error> {
-        let text = read_limited(path, MAX_BYTES)?;
+        let text = read_limited(path, Self::LARGEST)?;
         let head: Head =
             serde_json::from_str(&text).map_err(|e| Error::malformed(path, printable(&e.to_string())))?;
         let Some(mut shard) = head.shard else {
@@ -140,7 +141,7 @@ impl LoadRecord {
 
     /// Reads one that can be reported.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = read_limited(path, MAX_BYTES)?;
+        let text = read_limited(path, Self::LARGEST)?;
         // The message may quote the file, which may hold control characters.
         let mut record: Self =
             serde_json::from_str(&text).map_err(|e| Error::malformed(path, printable(&e.to_string())))?;

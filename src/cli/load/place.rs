@@ -260,6 +260,13 @@ mod bucket_place {
     /// Copies an object to a file, piece by piece.
     async fn copy(store: &dyn ObjectStore, from: &Location, to: &Path) -> Result<(), String> {
         let found = store.get(from).await.map_err(|e| told(&e))?;
+        // It would not be read, and may fill the disk.
+        if found.meta.size > LoadRecord::LARGEST {
+            return Err(format!(
+                "it is larger than {} bytes, the most that is read of it",
+                LoadRecord::LARGEST
+            ));
+        }
         let mut pieces = found.into_stream();
         let mut file = File::create(to).map_err(|e| e.to_string())?;
         while let Some(piece) = pieces.try_next().await.map_err(|e| told(&e))? {
@@ -332,6 +339,21 @@ mod tests {
         let files = place.files(scratch.path(), |_| true).expect("can be listed");
         let text = std::fs::read_to_string(&files[0].path).expect("was copied");
         assert_eq!((files.len(), text), (1, record.to_text().expect("serialises")));
+    }
+
+    #[test]
+    #[cfg(feature = "s3")]
+    fn an_object_that_is_too_large_is_not_copied() {
+        let dir = tempfile::tempdir().expect("makes one");
+        let scratch = tempfile::tempdir().expect("makes one");
+        let name = "load.shard-0-of-2.a.run.json";
+        let file = std::fs::File::create(dir.path().join(name)).expect("makes one");
+        // Takes no room on the disk, as nothing is written to it.
+        file.set_len(LoadRecord::LARGEST + 1).expect("grows");
+        let place = Place::parse("--out", &format!("file://{}", dir.path().display())).expect("is a URL");
+        let error = place.files(scratch.path(), |_| true).expect_err("is too large").to_string();
+        assert!(error.contains("it is larger than 536870912 bytes"), "{error}");
+        assert!(!scratch.path().join(name).exists(), "nothing was copied");
     }
 
     #[test]
