@@ -19,6 +19,7 @@ use crate::load::{
     WatchedService,
 };
 use crate::machine::{Environment, possible_connections, reserve_descriptors};
+use crate::network::Network;
 use crate::payload::{Content, LargeFile, Mix, TestFile};
 use crate::phases::ServicePhases;
 use crate::recording::Failure;
@@ -50,6 +51,19 @@ pub struct GeneratorOptions {
     pub threads: Option<u16>,
     /// Process of a service that runs already.
     pub pid: Option<u32>,
+}
+
+impl GeneratorOptions {
+    /// Time that a simulated network takes at most for the look before.
+    pub fn longest_look(&self, network: Option<&Network>) -> Duration {
+        let Some(network) = network else { return Duration::ZERO };
+        let smallest = match &self.file {
+            // How large the file is does not matter: the look sends no more than this.
+            Some(_) => PROBE,
+            None => self.mix.sizes().min().unwrap_or_default().min(PROBE),
+        };
+        network.allowance(smallest).saturating_mul(PROBES as u32)
+    }
 }
 
 /// Everything that a plan needs to run.
@@ -439,5 +453,27 @@ fn cores(options: &GeneratorOptions, settings: &Settings, ingester: &Ingester) -
         // With more threads than cores they share them, in turn.
         Some(threads) => cores.iter().copied().cycle().take(threads.into()).collect(),
         None => cores,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_over_a_network_is_of_the_smallest_file() {
+        let network: Network = "100ms,1mbit,1mbit".parse().expect("is one");
+        let options = GeneratorOptions {
+            file: None,
+            mix: "10MB=1,10KB=9".parse().expect("is one"),
+            seed: 42,
+            http: Http::One,
+            threads: None,
+            pid: None,
+        };
+        assert_eq!(options.longest_look(None), Duration::ZERO);
+        assert_eq!(options.longest_look(Some(&network)), 2 * network.allowance(Bytes::kb(10)));
+        let of_a_file = GeneratorOptions { file: Some(PathBuf::from("any")), ..options };
+        assert_eq!(of_a_file.longest_look(Some(&network)), 2 * network.allowance(Bytes::mb(1)));
     }
 }

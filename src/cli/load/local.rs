@@ -20,6 +20,7 @@ use crate::gate::own_executable;
 use crate::ingester::{Ingester, Settings, Subject};
 use crate::interrupt::Interrupt;
 use crate::load::{LoadRecord, Plan, SETTLING, Shard};
+use crate::network::Network;
 use crate::process_group;
 use crate::targets::Targets;
 use crate::units::rfc3339;
@@ -31,7 +32,7 @@ use super::merge::merge;
 use super::place::{LocalFile, Place, run_file_prefix};
 use super::{links, watched};
 
-/// Time that all processes have to start and to look at the service.
+/// Time that all processes have to start and to look at the service, besides what a simulated network takes for that.
 const LEAD: Duration = Duration::from_secs(3);
 /// Time between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(20);
@@ -71,7 +72,7 @@ impl LoadArgs {
         let scratch = tempfile::tempdir().map_err(|e| Error::file(&std::env::temp_dir(), "write to", e))?;
         let service = SharedService::start(&mut settings, scratch.path(), &interrupt)?;
 
-        let start = self.agreed_start(&plan)?;
+        let start = self.agreed_start(&plan, settings.network.as_ref())?;
         note(format_args!("{number} processes begin at {start}"));
         let mut running = Vec::new();
         for index in 0..number {
@@ -100,10 +101,11 @@ impl LoadArgs {
     }
 
     /// The start that all shards are told.
-    fn agreed_start(&self, plan: &Plan) -> Result<String, Error> {
+    fn agreed_start(&self, plan: &Plan, network: Option<&Network>) -> Result<String, Error> {
         let now = SystemTime::now();
         let warm_up = if plan.warm_up.is_zero() { Duration::ZERO } else { plan.warm_up + SETTLING };
-        let start = self.sharding.start(now)?.unwrap_or(now + LEAD + warm_up);
+        let lead = LEAD + self.generator_options().longest_look(network);
+        let start = self.sharding.start(now)?.unwrap_or(now + lead + warm_up);
         Ok(rfc3339(OffsetDateTime::from(start)))
     }
 }
