@@ -81,13 +81,14 @@ impl LoadArgs {
         };
         let plan_hash = run_hash(&whole, identity);
         let live = self.start_live(bound, baseline, Some(shard), &mut generator)?;
-        let run = self.perform(shard, whole, agreed, &mut generator);
-        // Whatever became of the run: the look before has left something already.
-        generator.clean_up();
-        if let Some(total) = generator.total() {
-            note(total);
-        }
-        let PerformedShard { run, clock } = run?;
+        let PerformedShard { run, clock } = match self.perform(shard, whole, agreed, &mut generator) {
+            Ok(performed) => performed,
+            Err(error) => {
+                // The look before has left something already.
+                clean_up(&generator);
+                return Err(error);
+            }
+        };
         let signal = generator.signal();
         if signal.is_some() {
             record.stopped = Some("interrupted".to_owned());
@@ -104,7 +105,9 @@ impl LoadArgs {
         let name = run_file_name(&Self::file_name(self.operation(), suite), shard, &plan_hash);
         record.shard = Some(ShardRecord { shard, plan_hash, clock });
         let concluded = conclude(&record, &place, &name, &reports, signal);
-        // After that, as it waits for others: what was measured is saved by now.
+        // After that, as many removals take their time, and an engine that ends its tasks does not wait for long.
+        clean_up(&generator);
+        // Last, as it waits for others.
         if let Some(live) = live {
             live.end(shard_document(&record));
         }
@@ -181,6 +184,14 @@ impl LoadArgs {
         if is_asked_for && self.sharding.parent.is_none() {
             note("--target and --export are for the whole run: give them to `ingester-perf load merge`");
         }
+    }
+}
+
+/// Removes what was sent, if the API says how, and tells how much it was.
+fn clean_up(generator: &Generator) {
+    generator.clean_up();
+    if let Some(total) = generator.total() {
+        note(total);
     }
 }
 
