@@ -76,8 +76,8 @@ impl fmt::Display for RollProblem {
             }
             Self::Foreign { shard, name, other } => write!(
                 f,
-                "{name} (shard {shard}) is of another run than {other}: schedule, seed, files, steps, number of shards or \
-                 build differ; it is not counted"
+                "{name} (shard {shard}) is of another run than {other}: schedule, seed, files, steps, network, protocol, number \
+                 of shards or build differ; it is not counted"
             ),
             Self::OtherTime { shard, name, apart } => write!(
                 f,

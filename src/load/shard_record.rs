@@ -18,7 +18,7 @@ pub(super) const LATE: Duration = Duration::from_secs(1);
 pub struct ShardRecord {
     /// The part.
     pub shard: Shard,
-    /// SHA-256 of what all shards of a run have in common (schedule, seed, files, number of shards, build), hex.
+    /// SHA-256 of what all shards of a run have in common (schedule, seed, files, protocol, number of shards, build), hex.
     pub plan_hash: String,
     /// What the clock showed.
     pub clock: ShardClock,
@@ -118,6 +118,8 @@ pub(crate) struct RunIdentity<'a> {
     pub steps: &'a [String],
     /// The simulated network.
     pub network: Option<&'a str>,
+    /// The protocol that is spoken.
+    pub protocol: &'a str,
     /// Hash of the source that this program was built from.
     pub source: &'a str,
     /// How many shards there are.
@@ -156,7 +158,15 @@ mod tests {
     }
 
     fn identity() -> RunIdentity<'static> {
-        RunIdentity { operation: "load", sent: "100 KB", steps: &[], network: None, source: "abc", shards: 4 }
+        RunIdentity {
+            operation: "load",
+            sent: "100 KB",
+            steps: &[],
+            network: None,
+            protocol: "HTTP/1.1",
+            source: "abc",
+            shards: 4,
+        }
     }
 
     #[test]
@@ -174,6 +184,7 @@ mod tests {
             run_hash(&plan(), RunIdentity { sent: "1 MB", ..identity() }),
             run_hash(&plan(), RunIdentity { steps: &steps, ..identity() }),
             run_hash(&plan(), RunIdentity { network: Some("lte"), ..identity() }),
+            run_hash(&plan(), RunIdentity { protocol: "HTTP/2", ..identity() }),
             run_hash(&plan(), RunIdentity { source: "abd", ..identity() }),
             run_hash(&plan(), RunIdentity { shards: 5, ..identity() }),
         ];

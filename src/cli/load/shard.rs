@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::api::Flow;
 use crate::case::Suite;
+use crate::client::Http;
 use crate::console::note;
 use crate::ingester::{Settings, Subject};
 use crate::interrupt::Interrupt;
@@ -71,11 +72,16 @@ impl LoadArgs {
         }
         let steps = generator.steps();
         let mut record = generator.record(self.operation());
+        let protocol = match self.ingester.http() {
+            Http::One => "HTTP/1.1",
+            Http::Two => "HTTP/2",
+        };
         let identity = RunIdentity {
             operation: &record.operation,
             sent: &record.sent,
             steps: &steps,
             network: network.as_deref(),
+            protocol,
             source: &record.environment.source,
             shards: shard.of(),
         };
