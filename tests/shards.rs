@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::bench::{Run, read_json};
-use common::load::{Load, adds_up, alone, choose, figure, ms, strict, tried};
+use common::load::{Load, adds_up, alone, choose, figure, ms, signal, strict, tried};
 use common::server::{Manner, Server};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
@@ -417,6 +417,32 @@ fn a_shard_that_dies_ends_the_run_and_is_named() {
         assert!(run.stdout.contains(says), "{says}: {}", run.output());
     }
     adds_up(&load.report());
+}
+
+#[test]
+fn a_signal_ends_all_shards_with_what_they_have_measured() {
+    let _alone = alone();
+    let server = Server::start(Manner::Python);
+    let args =
+        ["--rate", "40", "--duration", "60s", "--file-size", "1KB", "--shards", "2", "--start-at", "+2s"];
+    let load = Load::against(&server.url(), &args);
+    let child = load.start();
+    // Each looks at the service with two uploads first.
+    while server.uploads() < 2 * 2 + 20 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    signal(&child, "INT");
+    let run = Run::from(child.wait_with_output().expect("ends"));
+    assert_eq!(run.code, Some(130), "{}", run.output());
+    for says in ["shard 0/2 ended before its plan did: interrupted", "shard 1/2 ended before its plan did"] {
+        assert!(run.stdout.contains(says), "{says}: {}", run.output());
+    }
+    let report = load.report();
+    adds_up(&report);
+    assert_eq!(
+        (&report["partial"], &report["load"]["shards"]["counted"]),
+        (&Value::from(true), &Value::from(2))
+    );
 }
 
 #[test]
