@@ -48,12 +48,13 @@ impl LoadArgs {
             Some(text) => Place::parse("--out", text)?,
             None => Place::Folder(settings.report_dir.clone()),
         };
-        place.prepare()?;
         let whole = self.schedule.plan()?;
         Self::check_dealt(&whole, shard.of())?;
         watched::check(self.ingester.pid, &settings)?;
         let baseline = self.live.baseline(self.operation(), suite, &settings.report_dir)?;
         let bound = self.live.bind()?;
+        // After all that may be wrong with arguments, as it leaves a folder.
+        place.prepare()?;
         self.tell_what_waits_for_the_merge();
         let interrupt = Interrupt::watch()?;
         // What may be sent is shared, too.
