@@ -273,6 +273,19 @@ fn a_long_result_is_cut_to_what_a_comment_takes() {
 }
 
 #[test]
+fn a_result_that_is_a_link_is_not_followed() {
+    let runner = Runner::new();
+    std::fs::create_dir_all(runner.path("repository/report")).expect("makes it");
+    // Where a process finds its own environment, and the token in it.
+    let environment =
+        std::os::unix::fs::symlink("/proc/self/environ", runner.path("repository/report/summary.md"));
+    environment.expect("links");
+    runner.tell(&[]).exits(0);
+    let page = runner.wrote("page");
+    assert!(page.contains("nothing was measured") && !page.contains("AUTHOR="), "{page}");
+}
+
+#[test]
 fn a_name_that_would_leave_its_comment_or_query_is_refused() {
     let runner = Runner::new();
     for (input, value) in [("NAME", "a --> b"), ("NAME", ""), ("AUTHOR", "a\" or true or \""), ("AUTHOR", "")]
