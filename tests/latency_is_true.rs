@@ -46,7 +46,7 @@ fn respond_late(exchange: &mut Exchange<'_>, before_head: u64, before_end: u64) 
 fn a_delay_shows_in_its_phase_and_nowhere_else() {
     let _alone = alone();
     for (head, end) in [(0, 0), (1, 0), (5, 0), (50, 0), (0, 1), (0, 5), (0, 50), (5, 50)] {
-        let requests = choose("200", "40");
+        let requests = choose("200", "20");
         let server = delaying(head, end);
         let report =
             Load::against(&server.url(), &["--users", "1", "--requests", requests, "--file-size", "1KB"])
@@ -127,7 +127,7 @@ fn the_client_adds_little_to_a_blocking_one() {
         // may be more than was asked for.
         let mut of_raw = Vec::new();
         let mut of_ours = Vec::new();
-        for _ in 0..choose(400, 60) {
+        for _ in 0..choose(400, 30) {
             let took = raw.exchange().as_secs_f64() * 1e6;
             of_raw.push(took - stamped.recv().expect("was stamped") as f64);
             let performed = runtime.block_on(uploader.upload(&upload));

@@ -21,7 +21,7 @@ const RATE: u64 = 50;
 /// The length of a run with a stall, and of the stall, in seconds.
 fn lengths() -> (f64, f64) {
     // A tenth and a fifth of the run: p95, p99 and p99.9 all lie within the stall.
-    choose((20.0, 2.0), (5.0, 1.0))
+    choose((20.0, 2.0), (4.0, 0.8))
 }
 
 /// A load at an even rate.
