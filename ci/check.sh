@@ -14,8 +14,6 @@ step cargo fmt --check
 step ci/layers.sh
 step mutants_apply
 step cargo clippy --locked --all-targets -- -D warnings
-# What is off by default, without what is on.
-step cargo clippy --locked --no-default-features --features heap-profile -- -D warnings
 step cargo test --locked
 # Without --bench the benches run each case once and check its outcome.
 step cargo test --locked --benches

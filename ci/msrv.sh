@@ -10,4 +10,5 @@ rust=$(sed -n 's/^rust-version = "\([0-9.]*\)"$/\1/p' Cargo.toml)
 [ -n "$rust" ] || { echo "Cargo.toml has no line rust-version = \"...\"" >&2; exit 2; }
 rustup toolchain install "$rust" --profile minimal --no-self-update
 cargo "+$rust" check --locked
-cargo "+$rust" check --locked --no-default-features
+# What is off by default, without what is on.
+cargo "+$rust" check --locked --no-default-features --features heap-profile
