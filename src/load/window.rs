@@ -90,8 +90,8 @@ impl Window {
         self.ok_ns = self.ok_ns.saturating_sub(first.ok_ns);
     }
 
-    /// Whether the figure says something of this window. Where nothing ended there is no latency, unless somebody has been
-    /// waiting for as long as the limit by then.
+    /// Whether the metric can be judged in this window. If no request ended in it, there is no latency to judge. A request that
+    /// has already waited for as long as the limit is judged all the same.
     pub fn judges(&self, metric: Metric, limit: f64) -> bool {
         if self.ok + self.failed > 0 {
             return true;

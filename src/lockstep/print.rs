@@ -271,7 +271,7 @@ fn sentence(verdict: &SessionVerdict) -> String {
         Verdict::Missed => {
             let mut failed = Vec::new();
             let slower = ids_with(&[Finding::Regressed, Finding::TailRegressed], verdict);
-            // What a session that is not to be trusted found is no evidence; a count that rose is none of it.
+            // Slowdowns count only if the session can be trusted. Counts that rose are exact, so they count in any session.
             if !slower.is_empty() && verdict.distrust.is_empty() {
                 failed.push(format!("slower: {slower}"));
             }

@@ -356,8 +356,8 @@ fn beginning(latency: Duration) -> f64 {
     (rate / magnitude).round() * magnitude
 }
 
-/// The order of the services in a round. It turns round each time, so that a machine that gets slower is no worse for one of
-/// them.
+/// The order of the services in a round. Every second round has the opposite order, so that a machine that becomes slower
+/// affects all of them alike.
 fn order(services: usize, round: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..services).collect();
     if round % 2 == 1 {

@@ -282,7 +282,7 @@ impl LoadArgs {
         Ok(())
     }
 
-    /// Runs a plan for as long as no limit of `--abort-on` is lost.
+    /// Runs a plan to its end, or until `--abort-on` ends it.
     fn run_watched(
         &self,
         plan: &Plan,

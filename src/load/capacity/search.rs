@@ -9,13 +9,13 @@ use super::limit::Ratio;
 use super::plan::CapacityPlan;
 use super::staircase::Staircase;
 
-/// Steps at one level in which the generator does not keep up before that is taken for its limit. A machine that stood still
-/// for a moment is no limit, and seldom does it three times in a row.
+/// Steps in a row at one level in which the generator does not keep up. After so many, the level counts as the generator's
+/// limit. A machine that pauses by chance rarely does so in three steps in a row.
 const GENERATOR_TRIES: u32 = 3;
 /// Steps in all in which it does not keep up before the search is given up, ...
 const MOST_INVALID: u32 = 15;
-/// ... and one more for so many steps that count. On a machine that is now and then busy with something else, a long search
-/// meets more of them than a short one, and what it has found is worth no less for that.
+/// ... and one more for so many steps that count. A long search meets more of the machine's busy moments than a short one,
+/// which makes its answer no worse.
 const COUNTING_PER_INVALID: u32 = 4;
 /// Steps in a row that have to hold at the top.
 const AT_TOP: u32 = 3;
